@@ -1,0 +1,105 @@
+"""What the jobs need from the store: claims on effects, leases on chores, where cards are, and the outbox."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol
+
+from loops.cards import Card
+from loops.deadlines import Deadline
+from loops.effects import Effect, EffectKind
+
+EffectState = Literal["pending", "claimed", "succeeded", "failed", "dead"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """
+    The right to carry out one effect until the lease ends.
+
+    `fence` grows with every claim; a result under an older one is refused. `attempt` counts from 1.
+    """
+
+    effect: Effect
+    fence: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class EffectRecord:
+    """An effect and how far it got. `next_at` is when the sweep looks at it again, None once it is finished."""
+
+    effect: Effect
+    state: EffectState
+    fence: int
+    attempts: int
+    error: str | None
+    detail: Mapping[str, Any] | None
+    next_at: datetime | None
+
+
+class Effects(Protocol):
+    """
+    The effects that commits left behind. Lease times are the store's clock, so workers need not agree on theirs.
+
+    An effect is open from its commit until it succeeded or is dead. Every open effect stands in one index under the
+    time at which it is due again: at first a grace after the commit, then the end of its lease, then its retry.
+    """
+
+    async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
+        """Take the effect, or return None: it is finished, unknown, waits for its retry, or somebody holds it."""
+
+    async def renew(self, effect_id: str, fence: int, *, lease: timedelta) -> bool:
+        """Extend a lease that is still held under *fence*; False where it is not."""
+
+    async def finish(self, effect_id: str, fence: int, detail: Mapping[str, Any]) -> bool:
+        """Mark an effect succeeded that leaves no ledger entry; False under a stale *fence*."""
+
+    async def retry(self, effect_id: str, fence: int, *, after: timedelta, error: str) -> bool:
+        """Give the effect back to be tried again *after*; False under a stale *fence*."""
+
+    async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
+        """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
+
+    async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
+        """Put effects whose time has come into the outbox again, each due again after *grace*; return their ids."""
+
+    async def effect(self, effect_id: str) -> EffectRecord | None:
+        """Return how far one effect got."""
+
+    async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectRecord]:
+        """Return every effect of one instance, oldest first."""
+
+
+class Cards(Protocol):
+    """Where the cards are."""
+
+    async def card(self, tenant: str, request_id: str) -> Card | None:
+        """Return the posted card of a request, or None."""
+
+    async def save_card(self, card: Card) -> None:
+        """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""
+
+
+class Deadlines(Protocol):
+    """The index of what falls due."""
+
+    async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
+        """Return deadlines due at *now*, earliest first. They stay until a commit clears them."""
+
+
+class Leases(Protocol):
+    """Chores that one process at a time does. A holder that dies loses the lease when its time is over."""
+
+    async def hold(self, name: str, holder: str, ttl: timedelta) -> bool:
+        """Take or extend the lease *name*; False where another holder has it."""
+
+    async def let_go(self, name: str, holder: str) -> None:
+        """Give the lease back, if *holder* has it."""
+
+
+class SeenOnce(Protocol):
+    """Remembers signatures and delivery ids for a while, across processes."""
+
+    async def first_time(self, key: str, ttl: timedelta) -> bool:
+        """Return True the first time *key* is seen within *ttl*, False ever after."""

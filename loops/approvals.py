@@ -1,0 +1,148 @@
+"""Approval requests: one asking of humans, what exactly they are asked, and the decisions they gave."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any, Literal
+
+from pydantic import Field
+
+from loops.actors import Actor, Human
+from loops.canonical import digest
+from loops.guards import GuardVerdict
+from loops.policy import AnswerKind, ApprovalPolicy
+from loops.values import Instant, JsonObject, Value
+
+RequestStatus = Literal["open", "approved", "rejected", "decided", "expired", "superseded", "cancelled"]
+
+
+class Fact(Value):
+    """One line of what approvers see: a label and its rendered value."""
+
+    label: str
+    value: str
+
+
+class PlannedEffect(Value):
+    """What runs if the request is approved, with its parameters as they will be sent."""
+
+    integration: str
+    action: str
+    parameters: JsonObject
+
+
+class Recommendation(Value):
+    """What a model said about the proposal. Untrusted text: shown quoted, never as ours."""
+
+    signal: str
+    reasoning: str
+    confidence: float | None = None
+    model_id: str
+    provider: str
+    data_points: JsonObject
+
+
+class AnswerOffered(Value):
+    """One way out that a human may take."""
+
+    kind: AnswerKind
+    transition_id: str
+    label: str
+
+
+class Decision(Value):
+    """One human's answer. `channel` is the evidence of the channel it came through."""
+
+    decision_id: str
+    kind: AnswerKind
+    transition_id: str
+    by: Human
+    at: Instant
+    reason: str | None = None
+    channel: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class Proposal(Value):
+    """
+    Everything an approver agrees to, and nothing else: the request's digest is made over this.
+
+    A changed proposal has another digest, and an approval of the old one is worth nothing.
+    """
+
+    loop_id: str
+    definition_version: str
+    definition_digest: str
+    aggregate_id: str
+    state: str
+    requester: Actor
+    submitter: Actor | None = None
+    parameters: JsonObject
+    evidence: JsonObject
+    runs: tuple[PlannedEffect, ...] = ()
+    policy: ApprovalPolicy
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 over the canonical JSON of the proposal."""
+        return digest(self.as_json())
+
+
+class ApprovalRequest(Value):
+    """
+    One asking of humans.
+
+    `version` grows when the proposal is changed under the same request. `closed_by` is the decision that closed it;
+    requests closed otherwise (a deadline, a cancellation) have none.
+    """
+
+    request_id: str
+    version: int = 1
+    status: RequestStatus = "open"
+    tenant: str
+    instance_id: str
+    aggregate_id: str
+    loop_name: str
+    title: str
+    facts: tuple[Fact, ...] = ()
+    proposal: Proposal
+    digest: str
+    recommendation: Recommendation | None = None
+    verdicts: tuple[GuardVerdict, ...] = ()
+    answers: tuple[AnswerOffered, ...]
+    decisions: tuple[Decision, ...] = ()
+    created_at: Instant
+    expires_at: Instant | None = None
+    closed_at: Instant | None = None
+    closed_by: Decision | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether an answer still counts."""
+        return self.status == "open"
+
+    @property
+    def approvals(self) -> tuple[Decision, ...]:
+        """The approvals given so far; each person is in here at most once."""
+        return tuple(decision for decision in self.decisions if decision.kind == "approve")
+
+    def answer(self, transition_id: str) -> AnswerOffered | None:
+        """Return the offered answer that takes *transition_id*, or None."""
+        return next((offered for offered in self.answers if offered.transition_id == transition_id), None)
+
+
+class HumanAnswer(Value):
+    """
+    One person's answer as a channel brings it in.
+
+    `request_version` and `digest` are what the person was shown. `by` is None where the channel could verify the
+    click but nobody is mapped to it; `channel` is evidence in the shape of facts/loop-engine-contract.md and also
+    where a refusal is told to. `key` makes a repeated delivery of the same click count once.
+    """
+
+    request_id: str
+    request_version: int
+    digest: str
+    transition_id: str
+    by: Human | None
+    reason: str | None = None
+    channel: JsonObject
+    key: str

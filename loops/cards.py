@@ -1,0 +1,31 @@
+"""Cards: approval requests as they stand in channel messages. Projections of the ledger, never its source."""
+
+from loops.values import JsonObject, Value
+
+
+class Card(Value):
+    """
+    One posted card.
+
+    `address` is the channel's own (Slack: channel and ts). `rendered_version` is the instance version it shows; a
+    card whose instance is ahead must be rendered again.
+    """
+
+    tenant: str
+    request_id: str
+    channel_kind: str
+    address: JsonObject
+    rendered_version: int
+
+
+class Notice(Value):
+    """
+    A private word to one person: what became of their click.
+
+    `address` is the click's channel evidence (see facts/loop-engine-contract.md), `code` and `message` the refusal.
+    """
+
+    code: str
+    message: str
+    request_id: str | None = None
+    address: JsonObject

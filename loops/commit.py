@@ -1,0 +1,37 @@
+"""A commit: everything one decision changes, written at once or not at all."""
+
+from loops.approvals import ApprovalRequest
+from loops.deadlines import Deadline
+from loops.definition import LoopDefinition
+from loops.effects import Effect, EffectResult
+from loops.events import Event
+from loops.instance import LoopInstance
+from loops.outcomes import Outcome
+from loops.values import Value
+
+
+class IdempotencyRecord(Value):
+    """Under `key`, a request whose body digests to `body_digest` was answered with `answer`."""
+
+    key: str
+    body_digest: str
+    answer: Outcome
+
+
+class Commit(Value):
+    """
+    One atomic write.
+
+    `instance` is the next state of the instance; it must stand at `instance.version - 1` in the store, or, for a
+    first version, not be there while its aggregate has no active instance. `definition` is pinned with a start.
+    """
+
+    instance: LoopInstance
+    events: tuple[Event, ...]
+    request: ApprovalRequest | None = None
+    effects: tuple[Effect, ...] = ()
+    settled: EffectResult | None = None
+    deadlines: tuple[Deadline, ...] = ()
+    cleared_deadlines: tuple[str, ...] = ()
+    definition: LoopDefinition | None = None
+    idempotency: IdempotencyRecord | None = None

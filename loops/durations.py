@@ -1,0 +1,43 @@
+"""Spans of time as people write them in loop files: ``30m``, ``4h``, ``1h30m``, ``7d``."""
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_PATTERN = r"(\d+d)?(\d+h)?(\d+m)?(\d+s)?"
+_SHAPE = re.compile(_PATTERN)
+
+
+def parse_duration(text: Any) -> Any:
+    """Return the span *text* says, longer than nothing; what is not text passes through for pydantic to judge."""
+    if not isinstance(text, str):
+        return text
+    match = _SHAPE.fullmatch(text)
+    if not text or match is None:
+        raise ValueError(f"{text!r} is not a duration; write it like 30m, 4h or 1h30m")
+    seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in match.groups() if part)
+    if seconds == 0:
+        raise ValueError("a duration must be longer than nothing")
+    return timedelta(seconds=seconds)
+
+
+def format_duration(span: timedelta) -> str:
+    """Return *span* in the same form, rounded down to whole seconds: ``1h30m``."""
+    left = int(span.total_seconds())
+    parts = []
+    for unit, size in _UNITS.items():
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(parse_duration),
+    PlainSerializer(format_duration, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": f"^{_PATTERN}$", "examples": ["30m", "4h"]}),
+]

@@ -1,0 +1,43 @@
+"""Effects: what a commit asks the world to do. Written with the commit, carried out afterwards, at least once, by id."""
+
+from typing import Literal
+
+from loops.values import Instant, JsonObject, Value
+
+#: `card.*` and `notice` go to a channel, `provider.ask` to a provider, `integration.run` to a system of record.
+EffectKind = Literal["card.post", "card.update", "notice", "provider.ask", "integration.run"]
+
+
+class Grant(Value):
+    """The approval an effect rests on: checked again before it acts, so that what was shown is what runs."""
+
+    request_id: str
+    request_version: int
+    digest: str
+
+
+class Effect(Value):
+    """
+    One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside.
+
+    `payload` by kind: `card.*` {requestId}; `notice` {requestId?, code, message, address}; `provider.ask` {state, use,
+    instruction, signals, onFailure?}; `integration.run` {integration, action, parameters, onSuccess?, onFailure?}.
+    """
+
+    effect_id: str
+    kind: EffectKind
+    tenant: str
+    instance_id: str
+    aggregate_id: str
+    created_at: Instant
+    payload: JsonObject
+    grant: Grant | None = None
+
+
+class EffectResult(Value):
+    """How an effect ended. `fence` is the number the claim was given: a result from an older claim is refused."""
+
+    effect_id: str
+    fence: int
+    succeeded: bool
+    detail: JsonObject

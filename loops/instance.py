@@ -1,0 +1,49 @@
+"""A loop instance: one run of a definition on one business object."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import Field
+
+from loops.actors import Actor, ActorType
+from loops.ledger import LedgerHead
+from loops.values import Instant, Value
+
+Status = Literal["active", "completed", "failed", "cancelled", "suspended"]
+
+
+class LoopInstance(Value):
+    """
+    One run, as it stands after `version` commits.
+
+    `data` is what it was started with. `evidence` gathers what executed transitions brought, the latest value of
+    each key. `requester` started it; `submitter` is the last agent or service whose request moved it, so that neither
+    decides its own proposal. `request_id` names the latest approval request, open or closed.
+    """
+
+    tenant: str
+    instance_id: str
+    aggregate_id: str
+    loop_id: str
+    definition_version: str
+    definition_digest: str
+    state: str
+    status: Status = "active"
+    version: int
+    data: Mapping[str, Any] = Field(default_factory=dict)
+    evidence: Mapping[str, Any] = Field(default_factory=dict)
+    requester: Actor
+    submitter: Actor | None = None
+    correlation_id: str
+    request_id: str | None = None
+    started_at: Instant
+    updated_at: Instant
+    last_transition_at: Instant | None = None
+    closed_at: Instant | None = None
+    moves: Mapping[ActorType, int] = Field(default_factory=dict)
+    head: LedgerHead = LedgerHead()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether nothing may move it any more: every status but active."""
+        return self.status != "active"

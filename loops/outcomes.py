@@ -1,0 +1,81 @@
+"""What the engine answers: a closed set of values, not exceptions, so that every caller says what became of each."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, TypeAdapter
+
+from loops.approvals import ApprovalRequest
+from loops.guards import GuardVerdict
+from loops.instance import LoopInstance
+from loops.values import Value
+
+RefusalCode = Literal[
+    "unknown_loop",
+    "already_active",
+    "unknown_instance",
+    "unknown_request",
+    "loop_closed",
+    "invalid_transition",
+    "unauthorized_actor",
+    "approval_required",
+    "guard_failed",
+    "bad_evidence",
+    "idempotency_key_reused",
+    # answers to an approval request
+    "unmapped_identity",
+    "already_decided",
+    "request_closed",
+    "request_expired",
+    "stale_request",
+    "answer_not_offered",
+    "not_an_approver",
+    "self_approval",
+    "already_answered",
+    "reason_required",
+    # effects
+    "stale_claim",
+]
+
+
+class Executed(Value):
+    """The instance moved (or was started or closed): what was asked for is now on the ledger."""
+
+    outcome: Literal["executed"] = "executed"
+    instance: LoopInstance
+    request: ApprovalRequest | None = None
+    transition_id: str | None = None
+    from_state: str | None = None
+    warnings: tuple[GuardVerdict, ...] = ()
+    repeated: bool = False
+
+
+class Recorded(Value):
+    """Kept on the ledger without a move: a decision that does not complete the quorum, an effect's plain result."""
+
+    outcome: Literal["recorded"] = "recorded"
+    instance: LoopInstance
+    request: ApprovalRequest | None = None
+    repeated: bool = False
+
+
+class Refused(Value):
+    """
+    Nothing moved. `code` is stable, `message` says why and what to do; `failures` are the hard guards that objected.
+
+    `instance` and `request` are as they stand, so that a late clicker can be told who decided; None where the thing
+    asked about does not exist.
+    """
+
+    outcome: Literal["refused"] = "refused"
+    code: RefusalCode
+    message: str
+    failures: tuple[GuardVerdict, ...] = ()
+    instance: LoopInstance | None = None
+    request: ApprovalRequest | None = None
+    repeated: bool = False
+
+
+Outcome = Annotated[Executed | Recorded | Refused, Field(discriminator="outcome")]
+
+#: Reads a stored outcome back, for answers given again under the same idempotency key.
+OUTCOME: TypeAdapter[Executed | Recorded | Refused] = TypeAdapter(Outcome)

@@ -1,0 +1,175 @@
+"""
+What the engine needs from the world.
+
+Adapters fit these protocols without inheriting; the type checker proves it in `gateway/wiring.py`, and one contract
+suite per port runs against every implementation.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from loops.actors import Human
+from loops.approvals import ApprovalRequest
+from loops.cards import Notice
+from loops.commit import Commit
+from loops.definition import LoopDefinition
+from loops.events import Event
+from loops.instance import LoopInstance
+from loops.outcomes import Executed, Recorded, Refused
+from loops.submission import Ask, Submission
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """An instance with the definition it is judged by and its latest approval request."""
+
+    instance: LoopInstance
+    definition: LoopDefinition
+    request: ApprovalRequest | None
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """The commit took place."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """Somebody else moved the instance first, or started one on the aggregate; nothing was written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """The idempotency key was used before; nothing was written. `answer` is None where the body was another one."""
+
+    answer: Executed | Recorded | Refused | None
+
+
+@dataclass(frozen=True, slots=True)
+class StaleClaim:
+    """The commit settles an effect under a claim that is no longer the latest; nothing was written."""
+
+
+class Store(Protocol):
+    """Keeps instances, ledgers, requests and effects. Every method may raise `loops.errors.StoreUnavailable`."""
+
+    async def load(self, tenant: str, instance_id: str) -> Loaded | None:
+        """Return the instance *instance_id*, open or closed."""
+
+    async def load_aggregate(self, tenant: str, aggregate_id: str) -> Loaded | None:
+        """Return the latest instance on the business object *aggregate_id*, open or closed."""
+
+    async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
+        """Return the instance of an approval request, with *that* request (which may not be its latest)."""
+
+    async def commit(self, commit: Commit) -> Stored | Conflict | Repeated | StaleClaim:
+        """Write all of *commit* in one atomic step, or nothing. The idempotency key is looked at first."""
+
+    async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
+
+    async def instances(
+        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[Sequence[LoopInstance], str | None]:
+        """Return a page of open instances, newest first, all or those in *state*, and the next page's cursor."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelIdentity:
+    """A person as a channel knows them: Slack's team and user id."""
+
+    kind: str
+    team: str
+    user: str
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody the gateway knows. `groups` are those they are in at the moment of asking."""
+
+    person_id: str
+    name: str
+    roles: tuple[str, ...]
+    groups: frozenset[str]
+    identities: tuple[ChannelIdentity, ...]
+
+    def as_actor(self, via: str) -> Human:
+        """Return the human actor of this person, verified by the channel *via*."""
+        return Human(
+            id=self.person_id,
+            user_id=self.person_id,
+            display_name=self.name,
+            roles=self.roles,
+            authenticated_by=via,
+        )
+
+
+class Directory(Protocol):
+    """Knows people: who stands behind a channel's user, and what they belong to now."""
+
+    async def behind(self, tenant: str, identity: ChannelIdentity) -> Person | None:
+        """Return the person mapped to *identity*, or None: unmapped means refused."""
+
+    async def person(self, tenant: str, person_id: str) -> Person | None:
+        """Return the person *person_id* as they stand now, or None for somebody unknown."""
+
+
+class Definitions(Protocol):
+    """The loop definitions new instances may be started from."""
+
+    def get(self, loop_id: str) -> LoopDefinition | None:
+        """Return the current definition of *loop_id*, or None."""
+
+    def all(self) -> Mapping[str, LoopDefinition]:
+        """Return every current definition by id."""
+
+
+class Clock(Protocol):
+    """Where the time comes from."""
+
+    def now(self) -> datetime:
+        """Return the present, aware, in UTC."""
+
+
+class IdSource(Protocol):
+    """Where new ids come from. They sort by time of making within one process and never repeat."""
+
+    def new(self, prefix: str) -> str:
+        """Return a fresh id that begins with *prefix*, such as ``li_``."""
+
+
+class Provider(Protocol):
+    """Where intelligence enters. Produces a submission; never commits, never calls an integration."""
+
+    async def submit(self, ask: Ask) -> Submission:
+        """
+        Return the model's submission on *ask*.
+
+        Raises:
+            Unavailable: If the vendor cannot answer now.
+            Rejected: If it refused, or its answer is not a submission with one of the offered signals.
+        """
+
+
+class Channel(Protocol):
+    """
+    Where humans take part. Shows a request, tells one person something; never decides.
+
+    Addresses are the channel's own JSON; whoever asked for the post keeps them. Every method may raise `Unavailable`
+    (with `retry_after` where the channel said so) or `Rejected`.
+    """
+
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+        """
+        Show the card of *subject*'s request and return its address.
+
+        *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
+        """
+
+    async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
+        """Render the card at *address* anew from *subject*."""
+
+    async def tell(self, notice: Notice, subject: Loaded | None) -> None:
+        """Tell one person, privately, what became of their click."""

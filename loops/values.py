@@ -1,0 +1,60 @@
+"""The base of every value in this package: frozen, strict about keys, camelCase when serialised."""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Self
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+#: Identifiers people write in loop files and systems send: no white space at the ends, never empty.
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
+
+#: A JSON object as it travels in evidence, payloads and event bodies.
+type_json_object = dict[str, Any]
+JsonObject = Annotated[type_json_object, Field(default_factory=dict)]
+
+#: Every instant in the system is aware; naive times are refused.
+Instant = AwareDatetime
+
+
+class Value(BaseModel):
+    """A frozen value. Unknown keys are refused; names are camelCase outside and snake_case inside."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+    def changed(self, **changes: Any) -> Self:
+        """
+        Return a copy with *changes* applied and validated.
+
+        `model_copy(update=...)` validates nothing, not even names; this does both.
+
+        Raises:
+            ValueError: If a name is not a field, or a value does not fit it.
+        """
+        fields = type(self).model_fields
+        unknown = changes.keys() - fields.keys()
+        if unknown:
+            raise ValueError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        current = {name: getattr(self, name) for name in fields}
+        return type(self).model_validate(current | changes)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the camelCase JSON form; absent optional values are left out."""
+        return self.model_dump(mode="json", exclude_none=True)
+
+
+def dotted(source: Mapping[str, Any], path: str) -> Any:
+    """Return what stands at the dotted *path* in nested mappings, or None where a step is missing."""
+    here: Any = source
+    for step in path.split("."):
+        if not isinstance(here, Mapping) or step not in here:
+            return None
+        here = here[step]
+    return here
