@@ -1,0 +1,58 @@
+"""Faults a test asks for: the next calls of a method, or the next deliveries of a kind, go wrong in a stated way."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+FaultKind = Literal["ratelimited", "429", "5xx", "slow", "reset_after_accept", "drop", "error", "duplicate"]
+
+
+class Fault(BaseModel):
+    """
+    What goes wrong with the next *count* calls of *method*.
+
+    Args:
+        method: A Web API method, a delivery kind (`block_actions`, `view_submission`, `view_closed`, `command`,
+            `event`) or ``*`` for every Web API method.
+        kind: ``429`` (or ``ratelimited``) and ``5xx`` answer so; ``slow`` waits *delay_s* first; ``reset_after_accept``
+            does the work, then breaks the connection; ``drop`` breaks it (or sends nothing) without doing the work;
+            ``error`` answers Slack's *error*; ``duplicate`` sends a delivery twice at once.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    method: str
+    kind: FaultKind
+    count: int = Field(default=1, ge=1)
+    retry_after_s: int = Field(default=1, ge=0)
+    delay_s: float = Field(default=1.0, ge=0)
+    status: int = Field(default=503, ge=500, le=599)
+    error: str = "internal_error"
+
+
+class FaultDesk:
+    """The faults still waiting to happen, oldest first."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Fault] = []
+
+    def add(self, fault: Fault) -> None:
+        """Ask for *fault*."""
+        self.waiting.append(fault)
+
+    def take_for_call(self, method: str) -> Fault | None:
+        """The fault that hits this Web API call, used up by one."""
+        return self._take({method, "*"})
+
+    def take_for_delivery(self, kind: str) -> Fault | None:
+        """The fault that hits this delivery, used up by one."""
+        return self._take({kind})
+
+    def _take(self, names: set[str]) -> Fault | None:
+        for fault in self.waiting:
+            if fault.method in names:
+                fault.count -= 1
+                if fault.count == 0:
+                    self.waiting.remove(fault)
+                return fault
+        return None

@@ -1,0 +1,89 @@
+"""One sandbox: the workspace with everything that serves it. The only module that puts the parts together."""
+
+import asyncio
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx2
+
+from channels.slack_sandbox.changes import ChangeFeed
+from channels.slack_sandbox.clock import Clock
+from channels.slack_sandbox.config import SandboxConfig
+from channels.slack_sandbox.delivery import Courier
+from channels.slack_sandbox.faults import FaultDesk
+from channels.slack_sandbox.rate_limits import RateLimiter
+from channels.slack_sandbox.response_urls import ResponseUrlDesk
+from channels.slack_sandbox.triggers import TriggerDesk
+from channels.slack_sandbox.workspace import JsonObject, new_workspace
+
+#: Web API calls and warnings remembered.
+CALLS_MAX = 2_000
+WARNINGS_MAX = 200
+
+
+class Sandbox:
+    """
+    The parts, made from one configuration.
+
+    Args:
+        transport: Takes deliveries instead of the network; for tests that run the app in process.
+    """
+
+    def __init__(self, config: SandboxConfig, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+        self.config = config
+        self.feed = ChangeFeed()
+        self._transport = transport
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._start_anew()
+
+    def _start_anew(self) -> None:
+        config = self.config
+        self.clock = Clock()
+        self.workspace = new_workspace(config)
+        self.triggers = TriggerDesk(self.clock)
+        self.response_urls = ResponseUrlDesk(self.clock, config.team.id)
+        self.limiter = RateLimiter(self.clock, enabled=config.rate_limits == "slack")
+        self.faults = FaultDesk()
+        self.calls: deque[JsonObject] = deque(maxlen=CALLS_MAX)
+        self.warnings: deque[JsonObject] = deque(maxlen=WARNINGS_MAX)
+        self.event_retry_delays_s = config.event_retry_delays_s
+        self.token_error = ""
+        self.courier = Courier(
+            config.app.request_url,
+            signing_secret=config.app.signing_secret,
+            clock=self.clock,
+            faults=self.faults,
+            feed=self.feed,
+            ack_deadline_s=config.ack_deadline_s,
+            transport=self._transport,
+        )
+
+    async def reset(self) -> None:
+        """Forget everything that happened and start from the configuration again."""
+        await self._stop_work()
+        self._start_anew()
+        self.feed.announce("reset")
+
+    async def aclose(self) -> None:
+        """Stop what runs in the background and close connections."""
+        self.feed.close()
+        await self._stop_work()
+
+    def in_background(self, work: Coroutine[Any, Any, Any]) -> None:
+        """Run *work* to its end, holding on to it meanwhile."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def warn(self, user: str, text: str, **where: str) -> None:
+        """Show *user* a warning, as Slack's client does when the app fails an interaction."""
+        warning: JsonObject = {"at": self.clock.now(), "user": user, "text": text, **where}
+        self.warnings.append(warning)
+        self.feed.announce("warning", warning=warning)
+
+    async def _stop_work(self) -> None:
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.courier.aclose()

@@ -1,0 +1,120 @@
+"""`/api/{method}`: reads arguments, plays faults, checks token and rate, calls the method, logs the call."""
+
+import asyncio
+import hmac
+import json
+import secrets
+import time
+from typing import Any
+from urllib.parse import parse_qsl
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from channels.slack_sandbox.faults import Fault
+from channels.slack_sandbox.methods.arguments import Arguments
+from channels.slack_sandbox.methods.registry import METHODS
+from channels.slack_sandbox.refusal import JsonObject, SlackRefusal
+from channels.slack_sandbox.sandbox import Sandbox
+from channels.slack_sandbox.server import break_connection
+
+
+async def call(request: Request) -> Response:
+    """One Web API call, answered in Slack's shape."""
+    sandbox: Sandbox = request.app.state.sandbox
+    method = request.path_params["method"]
+    started = time.perf_counter()
+    given: JsonObject = {}
+    fault = sandbox.faults.take_for_call(method)
+    try:
+        given = await _arguments(request)
+        if fault is not None:
+            await _play(fault, request)
+        answer = {"ok": True, **_answer(sandbox, method, given, request)}
+        response = JSONResponse(answer)
+    except SlackRefusal as refusal:
+        answer = refusal.body() | ({"req_method": method} if refusal.error == "unknown_method" else {})
+        response = JSONResponse(answer, refusal.status)
+        if refusal.retry_after_s is not None:
+            response.headers["Retry-After"] = str(refusal.retry_after_s)
+    response.headers["X-Slack-Req-Id"] = secrets.token_hex(16)
+    _log(sandbox, method, given, answer, status=response.status_code, started=started)
+    if fault is not None and fault.kind == "reset_after_accept":
+        return break_connection(request)
+    return response
+
+
+def _answer(sandbox: Sandbox, method: str, given: JsonObject, request: Request) -> JsonObject:
+    function = METHODS.get(method)
+    if function is None:
+        raise SlackRefusal("unknown_method")
+    _check_token(sandbox, given, request)
+    args = Arguments(given)
+    sandbox.limiter.check(method, args.text("channel"))
+    return function(sandbox, args)
+
+
+def _check_token(sandbox: Sandbox, given: JsonObject, request: Request) -> None:
+    header = request.headers.get("authorization", "")
+    token = header[7:].strip() if header[:7].casefold() == "bearer " else str(given.get("token") or "")
+    if not token:
+        raise SlackRefusal("not_authed")
+    if not hmac.compare_digest(token.encode(), sandbox.config.app.bot_token.encode()):
+        raise SlackRefusal("invalid_auth")
+    if sandbox.token_error:
+        raise SlackRefusal(sandbox.token_error)
+
+
+async def _arguments(request: Request) -> JsonObject:
+    given: JsonObject = dict(request.query_params)
+    body = await request.body()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().casefold()
+    if not body:
+        return given
+    if kind == "application/json":
+        try:
+            posted = json.loads(body)
+        except ValueError as error:
+            raise SlackRefusal("invalid_json") from error
+        if not isinstance(posted, dict):
+            raise SlackRefusal("json_not_object")
+        return given | posted
+    if kind == "application/x-www-form-urlencoded":
+        try:
+            return given | dict(parse_qsl(body.decode(), keep_blank_values=True))
+        except UnicodeDecodeError as error:
+            raise SlackRefusal("invalid_charset") from error
+    raise SlackRefusal("invalid_post_type")
+
+
+async def _play(fault: Fault, request: Request) -> None:
+    match fault.kind:
+        case "429" | "ratelimited":
+            raise SlackRefusal("ratelimited", status=429, retry_after_s=fault.retry_after_s)
+        case "5xx":
+            raise SlackRefusal("internal_error", status=fault.status)
+        case "error":
+            raise SlackRefusal(fault.error)
+        case "slow":
+            await asyncio.sleep(fault.delay_s)
+        case "drop":
+            break_connection(request)
+            raise SlackRefusal("connection_dropped", status=503)
+        case "reset_after_accept" | "duplicate":
+            return
+
+
+def _log(sandbox: Sandbox, method: str, given: JsonObject, answer: JsonObject, *, status: int, started: float) -> None:
+    entry: dict[str, Any] = {
+        "at": sandbox.clock.now(),
+        "method": method,
+        "args": {name: value for name, value in given.items() if name != "token"},
+        "status": status,
+        "ok": answer["ok"],
+        "error": answer.get("error"),
+        "messages": answer.get("errors", []),
+        "ts": answer.get("ts") or answer.get("message_ts"),
+        "ms": round((time.perf_counter() - started) * 1000, 2),
+    }
+    sandbox.calls.append(entry)
+    sandbox.feed.announce("call", call=entry)
