@@ -39,7 +39,7 @@ class Automation(_Actor):
 
 
 class AiAgent(_Actor):
-    """A model acting through a provider. `on_behalf_of` is the person behind the agent, who may not approve its asks."""
+    """A model acting through a provider. `on_behalf_of` is the person behind it, who may not approve what it asks."""
 
     type: Literal["ai-agent"] = "ai-agent"
     model_id: Identifier

@@ -23,12 +23,13 @@ class Commit(Value):
     One atomic write.
 
     `instance` is the next state of the instance; it must stand at `instance.version - 1` in the store, or, for a
-    first version, not be there while its aggregate has no active instance. `definition` is pinned with a start.
+    first version, not be there while its aggregate has no active instance. `requests` are the approval requests it
+    closed and opened (one commit may do both), as they stand afterwards. `definition` is pinned with a start.
     """
 
     instance: LoopInstance
     events: tuple[Event, ...]
-    request: ApprovalRequest | None = None
+    requests: tuple[ApprovalRequest, ...] = ()
     effects: tuple[Effect, ...] = ()
     settled: EffectResult | None = None
     deadlines: tuple[Deadline, ...] = ()

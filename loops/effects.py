@@ -1,4 +1,4 @@
-"""Effects: what a commit asks the world to do. Written with the commit, carried out afterwards, at least once, by id."""
+"""Effects: what a commit asks the world to do. Written with the commit, carried out after it, at least once, by id."""
 
 from typing import Literal
 

@@ -1,4 +1,4 @@
-"""Evidence: what an actor used. Attached at transition time, bounded and canonical, so that it can be hashed and kept."""
+"""Evidence: what an actor used. Attached at transition time; bounded and canonical, so that it can be hashed."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -120,9 +120,11 @@ RUNTIME_GUARDS: Mapping[str, Guard] = MappingProxyType(
 )
 
 
-def judge(rules: Sequence[GuardRule], context: GuardContext) -> tuple[GuardVerdict, ...]:
+def judge(
+    rules: Sequence[GuardRule], context: GuardContext, guards: Mapping[str, Guard] = RUNTIME_GUARDS
+) -> tuple[GuardVerdict, ...]:
     """Ask every guard in order. An unknown guard, bad parameters or an error inside a guard fails closed."""
-    return tuple(_verdict(rule, context) for rule in rules)
+    return tuple(_verdict(rule, context, guards) for rule in rules)
 
 
 def is_confidence(value: Any) -> bool:
@@ -130,8 +132,8 @@ def is_confidence(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= 1
 
 
-def _verdict(rule: GuardRule, context: GuardContext) -> GuardVerdict:
-    failed = _ask(rule, context)
+def _verdict(rule: GuardRule, context: GuardContext, guards: Mapping[str, Guard]) -> GuardVerdict:
+    failed = _ask(rule, context, guards)
     return GuardVerdict(
         guard_id=rule.id,
         severity=rule.severity,
@@ -143,13 +145,13 @@ def _verdict(rule: GuardRule, context: GuardContext) -> GuardVerdict:
     )
 
 
-def _ask(rule: GuardRule, context: GuardContext) -> Failed | None:
-    guard = RUNTIME_GUARDS.get(rule.id) if rule.evaluated_by == "runtime" else None
+def _ask(rule: GuardRule, context: GuardContext, guards: Mapping[str, Guard]) -> Failed | None:
+    guard = guards.get(rule.id) if rule.evaluated_by == "runtime" else None
     if guard is None:
         return Failed("guard_unavailable", f"guard '{rule.id}' ({rule.evaluated_by}) is not registered here")
     try:
         return guard.judge(context, guard.parameters.model_validate(rule.parameters))
-    except Exception as error:  # noqa: BLE001 - a guard that breaks must block, whatever broke
+    except Exception as error:
         return Failed("guard_error", f"guard '{rule.id}' could not judge: {type(error).__name__}")
 
 

@@ -17,7 +17,7 @@ from loops.commit import Commit
 from loops.definition import LoopDefinition
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.outcomes import Executed, Recorded, Refused
+from loops.outcomes import Outcome
 from loops.submission import Ask, Submission
 
 
@@ -44,7 +44,7 @@ class Conflict:
 class Repeated:
     """The idempotency key was used before; nothing was written. `answer` is None where the body was another one."""
 
-    answer: Executed | Recorded | Refused | None
+    answer: Outcome | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,327 @@
+"""
+The decision functions: what a request comes to, as a value.
+
+Pure: equal arguments give equal results; nothing is saved, sent, logged or read from a clock. Guards that need the
+world were asked before and come in as verdicts.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loops.actors import Actor
+from loops.approvals import ApprovalRequest
+from loops.definition import LoopDefinition, Transition
+from loops.draft import Decided, Draft
+from loops.effects import Effect, EffectResult
+from loops.guards import GuardVerdict
+from loops.instance import LoopInstance
+from loops.moving import Move, close_request, enter, move, soft_warnings
+from loops.outcomes import Executed, Recorded, RefusalCode, Refused
+from loops.ports import IdSource, Loaded
+from loops.requests import StartRequest, TransitionRequest
+
+
+def refuse_start(loaded: Loaded, asked: StartRequest, now: datetime, ids: IdSource) -> Decided:
+    """Refuse a second start while the aggregate's instance is active, on that instance's ledger."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids, correlation_id=asked.correlation_id)
+    active = loaded.instance
+    message = f"{active.aggregate_id} is in {active.state} of {active.loop_id} already ({active.instance_id})"
+    return _refuse(draft, loaded, "already_active", message, asked.actor, "start")
+
+
+def start(definition: LoopDefinition, asked: StartRequest, now: datetime, ids: IdSource) -> Decided:
+    """Start an instance of *definition*: version 1 of it, `loop.started`, and what entering the initial state asks."""
+    instance_id = ids.new("li_")
+    draft = Draft(
+        definition,
+        LoopInstance(
+            tenant=asked.tenant,
+            instance_id=instance_id,
+            aggregate_id=asked.aggregate_id,
+            loop_id=definition.id,
+            definition_version=definition.version,
+            definition_digest=definition.digest,
+            state=definition.initial_state,
+            version=0,
+            data=asked.data,
+            requester=asked.actor,
+            correlation_id=asked.correlation_id or instance_id,
+            started_at=now,
+            updated_at=now,
+        ),
+        now,
+        ids,
+    )
+    draft.event(
+        "loop.started",
+        {
+            "initialState": definition.initial_state,
+            "actor": asked.actor,
+            "definition": {"loopId": definition.id, "version": definition.version, "name": definition.name},
+            "data": asked.data,
+        },
+    )
+    enter(draft, None)
+    commit = draft.commit(pin_definition=True)
+    return Decided(Executed(instance=commit.instance, request=draft.kept()), commit)
+
+
+def find(loaded: Loaded, asked: TransitionRequest) -> Transition | Refused:
+    """Return the transition *asked* means in the instance's present state, or why it may not even be tried."""
+    instance, definition = loaded.instance, loaded.definition
+    if instance.is_closed:
+        return _refused("loop_closed", f"{instance.aggregate_id} is {instance.status}; a closed loop does not move")
+    transition = definition.exit_named(instance.state, asked.name)
+    if transition is None:
+        exits = ", ".join(t.id for t in definition.exits(instance.state)) or "none"
+        return _refused(
+            "invalid_transition", f"'{asked.name}' does not lead out of {instance.state}; what does: {exits}"
+        )
+    if asked.actor.type not in transition.actors:
+        return _refused(
+            "unauthorized_actor",
+            f"'{transition.id}' may be taken by {', '.join(transition.actors)}, not by the {asked.actor.type} "
+            f"{asked.actor.name}",
+        )
+    if asked.actor.type == "human" and definition.state(instance.state).asks_humans:
+        return _refused(
+            "approval_required", f"humans leave {instance.state} by answering request {instance.request_id}"
+        )
+    return transition
+
+
+def decide(
+    loaded: Loaded,
+    asked: TransitionRequest,
+    verdicts: Sequence[GuardVerdict],
+    now: datetime,
+    ids: IdSource,
+) -> Decided:
+    """
+    Judge one transition request and say what the commit must contain.
+
+    Args:
+        loaded: The instance, the definition it was started from, and its latest approval request.
+        asked: What is asked, by whom, with what evidence.
+        verdicts: One per guard of the transition, in order; empty where `find` refuses.
+        now: Aware UTC. Deadlines and cooldowns are judged against it.
+        ids: Where new ids come from.
+
+    Returns:
+        `Executed`, or `Refused` with a stable code: ``loop_closed``, ``invalid_transition``, ``unauthorized_actor``,
+        ``approval_required``, ``guard_failed``. A refusal has a commit too: its events.
+    """
+    draft = Draft(
+        loaded.definition,
+        loaded.instance,
+        now,
+        ids,
+        correlation_id=asked.correlation_id,
+        causation_id=asked.causation_id,
+    )
+    if asked.is_signal:
+        draft.event(
+            "loop.signal.received",
+            {"signal": asked.name, "fromState": loaded.instance.state, "actor": asked.actor},
+        )
+    draft.settled = asked.settles
+    return judge_transition(draft, loaded, asked, verdicts)
+
+
+def settle(
+    loaded: Loaded,
+    effect: Effect,
+    result: EffectResult,
+    asked: TransitionRequest | None,
+    verdicts: Sequence[GuardVerdict],
+    now: datetime,
+    ids: IdSource,
+) -> Decided:
+    """
+    Put an effect's result on the ledger and, with *asked*, let it move the loop in the same commit.
+
+    A signal that no longer fits (the loop moved on, was cancelled) is refused on the ledger; the result stands.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.settled = result
+    draft.event(
+        "effect.succeeded" if result.succeeded else "effect.failed",
+        {
+            "effectId": effect.effect_id,
+            "kind": effect.kind,
+            "integration": effect.payload.get("integration"),
+            "action": effect.payload.get("action"),
+            "detail": result.detail,
+        },
+    )
+    if asked is not None:
+        return judge_transition(draft, loaded, asked, verdicts)
+    if loaded.request and effect.kind == "integration.run":
+        draft.effect("card.update", {"requestId": loaded.request.request_id})
+    return recorded(draft, loaded)
+
+
+def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:
+    """Put on the ledger that humans were asked, and where. A request that moved on meanwhile is rendered again."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.settled = result
+    draft.event("approval.card.posted", {"requestId": effect.payload["requestId"], **result.detail})
+    return recorded(draft, loaded)
+
+
+def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: datetime, ids: IdSource) -> Decided:
+    """
+    Close the instance's open request because its time is over.
+
+    The policy's `onExpiry` transition is taken by *actor*. Without one, or where its guards object, the request is
+    closed as expired and the loop is cancelled: silence never approves, and nothing waits for ever. A request closed
+    meanwhile only loses its deadline.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    request = loaded.request
+    if request is None or not request.is_open or loaded.instance.is_closed:
+        if request:
+            draft.clear_deadline("expire", request.request_id)
+        return recorded(draft, loaded)
+    on_expiry = request.proposal.policy.on_expiry
+    transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
+    if transition and actor.type in transition.actors and not hard_failures(verdicts):
+        return _execute(draft, loaded, Move(transition, actor, {}, verdicts))
+    close_request(draft, request, "expired", None)
+    return _cancel(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
+
+
+def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
+    """Cancel an active instance, attributed; refused on a closed one."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    if loaded.instance.is_closed:
+        status = loaded.instance.status
+        return _refuse(draft, loaded, "loop_closed", f"{loaded.instance.aggregate_id} is {status} already", actor, None)
+    if loaded.request and loaded.request.is_open:
+        close_request(draft, loaded.request, "cancelled", None)
+    return _cancel(draft, loaded, actor, reason)
+
+
+def _cancel(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) -> Decided:
+    from_state = loaded.instance.state
+    draft.event("loop.cancelled", {"fromState": from_state, "actor": actor, "reason": reason})
+    draft.change(status="cancelled", closed_at=draft.now)
+    commit = draft.commit()
+    return Decided(
+        Executed(instance=commit.instance, request=draft.kept() or loaded.request, from_state=from_state), commit
+    )
+
+
+def judge_transition(
+    draft: Draft, loaded: Loaded, asked: TransitionRequest, verdicts: Sequence[GuardVerdict]
+) -> Decided:
+    """Judge *asked* in a draft that may already hold what led to it."""
+    transition = find(loaded, asked)
+    if isinstance(transition, Refused):
+        return _refuse(draft, loaded, transition.code, transition.message, asked.actor, asked.name)
+    draft.event("loop.transition.requested", requested(transition, asked.actor))
+    for verdict in verdicts:
+        if not verdict.passed:
+            draft.event("loop.guard.failed", _guard_failed(transition, asked.actor, verdict))
+    if failures := hard_failures(verdicts):
+        return _block(draft, loaded, transition, asked, failures, verdicts)
+    return _execute(draft, loaded, Move(transition, asked.actor, asked.evidence, verdicts))
+
+
+def _block(
+    draft: Draft,
+    loaded: Loaded,
+    transition: Transition,
+    asked: TransitionRequest,
+    failures: tuple[GuardVerdict, ...],
+    verdicts: Sequence[GuardVerdict],
+) -> Decided:
+    draft.event(
+        "loop.transition.blocked",
+        {
+            "transitionId": transition.id,
+            "fromState": transition.from_,
+            "attemptedToState": transition.to,
+            "actor": asked.actor,
+            "evidence": asked.evidence or None,
+            "guardFailures": [{"guardId": v.guard_id, "code": v.code, "message": v.message} for v in failures],
+            "guards": list(verdicts),
+        },
+    )
+    commit = draft.commit()
+    message = "; ".join(verdict.message or verdict.guard_id for verdict in failures)
+    outcome = Refused(
+        code="guard_failed", message=message, failures=failures, instance=commit.instance, request=loaded.request
+    )
+    return Decided(outcome, commit)
+
+
+def hard_failures(verdicts: Sequence[GuardVerdict]) -> tuple[GuardVerdict, ...]:
+    """Return the hard guards that objected."""
+    return tuple(verdict for verdict in verdicts if not verdict.passed and verdict.severity == "hard")
+
+
+def recorded(draft: Draft, loaded: Loaded) -> Decided:
+    """Finish *draft* without a move."""
+    commit = draft.commit()
+    return Decided(Recorded(instance=commit.instance, request=draft.kept() or loaded.request), commit)
+
+
+def _execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
+    open_request = loaded.request if loaded.request and loaded.request.is_open else None
+    return executed(draft, loaded, taken, open_request)
+
+
+def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRequest | None) -> Decided:
+    """Take the transition in *draft* and return what came of it."""
+    move(draft, taken, open_request)
+    commit = draft.commit()
+    outcome = Executed(
+        instance=commit.instance,
+        request=draft.kept() or loaded.request,
+        transition_id=taken.transition.id,
+        from_state=taken.transition.from_,
+        warnings=tuple(soft_warnings(taken.verdicts)),
+    )
+    return Decided(outcome, commit)
+
+
+def _refuse(draft: Draft, loaded: Loaded, code: RefusalCode, message: str, actor: Actor, name: str | None) -> Decided:
+    draft.event(
+        "loop.transition.refused",
+        {"code": code, "message": message, "actor": actor, "name": name, "fromState": loaded.instance.state},
+    )
+    commit = draft.commit()
+    return Decided(_refused(code, message, commit.instance, loaded.request), commit)
+
+
+def _refused(
+    code: RefusalCode,
+    message: str,
+    instance: LoopInstance | None = None,
+    request: ApprovalRequest | None = None,
+) -> Refused:
+    return Refused(code=code, message=message, instance=instance, request=request)
+
+
+def requested(transition: Transition, actor: Actor) -> dict[str, object]:
+    """Return the fields of `loop.transition.requested`."""
+    return {
+        "transitionId": transition.id,
+        "fromState": transition.from_,
+        "toState": transition.to,
+        "signal": transition.signal,
+        "actor": actor,
+    }
+
+
+def _guard_failed(transition: Transition, actor: Actor, verdict: GuardVerdict) -> dict[str, object]:
+    return {
+        "transitionId": transition.id,
+        "fromState": transition.from_,
+        "guardId": verdict.guard_id,
+        "severity": verdict.severity,
+        "code": verdict.code,
+        "actor": actor,
+        "message": verdict.message,
+    }

@@ -1,0 +1,156 @@
+"""A draft: what one commit will contain, gathered by the pure decision functions while the chain is kept right."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from loops.approvals import ApprovalRequest
+from loops.commit import Commit
+from loops.deadlines import Deadline, DeadlineKind
+from loops.definition import LoopDefinition
+from loops.effects import Effect, EffectKind, EffectResult, Grant
+from loops.events import Event, EventType
+from loops.instance import LoopInstance
+from loops.ledger import LedgerHead, seal
+from loops.outcomes import Executed, Recorded, Refused
+from loops.ports import IdSource
+from loops.values import Value
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What a decision function found: the answer for the caller and the commit that makes it true."""
+
+    outcome: Executed | Recorded | Refused
+    commit: Commit
+
+
+class Draft:
+    """
+    Gathers one commit.
+
+    The one mutable thing among the decision functions, never seen outside them. `instance` is always the instance as
+    it would stand after the commit, but for its version and head, which `commit` sets.
+    """
+
+    def __init__(
+        self,
+        definition: LoopDefinition,
+        instance: LoopInstance,
+        now: datetime,
+        ids: IdSource,
+        *,
+        correlation_id: str | None = None,
+        causation_id: str | None = None,
+    ) -> None:
+        self.definition = definition
+        self.instance = instance
+        self.now = now
+        self.ids = ids
+        self.settled: EffectResult | None = None
+        self._correlation_id = correlation_id or instance.correlation_id
+        self._causation_id = causation_id
+        self._head = instance.head
+        self._events: list[Event] = []
+        self._requests: dict[str, ApprovalRequest] = {}
+        self._effects: list[Effect] = []
+        self._deadlines: list[Deadline] = []
+        self._cleared: list[str] = []
+
+    def change(self, **changes: Any) -> None:
+        """Change fields of the instance."""
+        self.instance = self.instance.changed(**changes)
+
+    def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
+        """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
+        event = seal(
+            {
+                "event_id": self.ids.new("ev_"),
+                "type": kind,
+                "sequence": self._head.sequence + 1,
+                "tenant": self.instance.tenant,
+                "loop_id": self.instance.loop_id,
+                "aggregate_id": self.instance.aggregate_id,
+                "instance_id": self.instance.instance_id,
+                "definition_version": self.instance.definition_version,
+                "definition_digest": self.instance.definition_digest,
+                "occurred_at": self.now,
+                "correlation_id": self._correlation_id,
+                "causation_id": self._causation_id,
+                "data": {key: _as_json(value) for key, value in data.items() if value is not None},
+                "previous_hash": self._head.hash,
+            }
+        )
+        self._events.append(event)
+        self._head = LedgerHead(sequence=event.sequence, hash=event.hash)
+
+    def effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> None:
+        """Ask the world for something, after the commit."""
+        self._effects.append(
+            Effect(
+                effect_id=self.ids.new("ef_"),
+                kind=kind,
+                tenant=self.instance.tenant,
+                instance_id=self.instance.instance_id,
+                aggregate_id=self.instance.aggregate_id,
+                created_at=self.now,
+                payload=dict(payload),
+                grant=grant,
+            )
+        )
+
+    def keep(self, request: ApprovalRequest) -> None:
+        """Keep *request* as it stands after this commit."""
+        self._requests[request.request_id] = request
+
+    def kept(self) -> ApprovalRequest | None:
+        """Return the latest request this commit keeps, if any."""
+        return next(reversed(self._requests.values()), None)
+
+    def deadline(self, kind: DeadlineKind, request_id: str, due_at: datetime) -> None:
+        """Let something fall due."""
+        self._deadlines.append(
+            Deadline(
+                deadline_id=deadline_id(request_id, kind),
+                kind=kind,
+                tenant=self.instance.tenant,
+                instance_id=self.instance.instance_id,
+                request_id=request_id,
+                due_at=due_at,
+            )
+        )
+
+    def clear_deadline(self, kind: DeadlineKind, request_id: str) -> None:
+        """Let something fall due no more."""
+        self._cleared.append(deadline_id(request_id, kind))
+
+    def commit(self, *, pin_definition: bool = False) -> Commit:
+        """Return the commit: the instance one version on, its head at the last event."""
+        return Commit(
+            instance=self.instance.changed(version=self.instance.version + 1, head=self._head, updated_at=self.now),
+            events=tuple(self._events),
+            requests=tuple(self._requests.values()),
+            effects=tuple(self._effects),
+            settled=self.settled,
+            deadlines=tuple(self._deadlines),
+            cleared_deadlines=tuple(self._cleared),
+            definition=self.definition if pin_definition else None,
+        )
+
+
+def deadline_id(request_id: str, kind: DeadlineKind) -> str:
+    """Return the id under which the deadline *kind* of a request is kept: setting it again moves it."""
+    return f"{request_id}:{kind}"
+
+
+def _as_json(value: Any) -> Any:
+    match value:
+        case Value():
+            return value.as_json()
+        case list() | tuple():
+            return [_as_json(item) for item in value]
+        case Mapping():
+            return {key: _as_json(item) for key, item in value.items()}
+        case _:
+            return value

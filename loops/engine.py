@@ -1,0 +1,359 @@
+"""
+The engine: the one door through which everything that moves a loop goes.
+
+It loads, has the guards judge, decides (purely), and commits atomically. A lost race loads and judges again, a bounded
+number of times, so every caller's answer is about the instance as it really stands.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from loops import decide
+from loops.actors import Actor, service, system
+from loops.answers import decide_answer
+from loops.approvals import HumanAnswer
+from loops.canonical import digest
+from loops.commit import IdempotencyRecord
+from loops.deadlines import Deadline
+from loops.definition import Transition
+from loops.draft import Decided
+from loops.effects import Effect, EffectResult
+from loops.errors import Unavailable
+from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
+from loops.guards import RUNTIME_GUARDS, Guard, GuardContext, GuardVerdict, judge
+from loops.outcomes import Outcome, Refused
+from loops.ports import (
+    Clock,
+    Conflict,
+    Definitions,
+    Directory,
+    IdSource,
+    Loaded,
+    Person,
+    Repeated,
+    StaleClaim,
+    Store,
+    Stored,
+)
+from loops.requests import StartRequest, TransitionRequest
+from loops.submission import Submission
+
+#: How often a lost race is judged again. Somebody wins every round, so this is also how many may race at once.
+MAX_ROUNDS = 64
+
+_Load = Callable[[], Awaitable[Loaded | None]]
+_Judge = Callable[[Loaded], Awaitable[Decided]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    key: str
+    body_digest: str
+
+
+class LoopEngine:
+    """
+    Starts, moves, decides and closes loop instances.
+
+    Every method answers with a value of `loops.outcomes`; refusals are on the ledger like anything else. All may
+    raise `StoreUnavailable`: the result is then unknown, and the call may be repeated under the same key.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        definitions: Definitions,
+        directory: Directory,
+        clock: Clock,
+        ids: IdSource,
+        guards: Mapping[str, Guard] = RUNTIME_GUARDS,
+    ) -> None:
+        self._store = store
+        self._definitions = definitions
+        self._directory = directory
+        self._clock = clock
+        self._ids = ids
+        self._guards = guards
+
+    async def start(
+        self,
+        *,
+        tenant: str,
+        loop_id: str,
+        aggregate_id: str,
+        data: Mapping[str, Any],
+        actor: Actor,
+        correlation_id: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Start *loop_id* on *aggregate_id*; refused for an unknown loop, or while one is active on the aggregate."""
+        definition = self._definitions.get(loop_id)
+        if definition is None:
+            known = ", ".join(sorted(self._definitions.all())) or "none"
+            return Refused(code="unknown_loop", message=f"there is no loop '{loop_id}'; there are: {known}")
+        try:
+            data = accept(data, where="data")
+        except BadEvidence as error:
+            return Refused(code="bad_evidence", message=str(error))
+        asked = StartRequest(
+            tenant=tenant, aggregate_id=aggregate_id, actor=actor, data=data, correlation_id=correlation_id
+        )
+        key = _key(idempotency_key, "start", loop_id, asked.as_json())
+        for _ in range(MAX_ROUNDS):
+            loaded = await self._store.load_aggregate(tenant, aggregate_id)
+            if loaded and loaded.instance.status in {"active", "suspended"}:
+                decided = decide.refuse_start(loaded, asked, self._clock.now(), self._ids)
+            else:
+                decided = decide.start(definition, asked, self._clock.now(), self._ids)
+            answer = await self._commit(decided, key)
+            if answer is not None:
+                return answer
+        raise _contended(aggregate_id)
+
+    async def transition(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        transition: str,
+        actor: Actor,
+        evidence: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Outcome:
+        """Move the aggregate's instance by the transition with the id or signal *transition*."""
+        return await self._request(tenant, aggregate_id, transition, actor, evidence, idempotency_key, correlation_id)
+
+    async def signal(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        signal: str,
+        actor: Actor,
+        evidence: Mapping[str, Any],
+        idempotency_key: str | None = None,
+        correlation_id: str | None = None,
+    ) -> Outcome:
+        """Like `transition`, with the signal itself put on the ledger, whatever becomes of it."""
+        return await self._request(
+            tenant, aggregate_id, signal, actor, evidence, idempotency_key, correlation_id, is_signal=True
+        )
+
+    async def cancel(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        actor: Actor,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Cancel the aggregate's active instance."""
+
+        async def judged(loaded: Loaded) -> Decided:
+            return decide.cancel(loaded, actor, reason, self._clock.now(), self._ids)
+
+        key = _key(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
+        return await self._run(
+            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
+        )
+
+    async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
+        """
+        Take one person's answer to an approval request.
+
+        Who the person is and what they belong to is asked of the directory now; what the channel says about roles and
+        groups does not count.
+        """
+        person = await self._person(tenant, answer)
+        via = answer.by.authenticated_by if answer.by else None
+        known = answer.changed(by=person.as_actor(via) if person and via else None)
+
+        async def judged(loaded: Loaded) -> Decided:
+            transition = loaded.definition.exit_named(loaded.instance.state, answer.transition_id)
+            verdicts = self._verdicts(loaded, transition, known.by, {"reason": answer.reason}) if known.by else ()
+            groups = person.groups if person else frozenset[str]()
+            return decide_answer(loaded, known, groups, verdicts, self._clock.now(), self._ids)
+
+        unknown = Refused(code="unknown_request", message=f"there is no approval request {answer.request_id}")
+        key = _key(f"{tenant}:{answer.key}", "answer", answer.as_json())
+        return await self._run(lambda: self._store.load_request(tenant, answer.request_id), judged, key, unknown)
+
+    async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
+        """Let a provider's submission ask for its transition, as an ai-agent, and close the effect that asked."""
+        detail = {"modelId": submission.model_id, "signal": submission.signal, "confidence": submission.confidence}
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=detail)
+        evidence = submission.as_evidence()
+
+        def asked(loaded: Loaded) -> TransitionRequest:
+            behind = getattr(loaded.instance.requester, "on_behalf_of", None)
+            return TransitionRequest(name=submission.signal, actor=submission.actor(behind), evidence=evidence)
+
+        return await self._settle(effect, result, asked)
+
+    async def settle(self, effect: Effect, fence: int, *, succeeded: bool, detail: Mapping[str, Any]) -> Outcome:
+        """
+        Put the final result of a provider or integration effect on the ledger and send the loop its signal.
+
+        The signal is the effect's `onSuccess` or `onFailure`; an integration's comes from its automation actor, a
+        provider's failure from the system.
+        """
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=dict(detail))
+        signal = effect.payload.get("onSuccess" if succeeded else "onFailure")
+        request = _result_request(effect, result, signal) if signal else None
+        return await self._settle(effect, result, lambda _: request)
+
+    async def card_posted(self, effect: Effect, fence: int, address: Mapping[str, Any]) -> Outcome:
+        """Put on the ledger where humans were asked."""
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=dict(address))
+
+        async def judged(loaded: Loaded) -> Decided:
+            return decide.card_posted(loaded, effect, result, self._clock.now(), self._ids)
+
+        return await self._run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+
+    async def fall_due(self, deadline: Deadline) -> Outcome:
+        """Let a deadline take effect: the request it belongs to expires."""
+        actor = system("sweep")
+
+        async def judged(loaded: Loaded) -> Decided:
+            on_expiry = loaded.request and loaded.request.proposal.policy.on_expiry
+            transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
+            verdicts = self._verdicts(loaded, transition, actor, {})
+            return decide.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
+
+        unknown = Refused(code="unknown_request", message=f"there is no approval request {deadline.request_id}")
+        return await self._run(
+            lambda: self._store.load_request(deadline.tenant, deadline.request_id), judged, None, unknown
+        )
+
+    async def _request(
+        self,
+        tenant: str,
+        aggregate_id: str,
+        name: str,
+        actor: Actor,
+        evidence: Mapping[str, Any],
+        idempotency_key: str | None,
+        correlation_id: str | None,
+        *,
+        is_signal: bool = False,
+    ) -> Outcome:
+        try:
+            checked = accept(evidence)
+        except BadEvidence as error:
+            return Refused(code="bad_evidence", message=str(error))
+        if clash := ADAPTER_KEYS & checked.keys():
+            return Refused(code="bad_evidence", message=f"evidence.{min(clash)}: only an adapter may attach this")
+        asked = TransitionRequest(
+            name=name, actor=actor, evidence=checked, is_signal=is_signal, correlation_id=correlation_id
+        )
+
+        async def judged(loaded: Loaded) -> Decided:
+            return decide.decide(loaded, asked, self._asked(loaded, asked), self._clock.now(), self._ids)
+
+        key = _key(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
+        return await self._run(
+            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
+        )
+
+    async def _settle(
+        self, effect: Effect, result: EffectResult, ask: Callable[[Loaded], TransitionRequest | None]
+    ) -> Outcome:
+        async def judged(loaded: Loaded) -> Decided:
+            asked = ask(loaded)
+            verdicts = self._asked(loaded, asked) if asked else ()
+            return decide.settle(loaded, effect, result, asked, verdicts, self._clock.now(), self._ids)
+
+        return await self._run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+
+    async def _load_for(self, effect: Effect) -> Loaded | None:
+        return await self._store.load(effect.tenant, effect.instance_id)
+
+    async def _person(self, tenant: str, answer: HumanAnswer) -> Person | None:
+        return await self._directory.person(tenant, answer.by.user_id) if answer.by else None
+
+    def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
+        transition = decide.find(loaded, asked)
+        if isinstance(transition, Refused):
+            return ()
+        return self._verdicts(loaded, transition, asked.actor, asked.evidence)
+
+    def _verdicts(
+        self, loaded: Loaded, transition: Transition | None, actor: Actor, evidence: Mapping[str, Any]
+    ) -> tuple[GuardVerdict, ...]:
+        if transition is None:
+            return ()
+        context = GuardContext(actor=actor, evidence=evidence, instance=loaded.instance, now=self._clock.now())
+        return judge(transition.guards, context, self._guards)
+
+    async def _run(self, load: _Load, judged: _Judge, key: _Key | None, unknown: Refused) -> Outcome:
+        for _ in range(MAX_ROUNDS):
+            loaded = await load()
+            if loaded is None:
+                return unknown
+            answer = await self._commit(await judged(loaded), key)
+            if answer is not None:
+                return answer
+        raise _contended(unknown.message)
+
+    async def _commit(self, decided: Decided, key: _Key | None) -> Outcome | None:
+        """Commit, and return the answer; None where the race was lost and all must be judged again."""
+        commit = decided.commit
+        if key:
+            stored = decided.outcome.model_copy(update={"request": None})
+            record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=stored)
+            commit = commit.model_copy(update={"idempotency": record})
+        match await self._store.commit(commit):
+            case Stored():
+                return decided.outcome
+            case Conflict():
+                return None
+            case Repeated(answer=answer):
+                return await self._again(answer)
+            case StaleClaim():
+                return Refused(code="stale_claim", message="another worker has taken this effect over")
+
+    async def _again(self, answer: Outcome | None) -> Outcome:
+        if answer is None:
+            return Refused(
+                code="idempotency_key_reused", message="this key was used before, with another body; use a new key"
+            )
+        request = None
+        if answer.instance and answer.instance.request_id:
+            loaded = await self._store.load_request(answer.instance.tenant, answer.instance.request_id)
+            request = loaded and loaded.request
+        return answer.changed(repeated=True, request=request)
+
+
+def _result_request(effect: Effect, result: EffectResult, signal: str) -> TransitionRequest:
+    if effect.kind == "provider.ask":
+        evidence: dict[str, Any] = {"providerFailure": result.detail}
+        return TransitionRequest(name=signal, actor=system("providers"), evidence=evidence)
+    integration = str(effect.payload.get("integration"))
+    evidence = {
+        "integration": {
+            "integrationConnectionId": f"integration.{integration}",
+            "integrationKind": integration,
+            "action": effect.payload.get("action"),
+            "applyStatus": "applied" if result.succeeded else "failed",
+            "decisionSignalId": signal,
+            "effectId": effect.effect_id,
+            **({"result": result.detail} if result.detail else {}),
+        }
+    }
+    return TransitionRequest(name=signal, actor=service(integration), evidence=evidence)
+
+
+def _key(key: str | None, *body: Any) -> _Key | None:
+    return _Key(key, digest(list(body))) if key else None
+
+
+def _no_instance(aggregate_id: str) -> Refused:
+    return Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}")
+
+
+def _contended(what: str) -> Unavailable:
+    return Unavailable(f"{what}: lost {MAX_ROUNDS} races in a row; try again", retry_after=1)
