@@ -132,15 +132,16 @@ def settle(
     loaded: Loaded,
     effect: Effect,
     result: EffectResult,
-    asked: TransitionRequest | None,
-    verdicts: Sequence[GuardVerdict],
+    tries: Sequence[tuple[TransitionRequest, Sequence[GuardVerdict]]],
     now: datetime,
     ids: IdSource,
 ) -> Decided:
     """
-    Put an effect's result on the ledger and, with *asked*, let it move the loop in the same commit.
+    Put an effect's result on the ledger and let it move the loop in the same commit.
 
-    A signal that no longer fits (the loop moved on, was cancelled) is refused on the ledger; the result stands.
+    *tries* are judged in order until one moves the loop: a provider's own signal first, then the system's when the
+    submission was refused. A signal that no longer fits (the loop moved on, was cancelled) is refused on the ledger;
+    the result stands.
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
     draft.settled = result
@@ -154,11 +155,15 @@ def settle(
             "detail": result.detail,
         },
     )
-    if asked is not None:
-        return judge_transition(draft, loaded, asked, verdicts)
+    decided = None
+    for asked, verdicts in tries:
+        decided = judge_transition(draft, loaded, asked, verdicts)
+        if isinstance(decided.outcome, Executed):
+            return decided
     if loaded.request and effect.kind == "integration.run":
         draft.effect("card.update", {"requestId": loaded.request.request_id})
-    return recorded(draft, loaded)
+        decided = decided and Decided(decided.outcome, draft.commit())
+    return decided or recorded(draft, loaded)
 
 
 def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:

@@ -5,7 +5,7 @@ It loads, has the guards judge, decides (purely), and commits atomically. A lost
 number of times, so every caller's answer is about the instance as it really stands.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,16 +182,22 @@ class LoopEngine:
         return await self._run(lambda: self._store.load_request(tenant, answer.request_id), judged, key, unknown)
 
     async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
-        """Let a provider's submission ask for its transition, as an ai-agent, and close the effect that asked."""
+        """
+        Let a provider's submission ask for its transition, as an ai-agent, and close the effect that asked.
+
+        Where guards or the definition refuse it, the system sends the effect's `onFailure` in the same commit.
+        """
         detail = {"modelId": submission.model_id, "signal": submission.signal, "confidence": submission.confidence}
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=detail)
         evidence = submission.as_evidence()
+        on_failure = effect.payload.get("onFailure")
 
-        def asked(loaded: Loaded) -> TransitionRequest:
+        def tries(loaded: Loaded) -> list[TransitionRequest]:
             behind = getattr(loaded.instance.requester, "on_behalf_of", None)
-            return TransitionRequest(name=submission.signal, actor=submission.actor(behind), evidence=evidence)
+            asked = TransitionRequest(name=submission.signal, actor=submission.actor(behind), evidence=evidence)
+            return [asked, _result_request(effect, result, on_failure)] if on_failure else [asked]
 
-        return await self._settle(effect, result, asked)
+        return await self._settle(effect, result, tries)
 
     async def settle(self, effect: Effect, fence: int, *, succeeded: bool, detail: Mapping[str, Any]) -> Outcome:
         """
@@ -202,8 +208,8 @@ class LoopEngine:
         """
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=dict(detail))
         signal = effect.payload.get("onSuccess" if succeeded else "onFailure")
-        request = _result_request(effect, result, signal) if signal else None
-        return await self._settle(effect, result, lambda _: request)
+        tries = [_result_request(effect, result, signal)] if signal else []
+        return await self._settle(effect, result, lambda _: tries)
 
     async def card_posted(self, effect: Effect, fence: int, address: Mapping[str, Any]) -> Outcome:
         """Put on the ledger where humans were asked."""
@@ -260,12 +266,11 @@ class LoopEngine:
         )
 
     async def _settle(
-        self, effect: Effect, result: EffectResult, ask: Callable[[Loaded], TransitionRequest | None]
+        self, effect: Effect, result: EffectResult, tries: Callable[[Loaded], Sequence[TransitionRequest]]
     ) -> Outcome:
         async def judged(loaded: Loaded) -> Decided:
-            asked = ask(loaded)
-            verdicts = self._asked(loaded, asked) if asked else ()
-            return decide.settle(loaded, effect, result, asked, verdicts, self._clock.now(), self._ids)
+            asked = [(request, self._asked(loaded, request)) for request in tries(loaded)]
+            return decide.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
 
         return await self._run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
 
@@ -330,7 +335,7 @@ class LoopEngine:
 
 def _result_request(effect: Effect, result: EffectResult, signal: str) -> TransitionRequest:
     if effect.kind == "provider.ask":
-        evidence: dict[str, Any] = {"providerFailure": result.detail}
+        evidence: dict[str, Any] = {"providerAnswer": result.detail}
         return TransitionRequest(name=signal, actor=system("providers"), evidence=evidence)
     integration = str(effect.payload.get("integration"))
     evidence = {
