@@ -1,0 +1,94 @@
+"""
+Every Redis key, in one place.
+
+A key is a prefix below and one or two *parts*, separated by colons. Parts are percent-quoted, so that no tenant, id or
+state chosen by somebody can run into its neighbour: tenant ``a:b`` with id ``c`` is not tenant ``a`` with id ``b:c``.
+The scripts build keys from the same prefixes (`LUA`), so Redis Cluster, which wants keys declared, is not supported;
+RQ does not support it either.
+"""
+
+from collections.abc import Mapping
+from hashlib import sha256
+from types import MappingProxyType
+from urllib.parse import quote, unquote
+
+#: Hash: v version, s state, o open, k index member, d definition digest, r latest request, b body. tenant, instance.
+INSTANCE = "lg:instance:"
+#: List of event bodies; the place in the list is the sequence. tenant, instance.
+LEDGER = "lg:ledger:"
+#: Hash: i instance, b body. tenant, request.
+REQUEST = "lg:request:"
+#: List of the instances run on one business object; the last one is the current one. tenant, aggregate.
+RUNS = "lg:runs:"
+#: Body of a pinned definition, the same for all tenants as it is named by its content. digest.
+DEFINITION = "lg:definition:"
+#: Sorted set of open instances, all scores 0, ordered by their index member (`index_member`). tenant.
+OPEN = "lg:open:"
+#: The same, per state. tenant, state.
+OPEN_IN = "lg:open-in:"
+#: Body of an idempotency record, with a time to live. tenant, key.
+IDEMPOTENCY = "lg:idempotency:"
+#: Hash: s state, f fence, n attempts, u not before (ms), k kind, q stands in the outbox, e error, d detail, b body. id.
+EFFECT = "lg:effect:"
+#: List of the effects of one instance, oldest first. tenant, instance.
+EFFECTS = "lg:effects:"
+#: Sorted set of effects not finished, by the time (ms) the sweep looks at them again.
+EFFECTS_OPEN = "lg:effects-open"
+#: List of outbox entries, ``kind effect``, oldest first.
+OUTBOX = "lg:outbox"
+#: Sorted set of deadlines by due time (us); members are ``tenant:deadline``.
+DEADLINES = "lg:deadlines"
+#: Hash of deadline bodies by the same members.
+DEADLINE_BODIES = "lg:deadline-bodies"
+#: Hash: v rendered version, b body. tenant, request.
+CARD = "lg:card:"
+#: The holder of a lease. name.
+LEASE = "lg:lease:"
+#: Something seen before. key.
+SEEN = "lg:seen:"
+
+#: What the scripts know the prefixes as.
+LUA: Mapping[str, str] = MappingProxyType(
+    {
+        "INSTANCE": INSTANCE,
+        "LEDGER": LEDGER,
+        "REQUEST": REQUEST,
+        "RUNS": RUNS,
+        "DEFINITION": DEFINITION,
+        "OPEN": OPEN,
+        "OPEN_IN": OPEN_IN,
+        "IDEMPOTENCY": IDEMPOTENCY,
+        "EFFECT": EFFECT,
+        "EFFECTS": EFFECTS,
+        "EFFECTS_OPEN": EFFECTS_OPEN,
+        "OUTBOX": OUTBOX,
+        "DEADLINES": DEADLINES,
+        "DEADLINE_BODIES": DEADLINE_BODIES,
+        "CARD": CARD,
+        "LEASE": LEASE,
+    }
+)
+
+#: Longer texts from outside are named by their digest, so that nobody fills memory with keys.
+_LONGEST_READABLE = 128
+
+
+def part(text: str) -> str:
+    """Return *text* as one part of a key; `unpart` gives it back."""
+    return quote(text, safe="", errors="surrogatepass")
+
+
+def unpart(part: str) -> str:
+    """Return the text a part was made of."""
+    return unquote(part, errors="surrogatepass")
+
+
+def bounded_part(text: str) -> str:
+    """Return *text* as one part of bounded length, for texts that callers choose and nobody reads back."""
+    quoted = part(text)
+    return quoted if len(quoted) <= _LONGEST_READABLE else f"sha256:{sha256(quoted.encode()).hexdigest()}"
+
+
+def pair(first: str, second: str) -> str:
+    """Return two parts, as they follow a prefix."""
+    return f"{part(first)}:{part(second)}"

@@ -1,0 +1,88 @@
+-- One commit: all of it or nothing. Everything is checked before the first write, for a script is not rolled back.
+--
+-- ARGV[1], JSON (ids quoted as parts of keys):
+--   t, i, a     tenant, instance, aggregate          v, s, o     version, state, whether it is open
+--   k           its member in the open indexes       d, r        definition digest, latest request ('' for none)
+--   requests    [request ...]                        events      how many
+--   effects     [[effect, kind] ...], due again after grace ms
+--   deadlines   [[member, due us] ...]               cleared     [member ...]
+-- and, where there is one:
+--   pin, idempotency    the part its key is made of (ttl ms with the last)
+--   settled     {e effect, f fence, s state it ends in}
+-- ARGV[2..] are bodies, in this order: instance, requests, definition, idempotency record, settled detail, events,
+-- effects, deadlines.
+-- Returns {'stored'}, {'conflict'}, {'stale'} or {'repeated', the record kept under the key}.
+local h = cjson.decode(ARGV[1])
+local tenant = h.t .. ':'
+local instance = KEY.INSTANCE .. tenant .. h.i
+local runs = KEY.RUNS .. tenant .. h.a
+
+if h.idempotency then
+  local record = redis.call('GET', KEY.IDEMPOTENCY .. tenant .. h.idempotency)
+  if record then return {'repeated', record} end
+end
+
+local settled = h.settled and KEY.EFFECT .. h.settled.e
+if settled then
+  local claim = redis.call('HMGET', settled, 's', 'f')
+  if claim[1] ~= 'claimed' or tonumber(claim[2]) ~= h.settled.f then return {'stale'} end
+end
+
+local old = redis.call('HMGET', instance, 'v', 's', 'o', 'k')
+if h.v == 1 then
+  if old[1] then return {'conflict'} end
+  local current = redis.call('LINDEX', runs, -1)
+  if current and redis.call('HGET', KEY.INSTANCE .. tenant .. current, 'o') == '1' then return {'conflict'} end
+elseif tonumber(old[1]) ~= h.v - 1 then
+  return {'conflict'}
+end
+
+local now = now_ms()
+local place = 1
+local function body()
+  place = place + 1
+  return ARGV[place]
+end
+
+redis.call('HSET', instance, 'v', h.v, 's', h.s, 'o', h.o and '1' or '0', 'k', h.k, 'd', h.d, 'r', h.r, 'b', body())
+if h.v == 1 then redis.call('RPUSH', runs, h.i) end
+if old[3] == '1' and (not h.o or old[4] ~= h.k) then redis.call('ZREM', KEY.OPEN .. h.t, old[4]) end
+if old[3] == '1' and (not h.o or old[4] ~= h.k or old[2] ~= h.s) then
+  redis.call('ZREM', KEY.OPEN_IN .. tenant .. old[2], old[4])
+end
+if h.o then
+  redis.call('ZADD', KEY.OPEN .. h.t, 0, h.k)
+  redis.call('ZADD', KEY.OPEN_IN .. tenant .. h.s, 0, h.k)
+end
+
+for _, request in ipairs(h.requests) do
+  redis.call('HSET', KEY.REQUEST .. tenant .. request, 'i', h.i, 'b', body())
+end
+if h.pin then redis.call('SET', KEY.DEFINITION .. h.pin, body(), 'NX') end
+if h.idempotency then redis.call('SET', KEY.IDEMPOTENCY .. tenant .. h.idempotency, body(), 'PX', h.ttl) end
+if settled then
+  redis.call('HSET', settled, 's', h.settled.s, 'd', body())
+  redis.call('HDEL', settled, 'e')
+  redis.call('ZREM', KEY.EFFECTS_OPEN, h.settled.e)
+end
+
+for _ = 1, h.events do redis.call('RPUSH', KEY.LEDGER .. tenant .. h.i, body()) end
+for _, effect in ipairs(h.effects) do
+  local id, kind, text = effect[1], effect[2], body()
+  -- An effect that is there already stays as it is: written again, a finished one would take place again.
+  if redis.call('EXISTS', KEY.EFFECT .. id) == 0 then
+    redis.call('HSET', KEY.EFFECT .. id, 's', 'pending', 'f', 0, 'n', 0, 'u', 0, 'k', kind, 'q', 1, 'b', text)
+    redis.call('RPUSH', KEY.EFFECTS .. tenant .. h.i, id)
+    redis.call('ZADD', KEY.EFFECTS_OPEN, digits(now + h.grace), id)
+    redis.call('RPUSH', KEY.OUTBOX, kind .. ' ' .. id)
+  end
+end
+for _, member in ipairs(h.cleared) do
+  redis.call('ZREM', KEY.DEADLINES, member)
+  redis.call('HDEL', KEY.DEADLINE_BODIES, member)
+end
+for _, deadline in ipairs(h.deadlines) do
+  redis.call('ZADD', KEY.DEADLINES, deadline[2], deadline[1])
+  redis.call('HSET', KEY.DEADLINE_BODIES, deadline[1], body())
+end
+return {'stored'}

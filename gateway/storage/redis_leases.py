@@ -1,0 +1,27 @@
+"""Leases on chores, in Redis: one process at a time, until it lets go or its time is over."""
+
+from datetime import timedelta
+
+from redis.asyncio import Redis
+
+from gateway.storage import keys
+from gateway.storage.scripts import Script, script
+from gateway.storage.seam import store_errors
+
+
+class RedisLeases:
+    """`gateway.jobs.ports.Leases`."""
+
+    def __init__(self, client: "Redis") -> None:
+        self._hold: Script = script(client, "hold")
+        self._let_go: Script = script(client, "let_go")
+
+    async def hold(self, name: str, holder: str, ttl: timedelta) -> bool:
+        """Take or extend the lease *name*; False where another holder has it."""
+        with store_errors():
+            return bool(await self._hold(keys.part(name), holder, max(1, ttl // timedelta(milliseconds=1))))
+
+    async def let_go(self, name: str, holder: str) -> None:
+        """Give the lease back, if *holder* has it."""
+        with store_errors():
+            await self._let_go(keys.part(name), holder)

@@ -1,0 +1,198 @@
+"""The Redis store of instances, ledgers and requests: `loops.ports.Store`, one round trip per call."""
+
+import json
+from collections import OrderedDict
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from redis import exceptions as redis_errors
+from redis.asyncio import Redis
+
+from gateway.storage import keys
+from gateway.storage.cursors import check_cursor, index_member, page_size
+from gateway.storage.scripts import Script, script
+from gateway.storage.seam import store_errors
+from loops.approvals import ApprovalRequest
+from loops.commit import Commit, IdempotencyRecord
+from loops.definition import LoopDefinition
+from loops.errors import Rejected
+from loops.events import Event
+from loops.instance import LoopInstance
+from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
+
+#: How long an idempotency key is remembered.
+IDEMPOTENCY_TTL = timedelta(hours=24)
+
+#: How long after its commit the sweep first looks at an effect that nobody claimed.
+EFFECT_GRACE = timedelta(seconds=30)
+
+#: Parsed definitions kept in the process; one is some ten kilobytes.
+_DEFINITIONS_KEPT = 256
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MS = timedelta(milliseconds=1)
+_US = timedelta(microseconds=1)
+
+
+class RedisStore:
+    """`loops.ports.Store` on Redis >= 7.0 or Valkey. *client* is one made by `gateway.storage.connect.connect`."""
+
+    def __init__(self, client: "Redis", *, effect_grace: timedelta = EFFECT_GRACE) -> None:
+        self._client = client
+        self._grace_ms = effect_grace // _MS
+        self._load: Script = script(client, "load")
+        self._commit: Script = script(client, "commit")
+        self._page: Script = script(client, "page")
+        self._definitions: OrderedDict[str, LoopDefinition] = OrderedDict()
+
+    async def load(self, tenant: str, instance_id: str) -> Loaded | None:
+        """Return the instance *instance_id*, open or closed."""
+        return await self._loaded("instance", tenant, instance_id)
+
+    async def load_aggregate(self, tenant: str, aggregate_id: str) -> Loaded | None:
+        """Return the latest instance on the business object *aggregate_id*, open or closed."""
+        return await self._loaded("aggregate", tenant, aggregate_id)
+
+    async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
+        """Return the instance of an approval request, with *that* request."""
+        return await self._loaded("request", tenant, request_id)
+
+    async def commit(self, commit: Commit) -> Stored | Conflict | Repeated | StaleClaim:
+        """
+        Write all of *commit* in one script call, or nothing.
+
+        A commit with an idempotency record is sent once more when the connection breaks under it: the record tells
+        whether the first one arrived. Any other error leaves the result unknown, as `StoreUnavailable` says.
+        """
+        args = _arguments(commit, self._grace_ms)
+        with store_errors():
+            try:
+                reply = await self._commit(*args)
+            except redis_errors.ConnectionError:
+                if commit.idempotency is None:
+                    raise
+                return _answer(await self._commit(*args), commit, sent_before=True)
+            return _answer(reply, commit, sent_before=False)
+
+    async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
+        first = max(0, after)
+        if limit <= 0:
+            return []
+        with store_errors():
+            bodies = await self._client.lrange(keys.LEDGER + keys.pair(tenant, instance_id), first, first + limit - 1)
+        return [Event.model_validate_json(body) for body in bodies]
+
+    async def instances(
+        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[Sequence[LoopInstance], str | None]:
+        """
+        Return a page of open instances, newest first, all or those in *state*, and the next page's cursor.
+
+        Raises:
+            Rejected: If *cursor* is not one that this listing gave.
+        """
+        after = check_cursor(cursor) if cursor else ""
+        where = keys.part(state) if state else ""
+        with store_errors():
+            following, *bodies = await self._page(keys.part(tenant), where, after, page_size(limit))
+        found = [LoopInstance.model_validate_json(body) for body in bodies if body]
+        return found, following.decode() or None
+
+    async def _loaded(self, what: str, tenant: str, thing: str) -> Loaded | None:
+        with store_errors():
+            found = await self._load(what, keys.part(tenant), keys.part(thing))
+        if found is None:
+            return None
+        instance, digest, request = found
+        return Loaded(
+            instance=LoopInstance.model_validate_json(instance),
+            definition=await self._definition(digest.decode()),
+            request=ApprovalRequest.model_validate_json(request) if request else None,
+        )
+
+    async def _definition(self, digest: str) -> LoopDefinition:
+        """Return a pinned definition; it never changes under its digest, so it is read once per process."""
+        known = self._definitions.get(digest)
+        if known is None:
+            with store_errors():
+                body = await self._client.get(keys.DEFINITION + keys.part(digest))
+            if body is None:
+                raise Rejected(f"the definition {digest} is pinned by an instance and missing in the store")
+            known = self._definitions[digest] = LoopDefinition.model_validate_json(body)
+            if len(self._definitions) > _DEFINITIONS_KEPT:
+                self._definitions.popitem(last=False)
+        else:
+            self._definitions.move_to_end(digest)
+        return known
+
+
+def _answer(reply: list[bytes], commit: Commit, *, sent_before: bool) -> Stored | Conflict | Repeated | StaleClaim:
+    match reply:
+        case [b"stored"]:
+            return Stored()
+        case [b"conflict"]:
+            return Conflict()
+        case [b"stale"]:
+            return StaleClaim()
+        case [b"repeated", record]:
+            kept = IdempotencyRecord.model_validate_json(record)
+            ours = commit.idempotency
+            if sent_before and ours is not None and record == _body(ours):
+                return Stored()  # the first sending arrived; no other commit has this answer to the microsecond
+            return Repeated(kept.answer if ours is not None and kept.body_digest == ours.body_digest else None)
+        case _:
+            raise Rejected(f"the commit script answered {reply!r}; is another version of Loopgate using this store?")
+
+
+def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
+    """Return the script's arguments: one header, then bodies, in the order `commit.lua` takes them."""
+    instance = commit.instance
+    header: dict[str, Any] = {
+        "t": keys.part(instance.tenant),
+        "i": keys.part(instance.instance_id),
+        "a": keys.part(instance.aggregate_id),
+        "v": instance.version,
+        "s": keys.part(instance.state),
+        "o": not instance.is_closed,
+        "k": index_member(instance),
+        "d": instance.definition_digest,
+        "r": keys.part(instance.request_id) if instance.request_id else "",
+        "requests": [keys.part(request.request_id) for request in commit.requests],
+        "events": len(commit.events),
+        "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
+        "grace": grace_ms,
+        "deadlines": [
+            [keys.pair(deadline.tenant, deadline.deadline_id), str(microseconds(deadline.due_at))]
+            for deadline in commit.deadlines
+        ],
+        "cleared": [keys.pair(instance.tenant, deadline_id) for deadline_id in commit.cleared_deadlines],
+    }
+    bodies = [_body(instance), *map(_body, commit.requests)]
+    if commit.definition is not None:
+        header["pin"] = keys.part(commit.definition.digest)
+        bodies.append(_body(commit.definition))
+    if commit.idempotency is not None:
+        header["idempotency"] = keys.bounded_part(commit.idempotency.key)
+        header["ttl"] = IDEMPOTENCY_TTL // _MS
+        bodies.append(_body(commit.idempotency))
+    if commit.settled is not None:
+        header["settled"] = {
+            "e": keys.part(commit.settled.effect_id),
+            "f": commit.settled.fence,
+            "s": "succeeded" if commit.settled.succeeded else "failed",
+        }
+        bodies.append(json.dumps(commit.settled.detail).encode())
+    bodies += map(_body, (*commit.events, *commit.effects, *commit.deadlines))
+    return [json.dumps(header, separators=(",", ":")), *bodies]
+
+
+def microseconds(instant: datetime) -> int:
+    """Return *instant* as microseconds since 1970, which a sorted set keeps exactly until the year 2255."""
+    return (instant - _EPOCH) // _US
+
+
+def _body(value: Any) -> bytes:
+    body: str = value.model_dump_json(exclude_none=True)
+    return body.encode()
