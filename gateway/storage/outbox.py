@@ -2,26 +2,17 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from redis import Redis
 from redis.client import Pipeline
 
 from gateway.storage import keys
+from gateway.storage.entries import OutboxEntry
 from gateway.storage.seam import store_errors
-from loops.effects import EffectKind
 
 #: One blocking wait on the server; shorter than the client's answer time-out, or the wait would look like silence.
 _SLICE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class OutboxEntry:
-    """One effect that waits to be handed over."""
-
-    effect_id: str
-    kind: EffectKind
 
 
 class Outbox:

@@ -5,9 +5,9 @@ from datetime import datetime
 
 from redis.asyncio import Redis
 
-from gateway.storage.redis_store import microseconds
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
+from gateway.storage.spans import microseconds
 from loops.deadlines import Deadline
 
 

@@ -11,6 +11,7 @@ from gateway.jobs.ports import Claim, EffectRecord
 from gateway.storage import keys
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
+from gateway.storage.spans import milliseconds
 from loops.effects import Effect
 
 
@@ -81,11 +82,6 @@ class RedisEffects:
     ) -> bool:
         with store_errors():
             return bool(await self._close(keys.part(effect_id), fence, state, _text(error), detail))
-
-
-def milliseconds(span: timedelta) -> int:
-    """Return *span* in whole milliseconds, never less than none."""
-    return max(0, span // timedelta(milliseconds=1))
 
 
 def _text(error: str) -> bytes:

@@ -7,6 +7,7 @@ from redis.asyncio import Redis
 from gateway.storage import keys
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
+from gateway.storage.spans import milliseconds
 
 
 class RedisLeases:
@@ -19,7 +20,7 @@ class RedisLeases:
     async def hold(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or extend the lease *name*; False where another holder has it."""
         with store_errors():
-            return bool(await self._hold(keys.part(name), holder, max(1, ttl // timedelta(milliseconds=1))))
+            return bool(await self._hold(keys.part(name), holder, milliseconds(ttl, least=1)))
 
     async def let_go(self, name: str, holder: str) -> None:
         """Give the lease back, if *holder* has it."""

@@ -6,6 +6,7 @@ from redis.asyncio import Redis
 
 from gateway.storage import keys
 from gateway.storage.seam import store_errors
+from gateway.storage.spans import milliseconds
 
 
 class RedisSeenOnce:
@@ -18,6 +19,6 @@ class RedisSeenOnce:
         """Return True the first time *key* is seen within *ttl*, False ever after."""
         with store_errors():
             taken = await self._client.set(
-                keys.SEEN + keys.bounded_part(key), 1, nx=True, px=max(1, ttl // timedelta(milliseconds=1))
+                keys.SEEN + keys.bounded_part(key), 1, nx=True, px=milliseconds(ttl, least=1)
             )
         return taken is not None

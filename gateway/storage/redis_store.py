@@ -3,7 +3,7 @@
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from redis import exceptions as redis_errors
@@ -13,6 +13,7 @@ from gateway.storage import keys
 from gateway.storage.cursors import check_cursor, index_member, page_size
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
+from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
 from loops.approvals import ApprovalRequest
 from loops.commit import Commit, IdempotencyRecord
 from loops.definition import LoopDefinition
@@ -21,18 +22,8 @@ from loops.events import Event
 from loops.instance import LoopInstance
 from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 
-#: How long an idempotency key is remembered.
-IDEMPOTENCY_TTL = timedelta(hours=24)
-
-#: How long after its commit the sweep first looks at an effect that nobody claimed.
-EFFECT_GRACE = timedelta(seconds=30)
-
 #: Parsed definitions kept in the process; one is some ten kilobytes.
 _DEFINITIONS_KEPT = 256
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MS = timedelta(milliseconds=1)
-_US = timedelta(microseconds=1)
 
 
 class RedisStore:
@@ -40,7 +31,7 @@ class RedisStore:
 
     def __init__(self, client: "Redis", *, effect_grace: timedelta = EFFECT_GRACE) -> None:
         self._client = client
-        self._grace_ms = effect_grace // _MS
+        self._grace_ms = milliseconds(effect_grace)
         self._load: Script = script(client, "load")
         self._commit: Script = script(client, "commit")
         self._page: Script = script(client, "page")
@@ -175,7 +166,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         bodies.append(_body(commit.definition))
     if commit.idempotency is not None:
         header["idempotency"] = keys.bounded_part(commit.idempotency.key)
-        header["ttl"] = IDEMPOTENCY_TTL // _MS
+        header["ttl"] = milliseconds(IDEMPOTENCY_TTL)
         bodies.append(_body(commit.idempotency))
     if commit.settled is not None:
         header["settled"] = {
@@ -186,11 +177,6 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         bodies.append(json.dumps(commit.settled.detail).encode())
     bodies += map(_body, (*commit.events, *commit.effects, *commit.deadlines))
     return [json.dumps(header, separators=(",", ":")), *bodies]
-
-
-def microseconds(instant: datetime) -> int:
-    """Return *instant* as microseconds since 1970, which a sorted set keeps exactly until the year 2255."""
-    return (instant - _EPOCH) // _US
 
 
 def _body(value: Any) -> bytes:

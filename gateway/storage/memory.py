@@ -1,0 +1,354 @@
+"""
+The in-memory store: every storage port in one object, for tests of loops and of what stands on them.
+
+For one event loop; nothing is kept when the process ends. It keeps values as the JSON Redis would keep, so what comes
+back is what came in and nobody's later change to a dict reaches it.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from gateway.jobs.ports import Claim, EffectRecord, EffectState
+from gateway.storage.cursors import check_cursor, index_member, page_size
+from gateway.storage.entries import OutboxEntry
+from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, milliseconds
+from loops.approvals import ApprovalRequest
+from loops.cards import Card
+from loops.commit import Commit, IdempotencyRecord
+from loops.deadlines import Deadline
+from loops.definition import LoopDefinition
+from loops.effects import Effect, EffectKind
+from loops.errors import Rejected
+from loops.events import Event
+from loops.instance import LoopInstance
+from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
+
+#: A tenant and an id of that tenant.
+_Scoped = tuple[str, str]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """One effect and how far it got. `not_before` ends its lease or its wait, `next_at` is None once it is finished."""
+
+    body: str
+    kind: EffectKind
+    state: EffectState
+    not_before: datetime
+    next_at: datetime | None
+    fence: int = 0
+    attempts: int = 0
+    error: str | None = None
+    detail: str | None = None
+
+    def held_under(self, fence: int) -> bool:
+        return self.state == "claimed" and self.fence == fence
+
+    def end(self, state: EffectState, *, error: str | None = None, detail: str | None = None) -> None:
+        self.state, self.error, self.detail, self.next_at = state, error, detail, None
+
+    def record(self) -> EffectRecord:
+        return EffectRecord(
+            effect=Effect.model_validate_json(self.body),
+            state=self.state,
+            fence=self.fence,
+            attempts=self.attempts,
+            error=self.error,
+            detail=None if self.detail is None else json.loads(self.detail),
+            next_at=self.next_at,
+        )
+
+
+class MemoryStore:
+    """
+    `loops.ports.Store` and `gateway.jobs.ports` (Effects, Cards, Deadlines, Leases, SeenOnce) in memory.
+
+    *now* is the clock of leases and times to live: pass one that a test moves on.
+    """
+
+    def __init__(
+        self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), effect_grace: timedelta = EFFECT_GRACE
+    ) -> None:
+        self._clock = now
+        self._grace = effect_grace
+        self._instances: dict[_Scoped, str] = {}
+        self._ledgers: defaultdict[_Scoped, list[str]] = defaultdict(list)
+        self._requests: dict[_Scoped, tuple[str, str]] = {}
+        self._runs: defaultdict[_Scoped, list[str]] = defaultdict(list)
+        self._definitions: dict[str, str] = {}
+        self._idempotency: dict[_Scoped, tuple[datetime, str]] = {}
+        self._effects: dict[str, _Kept] = {}
+        self._outbox: list[OutboxEntry] = []
+        self._deadlines: dict[_Scoped, str] = {}
+        self._cards: dict[_Scoped, str] = {}
+        self._leases: dict[str, tuple[str, datetime]] = {}
+        self._seen: dict[str, datetime] = {}
+
+    @property
+    def outbox(self) -> tuple[OutboxEntry, ...]:
+        """What waits to be handed over, oldest first."""
+        return tuple(self._outbox)
+
+    def take_outbox(self) -> tuple[OutboxEntry, ...]:
+        """Return what waits and empty the outbox, as a relay does."""
+        taken = self.outbox
+        self._outbox.clear()
+        return taken
+
+    # -- loops.ports.Store
+
+    async def load(self, tenant: str, instance_id: str) -> Loaded | None:
+        """Return the instance *instance_id*, open or closed."""
+        return self._loaded(tenant, instance_id)
+
+    async def load_aggregate(self, tenant: str, aggregate_id: str) -> Loaded | None:
+        """Return the latest instance on the business object *aggregate_id*, open or closed."""
+        runs = self._runs.get((tenant, aggregate_id))
+        return self._loaded(tenant, runs[-1]) if runs else None
+
+    async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
+        """Return the instance of an approval request, with *that* request."""
+        if (tenant, request_id) not in self._requests:
+            return None
+        return self._loaded(tenant, self._requests[tenant, request_id][0], request_id)
+
+    async def commit(self, commit: Commit) -> Stored | Conflict | Repeated | StaleClaim:
+        """Write all of *commit*, or nothing. The idempotency key is looked at first."""
+        refusal = self._repeated(commit) or self._stale(commit) or self._conflict(commit)
+        if refusal is None:
+            self._write(commit)
+        return refusal or Stored()
+
+    async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
+        first = max(0, after)
+        bodies = self._ledgers.get((tenant, instance_id), [])[first : first + max(0, limit)]
+        return [Event.model_validate_json(body) for body in bodies]
+
+    async def instances(
+        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+    ) -> tuple[Sequence[LoopInstance], str | None]:
+        """
+        Return a page of open instances, newest first, all or those in *state*, and the next page's cursor.
+
+        Raises:
+            Rejected: If *cursor* is not one that this listing gave.
+        """
+        before = check_cursor(cursor) if cursor else None
+        found = sorted(
+            (
+                (index_member(instance), instance)
+                for (owner, _), body in self._instances.items()
+                if owner == tenant
+                and not (instance := LoopInstance.model_validate_json(body)).is_closed
+                and state in {None, "", instance.state}
+            ),
+            key=lambda pair: pair[0],
+            reverse=True,
+        )
+        following = [pair for pair in found if before is None or pair[0] < before]
+        page = following[: page_size(limit)]
+        return [instance for _, instance in page], page[-1][0] if len(following) > len(page) else None
+
+    # -- gateway.jobs.ports.Effects
+
+    async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
+        """Take the effect, or return None: it is finished, unknown, waits for its retry, or somebody holds it."""
+        kept, now = self._effects.get(effect_id), self._now()
+        if kept is None or kept.state not in {"pending", "claimed"} or kept.not_before > now:
+            return None
+        kept.state = "claimed"
+        kept.not_before = kept.next_at = now + _whole(lease)
+        kept.fence += 1
+        kept.attempts += 1
+        return Claim(effect=Effect.model_validate_json(kept.body), fence=kept.fence, attempt=kept.attempts)
+
+    async def renew(self, effect_id: str, fence: int, *, lease: timedelta) -> bool:
+        """Extend a lease that is still held under *fence*; False where it is over, or not."""
+        kept, now = self._held(effect_id, fence), self._now()
+        if kept is None or kept.not_before <= now:
+            return False
+        kept.not_before = kept.next_at = now + _whole(lease)
+        return True
+
+    async def finish(self, effect_id: str, fence: int, detail: Mapping[str, Any]) -> bool:
+        """Mark an effect succeeded that leaves no ledger entry; False under a stale *fence*."""
+        kept = self._held(effect_id, fence)
+        if kept is not None:
+            kept.end("succeeded", detail=json.dumps(dict(detail)))
+        return kept is not None
+
+    async def retry(self, effect_id: str, fence: int, *, after: timedelta, error: str) -> bool:
+        """Give the effect back to be tried again *after*; False under a stale *fence*."""
+        kept = self._held(effect_id, fence)
+        if kept is not None:
+            kept.state, kept.error = "pending", _text(error)
+            kept.not_before = kept.next_at = self._now() + _whole(after)
+        return kept is not None
+
+    async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
+        """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
+        kept = self._held(effect_id, fence)
+        if kept is not None:
+            kept.end("dead", error=_text(error))
+        return kept is not None
+
+    async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
+        """Put effects whose time has come into the outbox, each due again after *grace*; return their ids."""
+        now = self._now()
+        overdue = sorted(
+            (kept.next_at, effect_id)
+            for effect_id, kept in self._effects.items()
+            if kept.next_at and kept.next_at <= now
+        )
+        ids = [effect_id for _, effect_id in overdue[: max(0, limit)]]
+        for effect_id in ids:
+            kept = self._effects[effect_id]
+            kept.next_at = now + _whole(grace)
+            entry = OutboxEntry(effect_id, kept.kind)
+            if entry not in self._outbox:
+                self._outbox.append(entry)
+        return ids
+
+    async def effect(self, effect_id: str) -> EffectRecord | None:
+        """Return how far one effect got."""
+        kept = self._effects.get(effect_id)
+        return None if kept is None else kept.record()
+
+    async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectRecord]:
+        """Return every effect of one instance, oldest first."""
+        records = [kept.record() for kept in self._effects.values()]
+        return [r for r in records if (r.effect.tenant, r.effect.instance_id) == (tenant, instance_id)]
+
+    # -- gateway.jobs.ports: Cards, Deadlines, Leases, SeenOnce
+
+    async def card(self, tenant: str, request_id: str) -> Card | None:
+        """Return the posted card of a request, or None."""
+        body = self._cards.get((tenant, request_id))
+        return None if body is None else Card.model_validate_json(body)
+
+    async def save_card(self, card: Card) -> None:
+        """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""
+        kept = await self.card(card.tenant, card.request_id)
+        if kept is None or kept.rendered_version <= card.rendered_version:
+            self._cards[card.tenant, card.request_id] = _body(card)
+
+    async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
+        """Return deadlines due at *now*, earliest first. They stay until a commit clears them."""
+        deadlines = [Deadline.model_validate_json(body) for body in self._deadlines.values()]
+        due = [deadline for deadline in deadlines if deadline.due_at <= now]
+        return sorted(due, key=lambda deadline: (deadline.due_at, deadline.tenant, deadline.deadline_id))[
+            : max(0, limit)
+        ]
+
+    async def hold(self, name: str, holder: str, ttl: timedelta) -> bool:
+        """Take or extend the lease *name*; False where another holder has it."""
+        has_it, until = self._leases.get(name, (holder, self._now()))
+        if has_it != holder and until > self._now():
+            return False
+        self._leases[name] = (holder, self._now() + _whole(ttl, least=1))
+        return True
+
+    async def let_go(self, name: str, holder: str) -> None:
+        """Give the lease back, if *holder* has it."""
+        if self._leases.get(name, (None,))[0] == holder:
+            del self._leases[name]
+
+    async def first_time(self, key: str, ttl: timedelta) -> bool:
+        """Return True the first time *key* is seen within *ttl*, False ever after."""
+        if key in self._seen and self._seen[key] > self._now():
+            return False
+        self._seen[key] = self._now() + _whole(ttl, least=1)
+        return True
+
+    def _now(self) -> datetime:
+        now = self._clock()
+        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+    def _loaded(self, tenant: str, instance_id: str, request_id: str | None = None) -> Loaded | None:
+        body = self._instances.get((tenant, instance_id))
+        if body is None:
+            return None
+        instance = LoopInstance.model_validate_json(body)
+        if instance.definition_digest not in self._definitions:
+            raise Rejected(
+                f"the definition {instance.definition_digest} is pinned by an instance and missing in the store"
+            )
+        _, request = self._requests.get((tenant, request_id or instance.request_id or ""), (None, None))
+        return Loaded(
+            instance=instance,
+            definition=LoopDefinition.model_validate_json(self._definitions[instance.definition_digest]),
+            request=ApprovalRequest.model_validate_json(request) if request else None,
+        )
+
+    def _repeated(self, commit: Commit) -> Repeated | None:
+        if commit.idempotency is None:
+            return None
+        until, body = self._idempotency.get((commit.instance.tenant, commit.idempotency.key), (self._now(), ""))
+        if until <= self._now():
+            return None
+        kept = IdempotencyRecord.model_validate_json(body)
+        return Repeated(kept.answer if kept.body_digest == commit.idempotency.body_digest else None)
+
+    def _stale(self, commit: Commit) -> StaleClaim | None:
+        if commit.settled is None or self._held(commit.settled.effect_id, commit.settled.fence):
+            return None
+        return StaleClaim()
+
+    def _conflict(self, commit: Commit) -> Conflict | None:
+        instance = commit.instance
+        stored = self._instances.get((instance.tenant, instance.instance_id))
+        if instance.version != 1:
+            fits = stored is not None and LoopInstance.model_validate_json(stored).version == instance.version - 1
+            return None if fits else Conflict()
+        runs = self._runs.get((instance.tenant, instance.aggregate_id))
+        current = self._instances[instance.tenant, runs[-1]] if runs else None
+        is_free = current is None or LoopInstance.model_validate_json(current).is_closed
+        return None if stored is None and is_free else Conflict()
+
+    def _write(self, commit: Commit) -> None:
+        instance, now = commit.instance, self._now()
+        owner = (instance.tenant, instance.instance_id)
+        self._instances[owner] = _body(instance)
+        if instance.version == 1:
+            self._runs[instance.tenant, instance.aggregate_id].append(instance.instance_id)
+        for request in commit.requests:
+            self._requests[instance.tenant, request.request_id] = (instance.instance_id, _body(request))
+        if commit.definition is not None:
+            self._definitions.setdefault(commit.definition.digest, _body(commit.definition))
+        if commit.idempotency is not None:
+            record = (now + IDEMPOTENCY_TTL, _body(commit.idempotency))
+            self._idempotency[instance.tenant, commit.idempotency.key] = record
+        if commit.settled is not None:
+            state: EffectState = "succeeded" if commit.settled.succeeded else "failed"
+            self._effects[commit.settled.effect_id].end(state, detail=json.dumps(commit.settled.detail))
+        self._ledgers[owner] += map(_body, commit.events)
+        for effect in commit.effects:
+            if effect.effect_id not in self._effects:
+                self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)
+                self._outbox.append(OutboxEntry(effect.effect_id, effect.kind))
+        for deadline_id in commit.cleared_deadlines:
+            self._deadlines.pop((instance.tenant, deadline_id), None)
+        for deadline in commit.deadlines:
+            self._deadlines[deadline.tenant, deadline.deadline_id] = _body(deadline)
+
+    def _held(self, effect_id: str, fence: int) -> _Kept | None:
+        kept = self._effects.get(effect_id)
+        return kept if kept is not None and kept.held_under(fence) else None
+
+
+def _whole(span: timedelta, *, least: int = 0) -> timedelta:
+    return timedelta(milliseconds=milliseconds(span, least=least))
+
+
+def _text(error: str) -> str:
+    return error.encode(errors="replace").decode()
+
+
+def _body(value: Any) -> str:
+    body: str = value.model_dump_json(exclude_none=True)
+    return body

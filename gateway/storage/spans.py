@@ -1,0 +1,21 @@
+"""Spans of time the stores go by, and the whole numbers they keep times as."""
+
+from datetime import UTC, datetime, timedelta
+
+#: How long an idempotency key is remembered.
+IDEMPOTENCY_TTL = timedelta(hours=24)
+
+#: How long after its commit the sweep first looks at an effect that nobody claimed.
+EFFECT_GRACE = timedelta(seconds=30)
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def milliseconds(span: timedelta, *, least: int = 0) -> int:
+    """Return *span* in whole milliseconds, never fewer than *least*."""
+    return max(least, span // timedelta(milliseconds=1))
+
+
+def microseconds(instant: datetime) -> int:
+    """Return *instant* as microseconds since 1970, which a sorted set keeps exactly until the year 2255."""
+    return (instant - _EPOCH) // timedelta(microseconds=1)
