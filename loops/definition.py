@@ -106,7 +106,8 @@ class Transition(Value):
     @model_validator(mode="before")
     @classmethod
     def _signal_defaults_to_id(cls, data: Any) -> Any:
-        return _with_default(data, "signal", "id", "transitionId")
+        # An empty signal is not a missing one: it is refused.
+        return _with_default(data, "signal", "id", "transitionId", blank=(None,))
 
 
 class BusinessMetric(Value):
@@ -161,13 +162,20 @@ class LoopDefinition(Value):
     def _states(self) -> dict[str, State]:
         return {state.id: state for state in self.states}
 
+    @cached_property
+    def _exits(self) -> dict[str, list[Transition]]:
+        exits: dict[str, list[Transition]] = {}
+        for transition in self.transitions:
+            exits.setdefault(transition.from_, []).append(transition)
+        return exits
+
     def state(self, state_id: str) -> State:
         """Return the state *state_id*. Raises KeyError for a state the definition does not have."""
         return self._states[state_id]
 
     def exits(self, state_id: str) -> list[Transition]:
         """Return the transitions out of *state_id*, in file order."""
-        return [t for t in self.transitions if t.from_ == state_id]
+        return self._exits.get(state_id, [])
 
     def exit_named(self, state_id: str, name: str) -> Transition | None:
         """Return the transition out of *state_id* with id or, failing that, signal *name*."""
@@ -196,8 +204,8 @@ def _kind(transition: Transition, policy: ApprovalPolicy) -> AnswerKind:
     return "other"
 
 
-def _with_default(data: Any, name: str, *sources: str) -> Any:
-    if not isinstance(data, Mapping) or data.get(name):
+def _with_default(data: Any, name: str, *sources: str, blank: tuple[str | None, ...] = (None, "")) -> Any:
+    if not isinstance(data, Mapping) or data.get(name) not in blank:
         return data
     value = next((data[source] for source in sources if source in data), None)
     return data if value is None else {**data, name: value}

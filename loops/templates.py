@@ -18,6 +18,7 @@ ROOTS = ("data", "evidence", "instance", "requester")
 #: Shown where a template names something that is not there: a gap must be seen, not guessed.
 MISSING = "—"
 
+_BRACES = re.compile(r"\{\{(.*?)\}\}", re.DOTALL)
 _HOLE = re.compile(r"\{\{\s*([A-Za-z_][\w-]*(?:\.[\w-]+)*)\s*\}\}")
 
 
@@ -57,11 +58,12 @@ def as_text(value: Any) -> str:
 
 def problems(template: str) -> Iterator[str]:
     """Yield what is wrong with *template*: a hole that is not a path, or a root there is not."""
-    for hole in re.findall(r"\{\{(.*?)\}\}", template):
+    for hole in _BRACES.findall(template):
         path = hole.strip()
         if not _HOLE.fullmatch(f"{{{{{path}}}}}"):
             yield f"'{{{{{hole}}}}}' is not a dotted path such as data.service"
         elif path.split(".")[0] not in ROOTS:
             yield f"'{path}' starts at none of {', '.join(ROOTS)}"
-    if template.count("{{") != template.count("}}"):
-        yield "a '{{' without its '}}'"
+    left = _BRACES.sub("", template)
+    if "{{" in left or "}}" in left:
+        yield "a '{{' without its '}}', or the other way round"
