@@ -1,0 +1,16 @@
+// The control API, from the page.
+
+async function ask(method, path, body) {
+  const options = { method, headers: { "Content-Type": "application/json" } };
+  if (body !== undefined) options.body = JSON.stringify(body);
+  let answer;
+  try {
+    answer = await fetch(`/sandbox/${path}`, options);
+  } catch {
+    return { ok: false, error: "offline", message: "The sandbox does not answer. Is it still running?" };
+  }
+  return answer.json();
+}
+
+export const get = (path) => ask("GET", path);
+export const post = (path, body = {}) => ask("POST", path, body);
