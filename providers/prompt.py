@@ -40,7 +40,7 @@ Answer with exactly one submission:
 who has one minute. Name facts from the case, not generalities.
 - confidence: a number from 0 to 1, the probability that a careful expert with the same case would agree. Do not round \
 up: a guard may refuse a low value, and that is the right outcome for a case you cannot judge.
-- data_points: the findings behind your reasoning, each under a snake_case name; use the names the instruction asks for."""
+- data_points: the findings behind your reasoning, each under a snake_case name; use the instruction's own names."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,8 @@ def read_answer(answer: Any, *, ask: Ask, prompt_hash: str, model_id: Any, provi
     """
     if not isinstance(answer, Mapping):
         raise Rejected(f"{provider} answered {_kind(answer)} where a submission was asked for")
-    signal, reasoning, confidence = (answer.get(name) for name in ("signal", "reasoning", "confidence"))
+    signal, reasoning = answer.get("signal"), answer.get("reasoning")
+    confidence: Any = answer.get("confidence")
     if signal not in ask.signals:
         raise Rejected(f"{provider} chose {_short(signal)}; offered were {', '.join(ask.signals)}")
     if not is_confidence(confidence):

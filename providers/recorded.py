@@ -37,7 +37,7 @@ class Match(Value):
 
     loop_name: str | None = None
     state: str | None = None
-    data: JsonObject
+    data: JsonObject = Field(default_factory=dict)
 
     def fits(self, ask: Ask) -> bool:
         """Whether *ask* is such an ask."""

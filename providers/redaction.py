@@ -8,6 +8,7 @@ side of hiding: a model can assess a change without the password in it.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 #: A key with one of these words in it hides its value.
@@ -103,8 +104,8 @@ class _Pass:
     def _secret_key(self, key: str) -> str | None:
         if _plain(key) in self._extra:
             return "configured"
-        words = [word.lower() for word in _WORD.findall(key)]
-        for here, following in zip(words, [*words[1:], ""], strict=True):
+        words: list[str] = [word.lower() for word in _WORD.findall(key)]
+        for here, following in pairwise([*words, ""]):
             if here in _SECRET_WORDS and not (here == "token" and following in _ABOUT_TOKENS):
                 return here
             if (here, following) in _SECRET_PAIRS:
@@ -133,7 +134,7 @@ def _card(found: re.Match[str]) -> str:
 
 
 def _is_card(digits: str) -> bool:
-    """Whether *digits* is a payment card number: a prefix cards have, 13 to 19 digits, the Luhn sum (ISO/IEC 7812-1)."""
+    """Whether *digits* is a payment card number: a card prefix, 13 to 19 digits, the Luhn sum (ISO/IEC 7812-1)."""
     if not digits.isdecimal() or not 13 <= len(digits) <= 19 or digits[0] not in "23456":
         return False
     doubled = [int(d) * (1 + place % 2) for place, d in enumerate(reversed(digits))]
