@@ -15,7 +15,7 @@ Blocks = list[JsonObject]
 #: Messages kept per channel; older ones are forgotten, so that a long soak test stays small.
 MESSAGES_PER_CHANNEL_MAX = 2_000
 
-AVATAR_COLORS = ("4a154b", "1264a3", "007a5a", "b3471b", "7c3085", "0b6e75", "8d3b72", "505a9b")
+AVATAR_COLORS = ("c2410c", "1264a3", "007a5a", "a8324a", "7c3085", "0b6e75", "8d3b72", "505a9b")
 
 
 @dataclass(slots=True)

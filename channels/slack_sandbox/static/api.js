@@ -9,7 +9,11 @@ async function ask(method, path, body) {
   } catch {
     return { ok: false, error: "offline", message: "The sandbox does not answer. Is it still running?" };
   }
-  return answer.json();
+  try {
+    return await answer.json();
+  } catch {
+    return { ok: false, error: "broken", message: `The sandbox answered ${answer.status} without JSON; its log says why.` };
+  }
 }
 
 export const get = (path) => ask("GET", path);

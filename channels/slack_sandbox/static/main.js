@@ -65,7 +65,7 @@ function listInto(list, channelId, empty, threadTs = "") {
 function drawHome(pane) {
   const channel = shownChannel();
   const view = store.homes[ui.me];
-  const print = JSON.stringify([ui.me, ui.appTab, channel?.id, ui.appTab === "home" ? [view, [...ui.busy.keys(), ...ui.warned]] : 0]);
+  const print = JSON.stringify([ui.me, ui.appTab, channel?.id, ui.appTab === "home" ? [view, [...ui.busy.keys()], [...ui.warned]] : 0]);
   if (paneOf !== `home${print}`) {
     const focused = document.activeElement?.dataset?.focusKey;
     const scroll = pane.querySelector(".home-body")?.scrollTop || 0;
@@ -129,6 +129,7 @@ async function openTab(tab) {
 
 function actAs(user) {
   ui.me = user;
+  byId("toasts").replaceChildren();
   ui.thread = "";
   settle();
   if (ui.place === HOME) openTab(ui.appTab);

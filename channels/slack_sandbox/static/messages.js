@@ -24,11 +24,20 @@ export function drawMessages(list, shown, { inThread = false, openThread, redraw
   sync(list, nodes);
   if (focused && document.activeElement === document.body) list.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus();
   if (wasAtEnd || list.dataset.fresh) list.scrollTop = list.scrollHeight;
+  if (list.dataset.fresh) stayAtEnd(list);
   delete list.dataset.fresh;
 }
 
+// Keep the newest message in sight when the list gets smaller, as when the inspector opens.
+function stayAtEnd(list) {
+  let isAtEnd = true;
+  list.addEventListener("scroll", () => { isAtEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80; });
+  new ResizeObserver(() => { if (isAtEnd) list.scrollTop = list.scrollHeight; }).observe(list);
+}
+
 function reused(old, message, isCompact, context) {
-  const busy = [...ui.busy.keys(), ...ui.warned.keys()].filter((key) => key.includes(`${message.channel}-${message.ts}|`)).join();
+  const ours = (key) => key.includes(`${message.channel}-${message.ts}|`);
+  const busy = [[...ui.busy.keys()].filter(ours), [...ui.warned.keys()].filter(ours)];
   const print = JSON.stringify([message, isCompact, ui.me, busy, store.users.get(message.user)?.real_name]);
   const key = `m-${message.ts}-${message.ephemeral_to || ""}`;
   const found = old.get(key);
@@ -45,9 +54,8 @@ function draw(message, isCompact, { inThread, openThread, redraw }) {
   const body = h("div", { class: "message-body" });
   const place = messagePlace(message, () => body, redraw);
   const content = message.blocks?.length ? blocks(message.blocks, place) : [h("div", { class: "text" }, ...mrkdwn(message.text))];
-  if (message.edited && !message.blocks?.length) content[0].append(edited(message));
   body.append(...content);
-  if (message.edited && message.blocks?.length) body.append(edited(message));
+  if (message.edited) (content.at(-1).matches(".text, .block-section .section-words, .block-context") ? content.at(-1) : body).append(edited(message));
   const replies = !inThread && message.reply_count ? thread(message, openThread) : null;
   return h("article", { class: `message${isCompact ? " compact" : ""}${message.ephemeral_to ? " ephemeral" : ""}`, "aria-label": `${author?.real_name || message.user}, ${clockTime(message.ts)}`, dataset: { testid: `message-${message.ts}`, ts: message.ts } },
     h("div", { class: "gutter" }, isCompact ? time.cloneNode(true) : avatar(author)),

@@ -13,7 +13,7 @@ let open = null;
 export function drawModal(redraw) {
   const stack = store.views[ui.me] || [];
   const view = stack.at(-1);
-  const print = view ? JSON.stringify([view.id, view.hash, view.errors, view.trouble, view.state, ui.me, stack.length, [...ui.busy.keys(), ...ui.warned].filter((key) => String(key).includes(view.id)), open?.isSubmitting && open.view.id === view.id]) : "";
+  const print = view ? JSON.stringify([view.id, view.hash, view.errors, view.trouble, view.state, ui.me, stack.length, [[...ui.busy.keys()], [...ui.warned]].map((keys) => keys.filter((key) => String(key).includes(view.id))), open?.isSubmitting && open.view.id === view.id]) : "";
   if (open && open.print === print) return;
   const kept = open && view && open.view.id === view.id ? { values: collect(open.dialog), focus: focusOf(open.dialog), scroll: open.dialog.querySelector(".modal-body")?.scrollTop } : null;
   const isSubmitting = Boolean(kept && open.isSubmitting);
