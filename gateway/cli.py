@@ -1,0 +1,282 @@
+"""
+The command line: `loopgate demo | serve | work | check | loops | audit | slack`.
+
+Tables for people by default, `--json` for programs. Every command imports what it needs when it runs, so that
+`--help` answers at once.
+"""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from loops.errors import LoopgateError
+
+if TYPE_CHECKING:
+    from gateway.audit import AuditedLedger
+    from gateway.loopfiles import LoopFile
+    from gateway.settings import Settings
+    from gateway.wiring import Parts
+
+
+app = typer.Typer(
+    name="loopgate",
+    help="A Slack-first human approval gateway: agents propose, a governed loop judges, humans decide, work runs once.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+audit_app = typer.Typer(help="Read a ledger back, and verify that nothing in it was changed.", no_args_is_help=True)
+slack_app = typer.Typer(help="Connect a Slack workspace.", no_args_is_help=True)
+app.add_typer(audit_app, name="audit")
+app.add_typer(slack_app, name="slack")
+
+out = Console()
+err = Console(stderr=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Tenant = Annotated[str, typer.Option(help="The tenant to look in.")]
+
+
+def main() -> None:
+    """Run the command line; what goes wrong is said in words, with exit code 1."""
+    try:
+        app()
+    except LoopgateError as error:
+        err.print(f"[red]loopgate:[/red] {error}", highlight=False, soft_wrap=True, markup=False)
+        sys.exit(1)
+
+
+@app.command()
+def demo(
+    scripted: Annotated[
+        bool, typer.Option("--scripted", help="Play the whole story without a person and exit.")
+    ] = False,
+    port: Annotated[int | None, typer.Option(help="Where the one page is served; a free port by default.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
+) -> None:
+    """
+    Start everything locally and show it on one page; Ctrl-C stops it.
+
+    A real store, a local Slack, the gateway, a worker and a small deployer, all on this machine's loopback. With
+    ANTHROPIC_API_KEY set Claude assesses the proposals; without it a recording does.
+    """
+    from gateway.demo import run
+
+    raise typer.Exit(run(scripted=scripted, port=port, open_browser=browser))
+
+
+@app.command()
+def serve() -> None:
+    """
+    Serve Slack and webhooks over HTTP until SIGTERM.
+
+    Reads loopgate.yaml (LOOPGATE_CONFIG) and listens on LOOPGATE_HOST:LOOPGATE_PORT. Without LOOPGATE_REDIS_URL a
+    server of its own is started in LOOPGATE_DATA_DIR. Effects are carried out by `loopgate work`.
+    """
+    from gateway.asgi import serve as serve_http
+
+    serve_http(_settings())
+
+
+@app.command()
+def work(
+    queue: Annotated[
+        list[str] | None, typer.Option(help="Serve only this queue: cards, integrations or providers. Repeatable.")
+    ] = None,
+) -> None:
+    """Carry out effects (cards, providers, integrations) until SIGTERM; the one in hand is finished first."""
+    from gateway.jobs.queues import QUEUES
+    from gateway.worker import work as work_queues
+
+    unknown = [name for name in queue or () if name not in QUEUES]
+    if unknown:
+        raise typer.BadParameter(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    work_queues(_settings(), [name for name in QUEUES if not queue or name in queue])
+
+
+@app.command()
+def check(
+    files: Annotated[list[Path], typer.Argument(help="Loop files, or directories of them.", metavar="FILE...")],
+    as_json: Json = False,
+) -> None:
+    """Check loop files; exit 1 if any has an error. Each problem names file, line, code and what to do."""
+    from gateway.loopfiles import loop_files_at, read_loop_file
+
+    read = [read_loop_file(path) for path in loop_files_at(files)]
+    if as_json:
+        _print_json([_checked(file) for file in read])
+    else:
+        for file in read:
+            for found in file.problems:
+                out.print(str(found), highlight=False, markup=False, soft_wrap=True)
+            if file.definition:
+                loop = file.definition
+                out.print(
+                    f"{file.path}: ok: {loop.id} {loop.version}, {len(loop.states)} states, "
+                    f"{len(loop.transitions)} transitions, {loop.digest[:19]}",
+                    highlight=False,
+                    markup=False,
+                    soft_wrap=True,
+                )
+    if not read:
+        err.print("no loop files there; they end in .yaml, .yml or .json")
+    if not read or any(file.definition is None for file in read):
+        raise typer.Exit(1)
+
+
+@app.command()
+def loops(
+    state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
+    tenant: Tenant = "default",
+    as_json: Json = False,
+) -> None:
+    """List the open loop instances, newest first."""
+
+    async def read(parts: "Parts") -> tuple[list[dict[str, Any]], bool]:
+        found, more = await parts.store.instances(tenant, state=state, limit=limit)
+        return [instance.as_json() for instance in found], more is not None
+
+    rows, more = _with_parts(read)
+    if as_json:
+        _print_json(rows)
+        return
+    table = Table("aggregate", "loop", "state", "asked by", "started", "instance", box=None, header_style="bold")
+    for row in rows:
+        requester = row["requester"].get("displayName") or row["requester"]["id"]
+        table.add_row(
+            row["aggregateId"], row["loopId"], row["state"], requester, row["startedAt"][:19], row["instanceId"]
+        )
+    out.print(table if rows else "no open loops")
+    if more:
+        out.print(f"more than {limit}; ask with --limit or --state", style="dim")
+
+
+@audit_app.command("show")
+def audit_show(
+    aggregate: Annotated[str, typer.Argument(help="A business object (PO-2001) or an instance id.")],
+    tenant: Tenant = "default",
+    as_json: Json = False,
+) -> None:
+    """Print the ledger of an aggregate's latest loop instance, and whether it verifies."""
+    found = _audited(tenant, aggregate)
+    if as_json:
+        _print_json([event.as_json() for event in found.events])
+    else:
+        from gateway.ledger_table import ledger_table
+
+        out.print(ledger_table(found.events))
+        _print_verdict(found)
+
+
+@audit_app.command("verify")
+def audit_verify(
+    aggregate: Annotated[str, typer.Argument(help="A business object (PO-2001) or an instance id.")],
+    tenant: Tenant = "default",
+    as_json: Json = False,
+) -> None:
+    """Verify the hash chain of an aggregate's latest loop instance; exit 1 where it does not hold."""
+    from loops.ledger import Verified
+
+    found = _audited(tenant, aggregate)
+    if as_json:
+        held = isinstance(found.verdict, Verified)
+        _print_json({"verified": held, "instanceId": found.instance.instance_id, **found.verdict.as_json()})
+    else:
+        _print_verdict(found)
+    if not isinstance(found.verdict, Verified):
+        raise typer.Exit(1)
+
+
+@slack_app.command("manifest")
+def slack_manifest(
+    url: Annotated[
+        str, typer.Option(help="Where Slack reaches this gateway, for example https://loopgate.example.com")
+    ],
+    name: Annotated[str, typer.Option(help="The app's name in Slack.")] = "Loopgate",
+    as_json: Json = False,
+) -> None:
+    """Print the app manifest to paste into Slack's "Create an app from a manifest"."""
+    from channels.slack.manifest import manifest
+    from gateway.loopfiles import as_yaml
+
+    made = manifest(name, url)
+    if as_json:
+        _print_json(made)
+    else:
+        sys.stdout.write(as_yaml(made))
+
+
+def _settings() -> "Settings":
+    from pydantic import ValidationError
+
+    from gateway.settings import Settings
+
+    try:
+        return Settings()
+    except ValidationError as error:
+        for problem in error.errors():
+            name = f"LOOPGATE_{'_'.join(str(step) for step in problem['loc'])}".upper()
+            err.print(f"loopgate: {name}: {problem['msg']}", highlight=False, markup=False)
+        raise typer.Exit(1) from error
+
+
+def _with_parts(read: "Any") -> Any:
+    """Run *read* on the parts of the configured gateway."""
+    from gateway.wiring import open_parts, store_url
+
+    async def run(url: str) -> Any:
+        async with open_parts(_settings(), url) as parts:
+            return await read(parts)
+
+    with store_url(_settings()) as url:
+        return asyncio.run(run(url))
+
+
+def _audited(tenant: str, aggregate: str) -> "AuditedLedger":
+    from gateway.audit import audit
+
+    found = _with_parts(lambda parts: audit(parts.store, tenant, aggregate))
+    if found is None:
+        _fail(f"there is no loop instance on '{aggregate}' in tenant '{tenant}'; `loopgate loops` lists the open ones")
+    return found  # type: ignore[no-any-return]
+
+
+def _print_verdict(found: "AuditedLedger") -> None:
+    from loops.ledger import Broken, Verified
+
+    match found.verdict:
+        case Verified(head=head):
+            out.print(
+                f"[green]verified[/green]: {head.sequence} events, head {head.hash[:19]}, {found.instance.status} "
+                f"in {found.instance.state}"
+            )
+        case Broken(sequence=sequence, reason=reason):
+            out.print(f"[red]broken[/red] at {sequence}: {reason}")
+
+
+def _checked(file: "LoopFile") -> dict[str, Any]:
+    return {
+        "path": file.path,
+        "ok": file.definition is not None,
+        "problems": [{"line": found.line, **found.problem.as_json()} for found in file.problems],
+    }
+
+
+def _print_json(value: Any) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def _fail(message: str) -> NoReturn:
+    err.print(f"loopgate: {message}", highlight=False, markup=False, soft_wrap=True)
+    raise typer.Exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""The directory of people and groups, as the configuration file names them."""
+
+from collections.abc import Sequence
+
+from gateway.configuration import PersonConfig
+from loops.ports import ChannelIdentity, Person
+
+
+class ConfiguredDirectory:
+    """Knows the people of `loopgate.yaml`. Who is not in there does not exist: unmapped means refused."""
+
+    def __init__(self, people: Sequence[PersonConfig], slack_team: str) -> None:
+        known = [(entry.tenant, _person(entry, slack_team)) for entry in people]
+        self._people = {(tenant, person.person_id): person for tenant, person in known}
+        self._identities = {(tenant, identity): person for tenant, person in known for identity in person.identities}
+
+    async def behind(self, tenant: str, identity: ChannelIdentity) -> Person | None:
+        """Return the person mapped to *identity*, or None."""
+        return self._identities.get((tenant, identity))
+
+    async def person(self, tenant: str, person_id: str) -> Person | None:
+        """Return the person *person_id*, or None for somebody unknown."""
+        return self._people.get((tenant, person_id))
+
+
+def _person(entry: PersonConfig, slack_team: str) -> Person:
+    identities = [ChannelIdentity("slack", slack_team, entry.slack)] if entry.slack else []
+    return Person(
+        person_id=entry.id,
+        name=entry.name,
+        roles=entry.roles,
+        groups=frozenset(entry.groups),
+        identities=tuple(identities),
+    )

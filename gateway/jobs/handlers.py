@@ -1,0 +1,188 @@
+"""What each kind of effect does. A handler translates between the engine and one adapter; it decides nothing."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import structlog
+
+from gateway.integrations.ports import Integration, Run
+from gateway.jobs.ports import Cards, Claim, Effects, Leases
+from loops.cards import Card, Notice
+from loops.effects import Effect, EffectKind, Grant
+from loops.engine import LoopEngine
+from loops.errors import Rejected, Unavailable
+from loops.ports import Channel, Loaded, Provider, Store
+from loops.submission import Ask
+
+log = structlog.stdlib.get_logger()
+
+#: How long one worker may render one card before another may.
+CARD_LEASE = timedelta(seconds=30)
+
+Handler = Callable[[Claim], Awaitable[None]]
+
+
+class Handlers:
+    """Carries out claimed effects. Raises `Unavailable` to be tried again and `Rejected` to be given up."""
+
+    def __init__(
+        self,
+        engine: LoopEngine,
+        store: Store,
+        effects: Effects,
+        cards: Cards,
+        leases: Leases,
+        channel: Channel,
+        providers: Mapping[str, Provider],
+        integrations: Mapping[str, Integration],
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._effects = effects
+        self._cards = cards
+        self._leases = leases
+        self._channel = channel
+        self._providers = providers
+        self._integrations = integrations
+        self._table: Mapping[EffectKind, Handler] = {
+            "card.post": self._post_card,
+            "card.update": self._update_card,
+            "notice": self._tell,
+            "provider.ask": self._ask_provider,
+            "integration.run": self._run_integration,
+        }
+
+    async def carry_out(self, claim: Claim) -> None:
+        """Do what the claimed effect asks and record its end."""
+        await self._table[claim.effect.kind](claim)
+
+    async def give_up(self, claim: Claim, error: str) -> None:
+        """End an effect that will not be tried again. A loop that waits for its result is told so."""
+        if claim.effect.kind in {"provider.ask", "integration.run"}:
+            await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
+        else:
+            await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
+
+    async def _post_card(self, claim: Claim) -> None:
+        effect = claim.effect
+        loaded = await self._request_of(effect)
+        async with _Turn(self._leases, f"card:{effect.payload['requestId']}", effect.effect_id):
+            card = await self._card(effect)
+            if card is None:
+                address = await self._channel.post(loaded, effect.effect_id, again=claim.attempt > 1)
+                card = _card(effect, loaded, address)
+                await self._cards.save_card(card)
+        await self._engine.card_posted(effect, claim.fence, card.address)
+
+    async def _update_card(self, claim: Claim) -> None:
+        effect = claim.effect
+        async with _Turn(self._leases, f"card:{effect.payload['requestId']}", effect.effect_id):
+            card = await self._card(effect)
+            if card is None:
+                raise Unavailable("the card is not posted yet", retry_after=0.5)
+            loaded = await self._request_of(effect)
+            if card.rendered_version < loaded.instance.version:
+                await self._channel.update(loaded, card.address)
+                await self._cards.save_card(_card(effect, loaded, card.address))
+        await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": loaded.instance.version})
+
+    async def _tell(self, claim: Claim) -> None:
+        payload = claim.effect.payload
+        request_id = payload.get("requestId")
+        loaded = await self._store.load_request(claim.effect.tenant, request_id) if request_id else None
+        await self._channel.tell(Notice.model_validate(payload), loaded)
+        await self._effects.finish(claim.effect.effect_id, claim.fence, {})
+
+    async def _ask_provider(self, claim: Claim) -> None:
+        effect, payload = claim.effect, claim.effect.payload
+        loaded = await self._store.load(effect.tenant, effect.instance_id)
+        if loaded is None or loaded.instance.is_closed or loaded.instance.state != payload["state"]:
+            await self._effects.finish(effect.effect_id, claim.fence, {"skipped": "the loop has moved on"})
+            return
+        provider = self._providers.get(payload["use"])
+        if provider is None:
+            raise Rejected(f"there is no provider '{payload['use']}'; name it under providers in loopgate.yaml")
+        submission = await provider.submit(_ask(loaded, payload))
+        await self._engine.submit(effect, claim.fence, submission)
+
+    async def _run_integration(self, claim: Claim) -> None:
+        effect, payload = claim.effect, claim.effect.payload
+        integration = self._integrations.get(payload["integration"])
+        if integration is None:
+            raise Rejected(f"there is no integration '{payload['integration']}'; name it in loopgate.yaml")
+        loaded = await self._store.load(effect.tenant, effect.instance_id)
+        if loaded is None or loaded.instance.status == "cancelled":
+            raise Rejected("the loop was cancelled before this ran")
+        if effect.grant:
+            await self._check(effect.tenant, effect.grant)
+        detail = await integration.run(
+            Run(
+                effect_id=effect.effect_id,
+                integration=payload["integration"],
+                action=payload["action"],
+                aggregate_id=effect.aggregate_id,
+                loop_id=loaded.instance.loop_id,
+                parameters=payload["parameters"],
+                grant=effect.grant,
+            )
+        )
+        await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
+
+    async def _check(self, tenant: str, grant: Grant) -> None:
+        """Refuse to act on an approval that is not there, or is of something else. What was shown is what runs."""
+        loaded = await self._store.load_request(tenant, grant.request_id)
+        request = loaded and loaded.request
+        if (
+            request is None
+            or request.closed_by is None
+            or (request.version, request.digest) != (grant.request_version, grant.digest)
+            or request.proposal.digest != grant.digest
+        ):
+            raise Rejected(f"the approval {grant.request_id} does not stand for what this would do")
+
+    async def _request_of(self, effect: Effect) -> Loaded:
+        loaded = await self._store.load_request(effect.tenant, effect.payload["requestId"])
+        if loaded is None:
+            raise Rejected(f"there is no approval request {effect.payload['requestId']}")
+        return loaded
+
+    async def _card(self, effect: Effect) -> Card | None:
+        return await self._cards.card(effect.tenant, effect.payload["requestId"])
+
+
+class _Turn:
+    """One card, one renderer at a time: two updates in flight could land in the wrong order."""
+
+    def __init__(self, leases: Leases, name: str, holder: str) -> None:
+        self._leases, self._name, self._holder = leases, name, holder
+
+    async def __aenter__(self) -> None:
+        if not await self._leases.hold(self._name, self._holder, CARD_LEASE):
+            raise Unavailable("another worker is rendering this card", retry_after=0.2)
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._leases.let_go(self._name, self._holder)
+
+
+def _card(effect: Effect, loaded: Loaded, address: Mapping[str, Any]) -> Card:
+    return Card(
+        tenant=effect.tenant,
+        request_id=effect.payload["requestId"],
+        channel_kind="slack",
+        address=dict(address),
+        rendered_version=loaded.instance.version,
+    )
+
+
+def _ask(loaded: Loaded, payload: Mapping[str, Any]) -> Ask:
+    instance = loaded.instance
+    return Ask(
+        instruction=payload["instruction"],
+        signals=tuple(payload["signals"]),
+        loop_name=loaded.definition.name,
+        aggregate_id=instance.aggregate_id,
+        state=instance.state,
+        data=dict(instance.data),
+        evidence=dict(instance.evidence),
+    )

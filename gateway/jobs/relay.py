@@ -1,0 +1,82 @@
+"""The relay: moves outbox entries into RQ. Handing over and removing are one MULTI, so none is lost or left behind."""
+
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from itertools import groupby
+
+import structlog
+from redis import Redis
+from redis.exceptions import RedisError
+from rq import Queue
+from rq.queue import EnqueueData
+from rq.serializers import JSONSerializer
+
+from gateway.jobs.queues import QUEUE_OF, QUEUES, QueueName, rq_name
+from gateway.jobs.tasks import RUN_EFFECT
+from gateway.storage.outbox import Outbox, OutboxEntry
+from loops.errors import LoopgateError
+
+log = structlog.stdlib.get_logger()
+
+#: How long the chore stays with a relay that died.
+RELAY_LEASE = timedelta(seconds=3)
+
+#: Entries handed over in one MULTI. Larger batches gain little (facts/redis-rq: 20 -> 100 is 3,904 -> 4,817 jobs/s).
+BATCH = 100
+
+#: How long a job that RQ itself gave up on stays to be looked at.
+_FAILURE_TTL_S = 24 * 3_600
+
+
+class Relay:
+    """One relay at a time holds the lease; a second one would only enqueue jobs that find nothing to do."""
+
+    def __init__(self, outbox: Outbox, client: Redis, job_timeout: timedelta) -> None:
+        self._outbox = outbox
+        self._client = client
+        self._job_timeout_s = int(job_timeout.total_seconds())
+        self._queues: dict[QueueName, Queue] = {
+            name: Queue(rq_name(name), connection=client, serializer=JSONSerializer) for name in QUEUES
+        }
+
+    def run(self, hold: Callable[[], bool], stop: threading.Event) -> None:
+        """Hand over until *stop* is set, while *hold* says the chore is ours; a store that is away is tried again."""
+        while not stop.is_set():
+            try:
+                if hold():
+                    self.once(wait_s=RELAY_LEASE.total_seconds() / 3)
+                else:
+                    stop.wait(RELAY_LEASE.total_seconds() / 6)
+            except (LoopgateError, RedisError) as error:
+                log.warning("relay.failed", error=str(error))
+                stop.wait(1)
+            except Exception:
+                log.exception("relay.broke")
+                stop.wait(1)
+
+    def once(self, wait_s: float = 0) -> int:
+        """Hand over one batch, waiting up to *wait_s* for the first entry; return how many there were."""
+        entries = self._outbox.peek(BATCH, wait_s)
+        if entries:
+            with self._client.pipeline(transaction=True) as pipeline:
+                for name, group in groupby(sorted(entries, key=_queue), key=_queue):
+                    self._queues[name].enqueue_many([self._job(entry) for entry in group], pipeline=pipeline)
+                self._outbox.remove(pipeline, entries)
+                pipeline.execute()
+        return len(entries)
+
+    def _job(self, entry: OutboxEntry) -> EnqueueData:
+        return Queue.prepare_data(
+            RUN_EFFECT,
+            args=[entry.effect_id],
+            job_id=entry.effect_id,
+            timeout=self._job_timeout_s,
+            result_ttl=0,
+            failure_ttl=_FAILURE_TTL_S,
+            description=f"{entry.kind} {entry.effect_id}",
+        )
+
+
+def _queue(entry: OutboxEntry) -> QueueName:
+    return QUEUE_OF[entry.kind]

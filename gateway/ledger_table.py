@@ -1,0 +1,67 @@
+"""A ledger as people read it in a terminal."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.table import Table
+
+from loops.events import Event
+
+
+def ledger_table(events: Iterable[Event]) -> Table:
+    """Return one row an event: when, what, who, what it came to, and the head of its hash."""
+    table = Table("#", "time (UTC)", "event", "actor", "what", "hash", box=None, header_style="bold")
+    for event in events:
+        table.add_row(
+            str(event.sequence),
+            f"{event.occurred_at:%H:%M:%S.%f}"[:-3],
+            event.type,
+            actor_of(event.data),
+            summary(event),
+            event.hash[7:15],
+        )
+    return table
+
+
+def actor_of(data: Mapping[str, Any]) -> str:
+    """Return who did it, as ``name (type)``, or nothing where the event names nobody."""
+    decision = data.get("decision") or {}
+    actor = data.get("actor") or decision.get("by") or data.get("by")
+    return f"{actor.get('displayName') or actor['id']} ({actor['type']})" if actor else ""
+
+
+def summary(event: Event) -> str:
+    """Return what an event came to, in a few words."""
+    data = event.data
+    match event.type:
+        case "loop.started":
+            return f"in {data['initialState']}"
+        case "loop.transition.executed":
+            return f"{data['fromState']} → {data['toState']}"
+        case "loop.transition.requested":
+            return f"{data['transitionId']}: {data['fromState']} → {data['toState']}"
+        case "loop.transition.blocked":
+            return "; ".join(str(failure["message"]) for failure in data["guardFailures"])
+        case "loop.transition.refused" | "approval.decision.refused" | "loop.guard.failed":
+            return str(data["message"])
+        case "loop.signal.received":
+            return str(data["signal"])
+        case "approval.requested":
+            return f"{data['requestId']} digest {data['digest'][7:15]}"
+        case "approval.decision.recorded":
+            return str(data["decision"]["kind"])
+        case "approval.closed":
+            return str(data["status"])
+        case "approval.card.posted":
+            return f"{data['requestId']}"
+        case "effect.succeeded" | "effect.failed":
+            called = " ".join(str(data[key]) for key in ("integration", "action") if key in data)
+            return f"{data['kind']} {called}".strip()
+        case "loop.completed":
+            return f"{data['finalState']} after {data['durationMs'] / 1000:.1f} s"
+        case "loop.learning.recorded":
+            return f"{data['transitionCount']} transitions, {data['durationMs'] / 1000:.1f} s"
+        case "loop.cancelled":
+            return str(data.get("reason", ""))
+        case "loop.failed":
+            return str(data["error"]["message"])

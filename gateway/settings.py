@@ -1,0 +1,39 @@
+"""Settings: what the environment says, read once. What people, loops and systems there are is in `loopgate.yaml`."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """One process's settings, from `LOOPGATE_*` variables. Spans are seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="LOOPGATE_", frozen=True, extra="ignore")
+
+    config: Path = Field(default=Path("loopgate.yaml"), description="the configuration file")
+    data_dir: Path = Field(default=Path(".loopgate"), description="where the embedded server keeps its data")
+    redis_url: SecretStr | None = Field(
+        default=None, description="a Redis >= 7.0 or Valkey >= 7.2; without it an embedded server is started"
+    )
+    host: str = Field(default="127.0.0.1", description="where `serve` listens")
+    port: Annotated[int, Field(ge=0, le=65_535)] = 8_080
+    log_format: Literal["console", "json"] = "json"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    effect_lease_s: Annotated[float, Field(ge=0.2, le=600)] = Field(
+        default=6.0, description="how long a claim on an effect outlives its worker; renewed while it lives"
+    )
+    effect_grace_s: Annotated[float, Field(ge=0.2, le=600)] = Field(
+        default=5.0, description="how long an effect may wait in a queue before the sweep queues it again"
+    )
+    effect_timeout_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
+        default=120.0, description="how long one attempt at an effect may take"
+    )
+    effect_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=8, description="attempts before an effect is given up"
+    )
+    retry_base_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
+        default=1.0, description="the first back-off; it doubles with every attempt, up to five minutes"
+    )
+    sweep_every_s: Annotated[float, Field(ge=0.05, le=60)] = Field(default=0.5, description="pause between sweeps")
