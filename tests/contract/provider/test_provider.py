@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import anthropic
 import pytest
-from messages_api import KEY, MessagesApi, serving
+from contract.provider.messages_api import KEY, MessagesApi, serving
 
 from loops.errors import Rejected, Unavailable
 from loops.ports import Provider
