@@ -1,0 +1,294 @@
+"""What claims on effects promise, on every store: one holder at a time, and nothing from yesterday's holder."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from contract.storage.builders import a_commit, a_result, an_effect, an_instance, next_of
+from contract.storage.implementations import GRACE, Storage, eventually
+
+from gateway.jobs.ports import Claim
+from gateway.storage.entries import OutboxEntry
+from loops.commit import Commit
+from loops.ports import StaleClaim, Stored
+
+LONG = timedelta(minutes=1)
+SHORT = timedelta(milliseconds=60)
+
+
+@pytest.fixture
+async def commit(storage: Storage) -> Commit:
+    """The stored first commit of an instance, with one effect."""
+    commit = a_commit(an_instance(), effects=(an_effect(an_instance()),))
+    assert await storage.store.commit(commit) == Stored()
+    return commit
+
+
+async def claimed(storage: Storage, lease: timedelta = LONG) -> Claim:
+    """Claim the effect, as soon as it can be had."""
+    return await eventually(lambda: storage.effects.claim("ef_1", lease=lease))
+
+
+async def test_an_effect_waits_from_its_commit(storage: Storage, commit: Commit) -> None:
+    """A committed effect is pending, stands in the outbox once and falls to the sweep after a grace."""
+    record = await storage.effects.effect("ef_1")
+
+    assert record is not None
+    assert record.effect == commit.effects[0]
+    assert (record.state, record.fence, record.attempts) == ("pending", 0, 0)
+    assert (record.error, record.detail) == (None, None)
+    assert record.next_at is not None
+    assert abs(record.next_at - datetime.now(UTC) - GRACE) < timedelta(seconds=5)
+    assert storage.outbox() == [OutboxEntry("ef_1", "integration.run")]
+
+
+async def test_an_unclaimed_effect_can_be_had_at_once(storage: Storage, commit: Commit) -> None:
+    """A pending effect nobody claimed is claimed at any time, with everything its commit said of it."""
+    claim = await storage.effects.claim("ef_1", lease=LONG)
+
+    assert claim == Claim(effect=commit.effects[0], fence=1, attempt=1)
+
+
+@pytest.mark.usefixtures("commit")
+async def test_of_racing_claims_one_wins(storage: Storage) -> None:
+    """However many workers claim an effect at once, one has it."""
+    claims = await asyncio.gather(*(storage.effects.claim("ef_1", lease=LONG) for _ in range(16)))
+
+    assert len([claim for claim in claims if claim is not None]) == 1
+
+
+async def test_an_unknown_effect_cannot_be_touched(storage: Storage) -> None:
+    """Every operation on an effect that is not there says so and makes nothing."""
+    effects = storage.effects
+    before = await storage.dump()
+
+    assert await effects.claim("ef_404", lease=LONG) is None
+    assert await effects.effect("ef_404") is None
+    assert await effects.effects_of("acme", "li_404") == []
+    assert not await effects.renew("ef_404", 0, lease=LONG)
+    assert not await effects.finish("ef_404", 0, {})
+    assert not await effects.retry("ef_404", 0, after=LONG, error="x")
+    assert not await effects.bury("ef_404", 0, error="x")
+    assert await storage.dump() == before
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_lease_that_ended_lets_another_in(storage: Storage) -> None:
+    """When a holder dies, its effect can be claimed after the lease, under a higher fence, as the next attempt."""
+    first = await claimed(storage, SHORT)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+
+    second = await claimed(storage)
+
+    assert (first.fence, second.fence) == (1, 2)
+    assert second.attempt == 2
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_renewed_lease_keeps_others_out(storage: Storage) -> None:
+    """A holder that renews in time keeps the effect beyond its first lease."""
+    claim = await claimed(storage, SHORT)
+    assert await storage.effects.renew("ef_1", claim.fence, lease=LONG)
+    await asyncio.sleep(SHORT.total_seconds() * 1.5)
+
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_lease_that_is_over_is_not_renewed(storage: Storage) -> None:
+    """Renewing late is told from renewing in time, even where nobody else has come."""
+    claim = await claimed(storage, SHORT)
+
+    async def over() -> bool:
+        return not await storage.effects.renew("ef_1", claim.fence, lease=timedelta(0))
+
+    await eventually(over)
+
+    assert not await storage.effects.renew("ef_1", claim.fence, lease=LONG)
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_late_result_counts_while_nobody_else_came(storage: Storage) -> None:
+    """The fence decides, not the clock: work finished after the lease is kept unless the effect was claimed again."""
+    claim = await claimed(storage, timedelta(0))
+
+    assert await storage.effects.finish("ef_1", claim.fence, {"posted": True})
+
+
+@pytest.mark.usefixtures("commit")
+async def test_an_older_fence_changes_nothing(storage: Storage) -> None:
+    """A holder that lost its lease to another can neither renew, finish, give back nor bury the effect."""
+    old = await claimed(storage, timedelta(0))
+    await claimed(storage)
+    effects, before = storage.effects, await storage.dump()
+
+    assert not await effects.renew("ef_1", old.fence, lease=LONG)
+    assert not await effects.finish("ef_1", old.fence, {})
+    assert not await effects.retry("ef_1", old.fence, after=timedelta(0), error="late")
+    assert not await effects.bury("ef_1", old.fence, error="late")
+    assert await storage.dump() == before
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_finished_effect_is_over(storage: Storage) -> None:
+    """An effect that succeeded keeps its detail, cannot be claimed again and is not swept."""
+    claim = await claimed(storage)
+    assert await storage.effects.finish("ef_1", claim.fence, {"ts": "1.2", "thread": None})
+
+    record = await storage.effects.effect("ef_1")
+
+    assert record is not None
+    assert (record.state, record.detail, record.next_at) == ("succeeded", {"ts": "1.2", "thread": None}, None)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert not await storage.effects.finish("ef_1", claim.fence, {})
+    assert not await storage.effects.retry("ef_1", claim.fence, after=timedelta(0), error="late")
+    await asyncio.sleep(GRACE.total_seconds() * 1.5)
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_buried_effect_is_over(storage: Storage) -> None:
+    """A dead effect says why, cannot be claimed again and is not swept."""
+    claim = await claimed(storage, timedelta(0))
+    assert await storage.effects.bury("ef_1", claim.fence, error="no such channel \ud800")
+
+    record = await storage.effects.effect("ef_1")
+
+    assert record is not None
+    assert (record.state, record.error, record.next_at) == ("dead", "no such channel ?", None)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_retry_waits_for_its_time(storage: Storage) -> None:
+    """An effect given back is not claimed before its time, then comes to the outbox and is the next attempt."""
+    storage.take_outbox()
+    claim = await claimed(storage)
+    assert await storage.effects.retry("ef_1", claim.fence, after=SHORT, error="HTTP 503")
+
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.error, record.attempts) == ("pending", "HTTP 503", 1)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+    assert storage.outbox() == []
+
+    assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == ["ef_1"]
+    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1"]
+    again = await storage.effects.claim("ef_1", lease=LONG)
+    assert again is not None
+    assert (again.fence, again.attempt) == (2, 2)
+
+
+@pytest.mark.usefixtures("commit")
+async def test_the_sweep_puts_back_what_nobody_claimed(storage: Storage) -> None:
+    """An effect the job queue lost comes to the outbox again after its grace, once per grace."""
+    storage.take_outbox()
+
+    assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == ["ef_1"]
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+    assert storage.outbox() == [OutboxEntry("ef_1", "integration.run")]
+
+
+@pytest.mark.usefixtures("commit")
+async def test_the_sweep_puts_back_what_a_dead_holder_left(storage: Storage) -> None:
+    """An effect whose lease ended comes to the outbox again and is claimed under a new fence."""
+    await claimed(storage, SHORT)
+    storage.take_outbox()
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+
+    assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == ["ef_1"]
+    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1"]
+    assert (await claimed(storage)).fence == 2
+
+
+@pytest.mark.usefixtures("commit")
+async def test_the_outbox_does_not_grow_while_no_relay_runs(storage: Storage) -> None:
+    """An effect that still waits in the outbox is not put there a second time by the sweep."""
+    for _ in range(3):
+        assert await eventually(lambda: storage.effects.requeue_overdue(grace=timedelta(0))) == ["ef_1"]
+
+    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1"]
+
+
+async def test_a_sweep_takes_no_more_than_asked(storage: Storage) -> None:
+    """One sweep puts back at most its limit, the longest overdue first; the next one goes on from there."""
+    instance = an_instance()
+    effects = tuple(an_effect(instance, f"ef_{number}") for number in range(5))
+    await storage.store.commit(a_commit(instance, effects=effects))
+    first = await eventually(lambda: storage.effects.requeue_overdue(grace=LONG, limit=2))
+
+    second = await storage.effects.requeue_overdue(grace=LONG)
+
+    assert [*first, *second] == [effect.effect_id for effect in effects]
+    assert len(first) == 2
+    assert await storage.effects.requeue_overdue(grace=LONG, limit=0) == []
+
+
+@pytest.mark.parametrize(("succeeded", "state"), [(True, "succeeded"), (False, "failed")])
+async def test_a_commit_settles_the_effect_it_rests_on(
+    storage: Storage, commit: Commit, succeeded: bool, state: str
+) -> None:
+    """A result committed under the latest claim ends its effect in the same step, and only once."""
+    claim = await claimed(storage, timedelta(0))
+    result = a_result(claim.fence, succeeded=succeeded)
+    second = a_commit(next_of(commit), settled=result)
+
+    assert await storage.store.commit(second) == Stored()
+
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.detail, record.next_at) == (state, result.detail, None)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+    assert await storage.store.commit(a_commit(next_of(second), settled=result)) == StaleClaim()
+
+
+async def test_a_result_under_a_claim_given_back_is_stale(storage: Storage, commit: Commit) -> None:
+    """Who gave an effect back has no say in it any more, although nobody claimed it since."""
+    claim = await claimed(storage)
+    await storage.effects.retry("ef_1", claim.fence, after=LONG, error="HTTP 503")
+
+    assert await storage.store.commit(a_commit(next_of(commit), settled=a_result(claim.fence))) == StaleClaim()
+
+
+async def test_an_effect_id_written_twice_is_one_effect(storage: Storage, commit: Commit) -> None:
+    """A finished effect is not started again by a later commit that brings the same id."""
+    claim = await claimed(storage)
+    await storage.effects.finish("ef_1", claim.fence, {})
+    storage.take_outbox()
+
+    assert await storage.store.commit(a_commit(next_of(commit), effects=commit.effects)) == Stored()
+
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert record.state == "succeeded"
+    assert storage.outbox() == []
+    assert len(await storage.effects.effects_of("acme", "li_1")) == 1
+
+
+async def test_effects_of_an_instance_come_oldest_first(storage: Storage, commit: Commit) -> None:
+    """All effects of one instance are listed in the order of their commits, finished ones too, no others."""
+    claim = await claimed(storage)
+    await storage.effects.finish("ef_1", claim.fence, {})
+    more = tuple(an_effect(commit.instance, name, kind="card.post") for name in ("ef_0", "ef_9"))
+    await storage.store.commit(a_commit(next_of(commit), effects=more))
+    other = an_instance(tenant="other")
+    await storage.store.commit(a_commit(other, effects=(an_effect(other, "ef_other"),)))
+
+    records = await storage.effects.effects_of("acme", "li_1")
+
+    assert [record.effect.effect_id for record in records] == ["ef_1", "ef_0", "ef_9"]
+    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1", "ef_0", "ef_9", "ef_other"]
+
+
+async def test_an_effect_id_may_hold_any_text(storage: Storage) -> None:
+    """Ids with spaces, colons and percent signs come back from the outbox and the sweep unharmed."""
+    name = "ef 1:%3A é"
+    await storage.store.commit(a_commit(an_instance(), effects=(an_effect(an_instance(), name),)))
+
+    assert storage.outbox() == [OutboxEntry(name, "integration.run")]
+    assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == [name]
+    assert storage.take_outbox() == [OutboxEntry(name, "integration.run")]
+    assert storage.outbox() == []
