@@ -7,8 +7,11 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_PATTERN = r"(\d+d)?(\d+h)?(\d+m)?(\d+s)?"
-_SHAPE = re.compile(_PATTERN)
+_PATTERN = r"(\d{1,9}d)?(\d{1,9}h)?(\d{1,9}m)?(\d{1,9}s)?"
+_SHAPE = re.compile(_PATTERN, re.ASCII)
+
+#: Nobody waits longer for an answer; and dates do not run out under the sum of now and a span.
+MAX_DURATION = timedelta(days=366)
 
 
 def parse_duration(text: Any) -> Any:
@@ -21,6 +24,8 @@ def parse_duration(text: Any) -> Any:
     seconds = sum(int(part[:-1]) * _UNITS[part[-1]] for part in match.groups() if part)
     if seconds == 0:
         raise ValueError("a duration must be longer than nothing")
+    if seconds > MAX_DURATION.total_seconds():
+        raise ValueError(f"{text!r} is longer than {MAX_DURATION.days}d, the longest duration there is")
     return timedelta(seconds=seconds)
 
 

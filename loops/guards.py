@@ -1,9 +1,9 @@
 """Guards: deterministic policy checks before a commit. Every guard is asked; the ledger shows all the reasons."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from reprlib import repr as short
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
@@ -78,7 +78,7 @@ class Guard:
 def _confidence_threshold(context: GuardContext, rule: ConfidenceParameters) -> Failed | None:
     confidence = context.evidence.get("confidence", 0)
     if not is_confidence(confidence):
-        return Failed("confidence_below_threshold", f"confidence {confidence!r} is not a number from 0 to 1")
+        return Failed("confidence_below_threshold", f"confidence {short(confidence)} is not a number from 0 to 1")
     if confidence >= rule.threshold:
         return None
     return Failed("confidence_below_threshold", f"confidence {confidence:g} is below the threshold {rule.threshold:g}")
@@ -129,7 +129,7 @@ def judge(
 
 def is_confidence(value: Any) -> bool:
     """Return whether *value* is a finite number in [0, 1]; True, "0.9" and [1] are not."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and 0 <= value <= 1
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _verdict(rule: GuardRule, context: GuardContext, guards: Mapping[str, Guard]) -> GuardVerdict:

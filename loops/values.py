@@ -27,6 +27,8 @@ class Value(BaseModel):
         validate_by_name=True,
         validate_by_alias=True,
         serialize_by_alias=True,
+        # NaN must stay NaN, so that canonical JSON refuses it: as null it would hash like something it is not.
+        ser_json_inf_nan="constants",
     )
 
     def changed(self, **changes: Any) -> Self:
