@@ -1,0 +1,76 @@
+"""A channel without a vendor: keeps what it was asked to show, for tests of loops and gateways."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+
+from loops.cards import Notice
+from loops.errors import LoopgateError, Rejected
+from loops.ports import Loaded
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryCard:
+    """A card as it stands: what it was last rendered from, and how often it was."""
+
+    effect_id: str
+    subject: Loaded
+    renderings: int
+
+
+class MemoryChannel:
+    """
+    Fits `loops.ports.Channel`. An address is ``{memory: number}``.
+
+    `cards` are by that number, `notices` in order. `fail_next` makes the next call raise; with `after=True` only after
+    it did its work, as when an answer is lost on the way back.
+    """
+
+    def __init__(self) -> None:
+        self.cards: dict[int, MemoryCard] = {}
+        self.notices: list[tuple[Notice, Loaded | None]] = []
+        self._numbers = count(1)
+        self._failure: tuple[LoopgateError, bool] | None = None
+
+    def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
+        """Let the next call raise *error*."""
+        self._failure = (error, after)
+
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+        """Keep the card; *again* gives the address of the one posted under *effect_id* before."""
+        self._fail(after=False)
+        if subject.request is None:
+            raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+        posted = (number for number, card in self.cards.items() if card.effect_id == effect_id)
+        number = next(posted, None) if again else None
+        if number is None:
+            number = next(self._numbers)
+            self.cards[number] = MemoryCard(effect_id, subject, 1)
+        self._fail(after=True)
+        return {"memory": number}
+
+    async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
+        """Keep what the card now shows."""
+        self._fail(after=False)
+        if subject.request is None:
+            raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+        number = address.get("memory")
+        card = self.cards.get(number) if isinstance(number, int) else None
+        if card is None or not isinstance(number, int):
+            raise Rejected(f"there is no card at {dict(address)}; it was not posted through this channel")
+        self.cards[number] = MemoryCard(card.effect_id, subject, card.renderings + 1)
+        self._fail(after=True)
+
+    async def tell(self, notice: Notice, subject: Loaded | None) -> None:
+        """Keep the notice."""
+        self._fail(after=False)
+        if not isinstance(notice.address.get("slackUserId"), str):
+            raise Rejected("the notice's address names no user; nobody can be told")
+        self.notices.append((notice, subject))
+        self._fail(after=True)
+
+    def _fail(self, *, after: bool) -> None:
+        if self._failure and self._failure[1] is after:
+            error, self._failure = self._failure[0], None
+            raise error

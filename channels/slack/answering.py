@@ -1,0 +1,179 @@
+"""
+Answering: from a click or a submitted reason to a decision on the ledger.
+
+The order is the promise: parse, find out who, commit through the gate, then ack. Nothing runs after the ack, so what
+was acknowledged is recorded; what could not be recorded is answered 500 and said privately.
+"""
+
+from typing import Any
+
+from slack_bolt import BoltResponse
+
+from channels.slack import wording
+from channels.slack.deliveries import Click, Submission
+from channels.slack.evidence import click_evidence, click_key, submission_evidence, submission_key
+from channels.slack.listening import ANSWER_S, Desk, done, failed, log, soon, started
+from channels.slack.notices import notice_text
+from channels.slack.reason import REASON_BLOCK, reason_of, reason_view
+from channels.slack.shown import Asked, NotOurs, Shown
+from channels.slack.views import View, told
+from loops.approvals import HumanAnswer
+from loops.cards import Notice
+from loops.errors import Unavailable
+from loops.outcomes import Executed, Recorded, Refused
+from loops.ports import Loaded
+
+Outcome = Executed | Recorded | Refused
+
+#: Refusals the engine gives without a commit: there is no ledger, or no right one, to write them on.
+UNRECORDED = frozenset({"unknown_request", "idempotency_key_reused"})
+
+
+class Answering:
+    """Listeners for the answer buttons and the reason modal."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def decide(self, click: Click) -> BoltResponse:
+        """Take the answer of the button that was pressed, at once."""
+        deadline = started()
+        try:
+            shown, transition_id = _answered(click.actions[0].value)
+        except NotOurs:
+            return await self._not_ours(click, deadline)
+        return await self._decide(click, shown, transition_id, deadline)
+
+    async def ask(self, click: Click) -> BoltResponse:
+        """Open the reason modal for the button that was pressed; nothing is decided yet."""
+        deadline = started()
+        try:
+            shown, transition_id = _answered(click.actions[0].value)
+        except NotOurs:
+            return await self._not_ours(click, deadline)
+        evidence = click_evidence(click, transition_id)
+        try:
+            if await self._desk.human(click) is None:
+                # Who cannot decide should not type a reason first: the gate records the refusal and has them told.
+                return await self._decide(click, shown, transition_id, deadline)
+            subject = await self._desk.load(shown.request_id)
+        except Unavailable:
+            await self._desk.tell(evidence, wording.COULD_NOT_LOAD, deadline)
+            return failed("store_unavailable")
+        view = self._asking(click, subject, shown, transition_id)
+        if await self._desk.open(click.trigger_id, view, deadline):
+            return done()
+        is_told = await self._desk.tell(evidence, wording.COULD_NOT_OPEN, deadline)
+        return done() if is_told else failed("view_not_opened")
+
+    async def _decide(self, click: Click, shown: Shown, transition_id: str, deadline: float) -> BoltResponse:
+        evidence = click_evidence(click, transition_id)
+        match await self._commit(click, shown, transition_id, evidence, click_key(click), None):
+            case None:
+                await self._desk.tell(evidence, wording.COULD_NOT_RECORD, deadline)
+                return failed("store_unavailable")
+            case Refused(code=code) as refused if code in UNRECORDED:
+                # Nothing was committed, so no worker will tell them.
+                await self._desk.tell(evidence, await self._refusal(refused, shown, evidence), deadline)
+        return done()
+
+    async def _not_ours(self, click: Click, deadline: float) -> BoltResponse:
+        is_told = await self._desk.tell(click_evidence(click, None), wording.NOT_OUR_BUTTON, deadline)
+        return done() if is_told else failed("unknown_button")
+
+    def _asking(self, click: Click, subject: Loaded | None, shown: Shown, transition_id: str) -> View:
+        request = subject.request if subject else None
+        if subject is None or request is None:
+            return told(wording.REFUSED_TITLE, wording.UNKNOWN_REQUEST)
+        offered = request.answer(transition_id)
+        if not request.is_open or offered is None or shown.digest != request.digest:
+            code = "already_decided" if not request.is_open else "stale_request"
+            notice = Notice(code=code, message=wording.STALE_REASON, address=click_evidence(click, None))
+            return told(wording.REFUSED_TITLE, self._words(notice, subject))
+        place = click.container
+        asked = Asked(
+            shown=shown,
+            action_id=click.actions[0].action_id,
+            channel=place.channel_id,
+            message_ts=place.message_ts,
+            thread_ts=place.thread_ts,
+        )
+        return reason_view(request, offered, asked)
+
+    async def submit(self, submission: Submission) -> BoltResponse:
+        """Take the answer the modal stands for, with the reason typed into it."""
+        deadline = started()
+        try:
+            asked = Asked.decode(submission.view.private_metadata)
+            shown, transition_id = asked.shown, _transition(asked.shown)
+        except NotOurs:
+            return _told(wording.NOT_OUR_BUTTON)
+        reason = reason_of(submission)
+        evidence = submission_evidence(submission, asked)
+        key = submission_key(submission, reason)
+        outcome = await self._commit(submission, shown, transition_id, evidence, key, reason)
+        match outcome:
+            case None:
+                await self._desk.tell(evidence, wording.COULD_NOT_RECORD, deadline)
+                return failed("store_unavailable")
+            case Refused(code="reason_required"):
+                return done({"response_action": "errors", "errors": {REASON_BLOCK: wording.REASON_MISSING}})
+            case Refused():
+                return _told(await self._refusal(outcome, shown, evidence))
+            case Executed() | Recorded():
+                return done()
+
+    async def _commit(
+        self,
+        delivery: Click | Submission,
+        shown: Shown,
+        transition_id: str,
+        evidence: dict[str, Any],
+        key: str,
+        reason: str | None,
+    ) -> Outcome | None:
+        """Return what became of the answer, or None where nobody can know."""
+
+        async def commit() -> Outcome:
+            answer = HumanAnswer(
+                request_id=shown.request_id,
+                request_version=shown.version,
+                digest=shown.digest,
+                transition_id=transition_id,
+                by=await self._desk.human(delivery),
+                reason=reason,
+                channel=evidence,
+                key=key,
+            )
+            return await self._desk.gate.answer(answer, tenant=self._desk.tenant)
+
+        try:
+            return await soon(commit(), ANSWER_S)
+        except Unavailable as error:
+            log.error("slack.answer.unrecorded", request_id=shown.request_id, error=type(error).__name__)
+            return None
+
+    async def _refusal(self, refused: Refused, shown: Shown, evidence: dict[str, Any]) -> str:
+        try:
+            subject = await self._desk.load(shown.request_id)
+        except Unavailable:
+            subject = None
+        return self._words(Notice(code=refused.code, message=refused.message, address=evidence), subject)
+
+    def _words(self, notice: Notice, subject: Loaded | None) -> str:
+        return notice_text(notice, subject, team_id=self._desk.installation.team_id)
+
+
+def _answered(value: str | None) -> tuple[Shown, str]:
+    shown = Shown.decode(value)
+    return shown, _transition(shown)
+
+
+def _transition(shown: Shown) -> str:
+    if shown.transition_id is None:
+        raise NotOurs("names no answer")
+    return shown.transition_id
+
+
+def _told(text: str) -> BoltResponse:
+    return done({"response_action": "update", "view": told(wording.REFUSED_TITLE, text)})

@@ -1,0 +1,117 @@
+"""The Bolt app: which listener gets which delivery. All it needs is passed in; the environment changes nothing."""
+
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_bolt.async_app import AsyncApp
+from slack_bolt.authorization import AuthorizeResult
+from slack_bolt.context.async_context import AsyncBoltContext
+from slack_sdk.web.async_client import AsyncWebClient
+
+from channels.slack.answering import Answering
+from channels.slack.client import LOGGER
+from channels.slack.commands import Commands
+from channels.slack.installation import SlackInstallation
+from channels.slack.listening import Desk, done, failed, log
+from channels.slack.ports import Gate
+from channels.slack.shown import ANSWER, ASK, DETAILS, PAGE, REASON_VIEW
+from channels.slack.viewing import Viewing
+from loops.ports import Directory
+
+COMMAND = "/loops"
+
+#: The tenant of a gateway that knows only one.
+DEFAULT_TENANT = "default"
+
+_ANYTHING = re.compile(".*", re.DOTALL)
+
+
+def create_bolt_app(
+    installation: SlackInstallation,
+    client: AsyncWebClient,
+    *,
+    gate: Gate,
+    directory: Directory,
+    tenant: str = DEFAULT_TENANT,
+    command: str = COMMAND,
+) -> AsyncApp:
+    """
+    Return the Bolt app of *installation*, to be served through `asgi.slack_routes`.
+
+    The guard in front verifies signatures, so Bolt's own verification is off; `asgi.Endpoint` serves nothing that did
+    not come through the guard. Listeners run before the response: the ack leaves when they return, never earlier.
+
+    Args:
+        client: From `slack_client`, of the event loop that serves the app.
+        gate: Where answers go.
+        directory: Who people are.
+        tenant: Whose requests this installation shows.
+        command: The slash command as the app's manifest has it.
+    """
+    app = AsyncApp(
+        name="loopgate",
+        logger=LOGGER,
+        client=AsyncWebClient(
+            token=None, base_url=client.base_url, session=client.session, logger=LOGGER, retry_handlers=[]
+        ),
+        signing_secret=installation.signing_secret.get_secret_value(),
+        authorize=_authorize(installation),
+        request_verification_enabled=False,
+        ssl_check_enabled=False,
+        attaching_function_token_enabled=False,
+        process_before_response=True,
+    )
+    desk = Desk(installation=installation, client=client, gate=gate, directory=directory, tenant=tenant)
+    answering, viewing, commands = Answering(desk), Viewing(desk), Commands(desk)
+
+    app.action(_begins(ANSWER))(_listener(answering.decide))
+    app.action(_begins(ASK))(_listener(answering.ask))
+    app.view_submission(REASON_VIEW)(_listener(answering.submit))
+    app.action(DETAILS)(_listener(viewing.details))
+    app.action(_begins(PAGE))(_listener(viewing.turn))
+    app.event("app_home_opened")(_listener(viewing.open_home))
+    app.command(command)(_listener(commands.run))
+    # Buttons with links, closed modals and events nobody asked for want an ack all the same.
+    app.action(_ANYTHING)(_listener(_acknowledge))
+    app.view(_ANYTHING)(_listener(_acknowledge))
+    app.command(_ANYTHING)(_listener(commands.run))
+    app.event(_ANYTHING)(_listener(_acknowledge))
+    app.error(_broken)
+    return app
+
+
+def _begins(prefix: str) -> re.Pattern[str]:
+    return re.compile(f"^{re.escape(prefix)}")
+
+
+def _listener(listen: Callable[[Any], Awaitable[BoltResponse]]) -> Callable[..., Awaitable[BoltResponse]]:
+    # Bolt passes arguments by name; our listeners take the delivery, already read and checked.
+    async def listener(context: AsyncBoltContext) -> BoltResponse:
+        return await listen(context["delivery"])
+
+    return listener
+
+
+async def _acknowledge(_: object) -> BoltResponse:
+    return done()
+
+
+async def _broken(error: Exception) -> BoltResponse:
+    log.error("slack.listener.broken", error=type(error).__name__, exc_info=error)
+    return failed("internal_error")
+
+
+def _authorize(installation: SlackInstallation) -> Callable[..., Awaitable[AuthorizeResult]]:
+    """Answer from configuration: asking Slack's auth.test would lose every click while Slack is away."""
+
+    async def authorize(enterprise_id: str | None, team_id: str | None) -> AuthorizeResult:
+        return AuthorizeResult(
+            enterprise_id=enterprise_id,
+            team_id=team_id,
+            bot_user_id=installation.bot_user_id,
+            bot_token=installation.bot_token.get_secret_value(),
+        )
+
+    return authorize

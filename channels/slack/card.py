@@ -1,0 +1,299 @@
+"""
+The card: an approval request as one Slack message, drawn from the ledger's values alone.
+
+Pure. Whatever the request holds, the message is within Slack's limits: each part has a budget, what does not fit is
+counted on the card and complete under Details. Everything that is not ours is escaped and neutral (see `mrkdwn`).
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from channels.slack import blocks as b
+from channels.slack import wording
+from channels.slack.blocks import Block
+from channels.slack.faces import Face, face_of, integration_result
+from channels.slack.limits import ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX, SECTION_FIELDS_MAX
+from channels.slack.mrkdwn import code, exact, inline, one_line, quote, size, utc, when
+from channels.slack.shown import ANSWER, ASK, DETAILS, Shown
+from loops.actors import Actor
+from loops.approvals import AnswerOffered, ApprovalRequest, Decision, PlannedEffect
+from loops.canonical import canonical_json
+from loops.errors import Rejected
+from loops.guards import GuardVerdict
+from loops.policy import AnswerKind
+from loops.ports import Loaded
+
+#: `event_type` of our message metadata: how a card is found again after a doubtful attempt to post it.
+EVENT_TYPE = "loopgate_card"
+
+# The budget of each part, in units of `mrkdwn.size`. Together they stay below `MESSAGE_BLOCK_TEXT_MAX`.
+TITLE_MAX = 300
+NAME_MAX = 80
+FACTS_MAX, FACT_LABEL_MAX, FACT_VALUE_MAX, FACT_COUNT_MAX = 3_000, 80, 300, 2 * SECTION_FIELDS_MAX
+REASONING_MAX = 2_400
+REASON_MAX = 1_000
+VERDICTS_MAX, VERDICT_MAX = 10, 160
+RUNS_MAX, RUN_NAME_MAX, RUN_PARAMETERS_MAX = 5, 60, 240
+RESULT_MAX = 600
+APPROVERS_MAX = 300
+NAMES_MAX = 5
+ANSWERS_MAX = 1_500
+#: Hex digits of the digest on the card; all of them stand under Details.
+DIGEST_SHOWN = 12
+
+_STYLES: Mapping[AnswerKind, Literal["primary", "danger"] | None] = {
+    "approve": "primary",
+    "reject": "danger",
+    "other": None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SlackMessage:
+    """What `chat.postMessage` and `chat.update` take: the notification's `text`, the blocks, metadata for a post."""
+
+    text: str
+    blocks: list[Block]
+    metadata: dict[str, Any] | None = None
+
+
+def render(subject: Loaded, *, effect_id: str | None = None) -> SlackMessage:
+    """
+    Return the card of *subject*'s request; with *effect_id*, carrying the metadata it is found again by.
+
+    Raises:
+        Rejected: If *subject* has no request.
+    """
+    request = subject.request
+    if request is None:
+        raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+    face = face_of(subject, request)
+    return SlackMessage(
+        text=summary(subject, request),
+        blocks=list(_blocks(subject, request, face)),
+        metadata={"event_type": EVENT_TYPE, "event_payload": {"effect_id": effect_id, "request_id": request.request_id}}
+        if effect_id
+        else None,
+    )
+
+
+def summary(subject: Loaded, request: ApprovalRequest) -> str:
+    """Return how *request* stands in one line, for notifications and lists; escaped, without formatting."""
+    face = face_of(subject, request)
+    title = inline(request.title, TITLE_MAX).text
+    by = _name(request.closed_by.by) if request.closed_by else None
+    line = wording.notification(face, title, by=by, chosen=chosen(request))
+    if face == "waiting" and request.expires_at:
+        line += f" ({wording.decide_by(utc(request.expires_at))})"
+    return line
+
+
+def chosen(request: ApprovalRequest) -> str | None:
+    """Return the label of the answer that closed *request* where that was neither approve nor reject."""
+    decision = request.closed_by
+    if decision is None or decision.kind != "other":
+        return None
+    offered = request.answer(decision.transition_id)
+    return inline(offered.label if offered else decision.transition_id, NAME_MAX).text
+
+
+def parameters_size(request: ApprovalRequest) -> int:
+    """Return the bytes the proposal's parameters take as canonical JSON."""
+    return len(canonical_json(request.proposal.parameters))
+
+
+def approvers(request: ApprovalRequest) -> str:
+    """Return who may decide, escaped."""
+    return inline(request.proposal.policy.approvers.named(), APPROVERS_MAX).text
+
+
+def short_digest(digest: str) -> str:
+    """Return the first digits of *digest*."""
+    kind, _, digits = digest.rpartition(":")
+    return f"{kind}:{digits[:DIGEST_SHOWN]}…" if kind else f"{digits[:DIGEST_SHOWN]}…"
+
+
+def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> Iterator[Block]:
+    yield b.header(request.title)
+    yield b.section(_status(request, face))
+    yield b.context(_origin(request))
+    yield from _decision(request)
+    yield from _result(subject, request)
+    yield from _facts(request)
+    if face == "waiting":
+        yield from _recommendation(request)
+        yield from _verdicts(request.verdicts)
+    yield from _runs(request.proposal.runs, face)
+    if face == "waiting":
+        policy = request.proposal.policy
+        yield b.context(wording.who_may_decide(approvers(request), policy.quorum, policy.separation))
+    digest = code(inline(short_digest(request.digest), NAME_MAX).text)
+    yield b.context(wording.fingerprint(inline(request.request_id, 200).text, digest, parameters_size(request)))
+    yield from _buttons(request, face)
+
+
+def _status(request: ApprovalRequest, face: Face) -> str:
+    decision, quorum = request.closed_by, request.proposal.policy.quorum
+    lines = [wording.headline(face, chosen=chosen(request))]
+    if size(one_line(request.title)) > TITLE_MAX // 2:
+        lines.insert(0, f"*{inline(request.title, TITLE_MAX).text}*")
+    if decision:
+        lines.append(wording.decided_by(_name(decision.by), when(decision.at)))
+    elif request.closed_at:
+        lines[-1] += f", {when(request.closed_at)}"
+    if face == "waiting":
+        parts = [wording.approvals_so_far(len(request.approvals), quorum)] if quorum > 1 else []
+        if request.expires_at:
+            parts.append(wording.decide_by(when(request.expires_at)))
+        lines.append(" · ".join(parts))
+        if request.approvals:
+            lines.append(wording.so_far(_named(request.approvals)))
+    elif quorum > 1 and len(request.approvals) > 1:
+        lines.append(wording.all_approved(_named(request.approvals)))
+    lines.append(wording.MEANING[face])
+    return "\n".join(line for line in lines if line)
+
+
+def _named(decisions: Sequence[Decision]) -> list[str]:
+    names = [f"*{_name(decision.by)}* ({when(decision.at)})" for decision in decisions[:NAMES_MAX]]
+    left = len(decisions) - len(names)
+    return [*names, f"{left} more"] if left else names
+
+
+def _origin(request: ApprovalRequest) -> str:
+    proposal = request.proposal
+    parts = [inline(request.loop_name, NAME_MAX).text, inline(request.aggregate_id, NAME_MAX).text]
+    parts.append(wording.asked_by(_name(proposal.requester), proposal.requester.type))
+    if proposal.submitter and proposal.submitter.id != proposal.requester.id:
+        parts.append(wording.proposed_by(_name(proposal.submitter), proposal.submitter.type))
+    return " · ".join(parts)
+
+
+def _decision(request: ApprovalRequest) -> Iterator[Block]:
+    given = [decision for decision in request.decisions if decision.reason]
+    latest = request.closed_by if request.closed_by and request.closed_by.reason else (given[-1] if given else None)
+    if latest and latest.reason:
+        yield b.section(_quoted(wording.REASON_GIVEN, latest.reason, REASON_MAX))
+
+
+def _result(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
+    result = integration_result(subject, request)
+    if result is None:
+        return
+    kind = str(result.get("integrationConnectionId") or result.get("integrationKind") or "integration")
+    detail = next((result[key] for key in ("error", "message", "summary") if isinstance(result.get(key), str)), None)
+    said = quote(detail, RESULT_MAX, lines=8).text if detail else None
+    status = inline(str(result.get("applyStatus")), NAME_MAX).text
+    yield b.section(wording.result(inline(kind, NAME_MAX).text, status, said))
+
+
+def _facts(request: ApprovalRequest) -> Iterator[Block]:
+    texts: list[str] = []
+    room = FACTS_MAX
+    for fact in request.facts[:FACT_COUNT_MAX]:
+        value = inline(fact.value, FACT_VALUE_MAX)
+        more = f" {wording.more_characters(value.left)}" if value.left else ""
+        text = f"*{inline(fact.label, FACT_LABEL_MAX).text}*\n{value.text}{more}"
+        if size(text) > room:
+            break
+        room -= size(text)
+        texts.append(text)
+    for start in range(0, len(texts), SECTION_FIELDS_MAX):
+        yield b.fields(texts[start : start + SECTION_FIELDS_MAX])
+    if left := len(request.facts) - len(texts):
+        yield b.context(wording.more_items(left, "facts"))
+
+
+def _recommendation(request: ApprovalRequest) -> Iterator[Block]:
+    said = request.recommendation
+    if said is None:
+        return
+    head = wording.recommendation(
+        inline(said.signal, NAME_MAX).text,
+        inline(said.model_id, NAME_MAX).text,
+        inline(said.provider, NAME_MAX).text,
+        wording.confidence(said.confidence) if said.confidence is not None else None,
+    )
+    yield b.section(_quoted(head, said.reasoning, REASONING_MAX))
+
+
+def _quoted(head: str, text: str, maximum: int) -> str:
+    quoted = quote(text, maximum)
+    more = f"\n{wording.more_characters(quoted.left)}" if quoted.left else ""
+    return f"{head}\n{quoted.text}{more}"
+
+
+def _verdicts(verdicts: Sequence[GuardVerdict]) -> Iterator[Block]:
+    if not verdicts:
+        return
+    # Objections first: they must not be the ones that do not fit.
+    ordered = sorted(verdicts, key=lambda verdict: (verdict.passed, verdict.severity == "soft"))
+    lines = [wording.CHECKS, *(_verdict(verdict) for verdict in ordered[:VERDICTS_MAX])]
+    if left := len(ordered) - VERDICTS_MAX:
+        lines += [wording.more_items(left, "checks")] if left > 0 else []
+    yield b.context("\n".join(lines))
+
+
+def _verdict(verdict: GuardVerdict) -> str:
+    guard = inline(verdict.guard_id, NAME_MAX).text
+    if verdict.passed:
+        return wording.guard_passed(guard)
+    message = inline(verdict.message or verdict.code or "no reason given", VERDICT_MAX).text
+    return wording.guard_warned(guard, message) if verdict.severity == "soft" else wording.guard_failed(guard, message)
+
+
+def _runs(runs: Sequence[PlannedEffect], face: Face) -> Iterator[Block]:
+    if not runs:
+        if face == "waiting":
+            yield b.context(wording.RUNS_NOTHING)
+        return
+    head = {
+        "waiting": wording.RUNS_IF_APPROVED,
+        "executing": wording.RUNS_NOW,
+        "approved": wording.APPROVED_TO_RUN,
+        "handed_over": wording.APPROVED_TO_RUN,
+        "executed": wording.RAN,
+        "execution_failed": wording.APPROVED_TO_RUN,
+    }.get(face, wording.WOULD_HAVE_RUN)
+    lines = [head, *(_run(planned) for planned in runs[:RUNS_MAX])]
+    if len(runs) > RUNS_MAX:
+        lines.append(wording.more_items(len(runs) - RUNS_MAX, "actions"))
+    yield b.section("\n".join(lines))
+
+
+def _run(planned: PlannedEffect) -> str:
+    name = wording.run(inline(planned.integration, RUN_NAME_MAX).text, inline(planned.action, RUN_NAME_MAX).text)
+    size_bytes = len(canonical_json(planned.parameters))
+    shown = code(exact(planned.parameters)) if size_bytes <= RUN_PARAMETERS_MAX else ""
+    if shown and size(shown) <= RUN_PARAMETERS_MAX:
+        return f"{name} {shown}"
+    return f"{name} ({wording.byte_count(size_bytes)} of parameters under {wording.DETAILS})"
+
+
+def _buttons(request: ApprovalRequest, face: Face) -> Iterator[Block]:
+    offered = sorted(request.answers, key=lambda answer: ("approve", "reject", "other").index(answer.kind))
+    if face != "waiting":
+        offered = []
+    room = max(8, min(BUTTON_TEXT_MAX, ANSWERS_MAX // max(1, len(offered))))
+    buttons = [_answer_button(request, answer, index, room) for index, answer in enumerate(offered)]
+    buttons.append(b.button(wording.DETAILS, DETAILS, Shown.of(request).encode()))
+    for row, start in enumerate(range(0, len(buttons), ACTIONS_ELEMENTS_MAX)):
+        yield b.actions(f"loopgate.answers.{row}", buttons[start : start + ACTIONS_ELEMENTS_MAX])
+
+
+def _answer_button(request: ApprovalRequest, answer: AnswerOffered, index: int, room: int) -> Block:
+    rule = request.proposal.policy.reason.for_kind(answer.kind)
+    # An approval is one click unless the policy wants a reason; any other answer asks for one where it may be given.
+    asks = rule == "required" or (rule == "optional" and answer.kind != "approve")
+    return b.button(
+        answer.label or answer.transition_id,
+        f"{ASK if asks else ANSWER}{answer.kind}.{index}",
+        Shown.of(request, transition_id=answer.transition_id).encode(),
+        style=_STYLES[answer.kind],
+        maximum=room,
+    )
+
+
+def _name(actor: Actor) -> str:
+    return inline(actor.name, NAME_MAX).text

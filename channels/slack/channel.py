@@ -1,0 +1,164 @@
+"""`SlackChannel`: shows cards and tells people things through Slack's Web API."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from slack_sdk.web.async_client import AsyncWebClient
+
+from channels.slack.card import EVENT_TYPE, render
+from channels.slack.client import CALL_S, raise_ours
+from channels.slack.installation import SlackInstallation
+from channels.slack.notices import notice_text
+from loops.cards import Notice
+from loops.errors import Rejected
+from loops.ports import Loaded
+
+#: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
+LOOK_BACK = timedelta(minutes=10)
+#: Messages looked at for a doubtful post, per page and pages. Source: docs.slack.dev, conversations.history, `limit`.
+PAGE_SIZE, PAGES_MAX = 200, 10
+
+
+class SlackChannel:
+    """
+    The channel adapter of one installation. Fits `loops.ports.Channel`; an address is ``{channel, ts}``.
+
+    Args:
+        client: From `slack_client`, of the same event loop.
+        routes: Slack channel ids by the names loop files use.
+        default_route: The Slack channel id for requests whose policy names no channel.
+    """
+
+    def __init__(
+        self,
+        client: AsyncWebClient,
+        installation: SlackInstallation,
+        *,
+        routes: Mapping[str, str],
+        default_route: str | None = None,
+    ) -> None:
+        self._client = client
+        self._installation = installation
+        self._routes = dict(routes)
+        self._default_route = default_route
+
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+        """
+        Post the card to the policy's channel and return ``{channel, ts}``; see `loops.ports.Channel.post`.
+
+        Slack has no idempotency key for posts: the effect id goes into the message's metadata; *again* looks for it.
+        """
+        message = render(subject, effect_id=effect_id)
+        channel = self._channel_for(subject)
+        if again and (found := await self._find(channel, effect_id, _made_at(subject))):
+            return found
+        answer = await self._call(
+            f"post the card to {channel}",
+            self._client.chat_postMessage(
+                channel=channel,
+                text=message.text,
+                blocks=message.blocks,
+                metadata=message.metadata,
+                unfurl_links=False,
+                unfurl_media=False,
+                parse="none",
+                link_names=False,
+            ),
+        )
+        return {"channel": answer["channel"], "ts": answer["ts"]}
+
+    async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
+        """Render the card at *address* anew; see `loops.ports.Channel.update`."""
+        message = render(subject)
+        channel, ts = address.get("channel"), address.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
+        # Metadata left out is kept, so the card can still be found by its effect id.
+        await self._call(
+            f"update the card {ts} in {channel}",
+            self._client.chat_update(
+                channel=channel, ts=ts, text=message.text, blocks=message.blocks, parse="none", link_names=False
+            ),
+        )
+
+    async def tell(self, notice: Notice, subject: Loaded | None) -> None:
+        """Tell the clicker what became of their click, where they clicked; see `loops.ports.Channel.tell`."""
+        text = notice_text(notice, subject, team_id=self._installation.team_id)
+        user = notice.address.get("slackUserId")
+        if not isinstance(user, str):
+            raise Rejected("the notice's address names no slackUserId; nobody can be told")
+        await self._call(f"tell {user}", tell_privately(self._client, notice.address, user, text))
+
+    def _channel_for(self, subject: Loaded) -> str:
+        name = subject.request.proposal.policy.channel if subject.request else None
+        channel = self._routes.get(name) if name else self._default_route
+        # A route nobody configured must not keep a request from being seen, if there is a default at all.
+        channel = channel or self._default_route
+        if channel is None:
+            named = f"channel route '{name}' is" if name else "no default channel route is"
+            raise Rejected(f"{named} not configured; add it under Slack's channels in loopgate.yaml")
+        return channel
+
+    async def _find(self, channel: str, effect_id: str, made_at: datetime) -> dict[str, Any] | None:
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            page = await self._call(
+                f"look for the card in {channel}",
+                self._client.conversations_history(
+                    channel=channel,
+                    include_all_metadata=True,
+                    oldest=f"{(made_at - LOOK_BACK).timestamp():.6f}",
+                    limit=PAGE_SIZE,
+                    cursor=cursor,
+                ),
+            )
+            for message in page.get("messages") or []:
+                if self._is_ours(message) and _effect_of(message) == effect_id:
+                    return {"channel": channel, "ts": message["ts"]}
+            cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
+            if cursor is None:
+                return None
+        return None
+
+    def _is_ours(self, message: Mapping[str, Any]) -> bool:
+        # Any app in the channel may put our effect id into its metadata; only our own message is our card.
+        return message.get("app_id") == self._installation.app_id or (
+            self._installation.bot_user_id is not None and message.get("user") == self._installation.bot_user_id
+        )
+
+    async def _call(self, what: str, call: Awaitable[Any]) -> Any:
+        try:
+            async with asyncio.timeout(CALL_S):
+                return await call
+        except Exception as error:
+            raise_ours(error, what)
+
+
+async def tell_privately(client: AsyncWebClient, address: Mapping[str, Any], user: str, text: str) -> None:
+    """
+    Show *text* to *user* alone, where *address* (channel evidence) says they clicked, or as a direct message.
+
+    Raises:
+        slack_sdk.errors.SlackClientError, aiohttp.ClientError, OSError: As the SDK does.
+    """
+    channel = address.get("slackChannelId")
+    if isinstance(channel, str) and channel:
+        thread_ts = address.get("slackThreadTs")
+        await client.chat_postEphemeral(
+            channel=channel, user=user, text=text, thread_ts=thread_ts if isinstance(thread_ts, str) else None
+        )
+    else:
+        await client.chat_postMessage(channel=user, text=text, unfurl_links=False, unfurl_media=False)
+
+
+def _made_at(subject: Loaded) -> datetime:
+    return subject.request.created_at if subject.request else subject.instance.started_at
+
+
+def _effect_of(message: Mapping[str, Any]) -> object:
+    metadata = message.get("metadata") or {}
+    if metadata.get("event_type") != EVENT_TYPE:
+        return None
+    return (metadata.get("event_payload") or {}).get("effect_id")

@@ -1,0 +1,198 @@
+"""
+Deliveries: what Slack sends to the request URL, read strictly in shape and tolerantly in content.
+
+Fields we do not use are dropped before anything else sees them. Source of the shapes: docs.slack.dev,
+reference/interaction-payloads, interactivity/implementing-slash-commands and reference/events.
+"""
+
+import json
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+FORM = "application/x-www-form-urlencoded"
+JSON = "application/json"
+
+Id = Annotated[str, Field(min_length=1, max_length=255)]
+
+
+class BadDelivery(ValueError):  # noqa: N818 - reads as what was sent
+    """The body is not a delivery; the message is a stable code."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Team(_Part):
+    """A workspace."""
+
+    id: Id
+
+
+class User(_Part):
+    """Who acted; `team_id` is theirs, which in a shared channel may be another workspace."""
+
+    id: Id
+    team_id: Id | None = None
+
+
+class Container(_Part):
+    """Where a button stands: on a message or in a view."""
+
+    type: str = ""
+    message_ts: Id | None = None
+    channel_id: Id | None = None
+    thread_ts: Id | None = None
+    view_id: Id | None = None
+
+
+class Action(_Part):
+    """The element that was acted on."""
+
+    action_id: Id
+    action_ts: Id | None = None
+    block_id: str = ""
+    value: str | None = None
+
+
+class Typed(_Part):
+    """What an input holds."""
+
+    value: str | None = None
+
+
+class ViewState(_Part):
+    """What the inputs of a view hold, by block id and action id."""
+
+    values: dict[str, dict[str, Typed]] = Field(default_factory=dict)
+
+
+class View(_Part):
+    """A modal or Home tab. `hash` changes with its content."""
+
+    id: Id
+    hash: str = ""
+    callback_id: str = ""
+    private_metadata: str = ""
+    state: ViewState = ViewState()
+
+
+class _FromApp(_Part):
+    team: Team | None = None
+    api_app_id: Id | None = None
+    trigger_id: str = ""
+
+    @property
+    def app_id(self) -> str | None:
+        """The app this was sent to."""
+        return self.api_app_id
+
+
+class Click(_FromApp):
+    """A button was pressed (`block_actions`)."""
+
+    type: Literal["block_actions"]
+    user: User
+    container: Container = Container()
+    view: View | None = None
+    actions: Annotated[tuple[Action, ...], Field(min_length=1)]
+
+
+class Submission(_FromApp):
+    """A modal was submitted."""
+
+    type: Literal["view_submission"]
+    user: User
+    view: View
+
+
+class Closing(_FromApp):
+    """A modal was closed without submitting; decides nothing."""
+
+    type: Literal["view_closed"]
+    user: User
+    view: View
+
+
+class Command(_Part):
+    """A slash command."""
+
+    type: Literal["command"] = "command"
+    command: Annotated[str, Field(pattern=r"^/\S{1,100}$")]
+    text: str = ""
+    user_id: Id
+    team_id: Id
+    channel_id: Id | None = None
+    api_app_id: Id | None = None
+    trigger_id: str = ""
+
+
+class Happened(_Part):
+    """What an event tells. Only the Home tab's fields are read."""
+
+    type: Id
+    user: Id | None = None
+    tab: str | None = None
+
+
+class EventCallback(_Part):
+    """An event of the Events API."""
+
+    type: Literal["event_callback"]
+    event: Happened
+    event_id: str = ""
+    team_id: Id | None = None
+    api_app_id: Id | None = None
+
+
+class UrlVerification(_Part):
+    """Slack asks whether the request URL is ours."""
+
+    type: Literal["url_verification"]
+    challenge: str
+
+
+Delivery = Click | Submission | Closing | Command | EventCallback | UrlVerification
+
+_SENT: TypeAdapter[Delivery] = TypeAdapter(Annotated[Delivery, Field(discriminator="type")])
+
+
+def read(content_type: str, body: bytes) -> Delivery:
+    """
+    Return the delivery in *body*.
+
+    Raises:
+        BadDelivery: ``unsupported_content_type``, ``invalid_body`` or ``unsupported_delivery``.
+    """
+    kind = content_type.partition(";")[0].strip().lower()
+    try:
+        text = body.decode()
+        match kind:
+            case "application/json":
+                sent = json.loads(text)
+            case "application/x-www-form-urlencoded":
+                sent = _form(text)
+            case _:
+                raise BadDelivery("unsupported_content_type")
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BadDelivery("invalid_body") from error
+    return _delivery(sent)
+
+
+def _form(text: str) -> Any:
+    fields = dict(parse_qsl(text, keep_blank_values=True, errors="strict"))
+    if "payload" in fields:
+        return json.loads(fields["payload"])
+    return {**fields, "type": "command"} if "command" in fields else fields
+
+
+def _delivery(sent: Any) -> Delivery:
+    if not isinstance(sent, dict):
+        raise BadDelivery("invalid_body")
+    try:
+        return _SENT.validate_python(sent)
+    except ValidationError as error:
+        known = any(problem["type"].startswith("union_tag") for problem in error.errors(include_input=False))
+        raise BadDelivery("unsupported_delivery" if known else "invalid_body") from error

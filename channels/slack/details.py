@@ -1,0 +1,107 @@
+"""
+The Details modal: everything an approver agrees to, complete, in pages.
+
+Pure. The text is the proposal the digest is made over, as JSON that hides nothing (see `mrkdwn.exact`), followed by
+what the card shows beside it. Pages follow from the request alone: the same page number always shows the same text.
+"""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from channels.slack import blocks as b
+from channels.slack import wording
+from channels.slack.blocks import Block
+from channels.slack.card import TITLE_MAX, parameters_size, summary
+from channels.slack.limits import SECTION_TEXT_MAX
+from channels.slack.mrkdwn import chunks, code, escape, exact, inline
+from channels.slack.shown import DETAILS_VIEW, PAGE, Shown
+from channels.slack.views import View, modal
+from loops.approvals import ApprovalRequest
+from loops.errors import Rejected
+from loops.ports import Loaded
+
+#: Bytes of text on one page, as JSON that escapes everything beyond ASCII: the view stays far below 250 kB however its
+#: bytes are counted, and opens quickly.
+PAGE_BYTES_MAX = 48_000
+#: Blocks of text on one page; a view holds 100.
+PAGE_BLOCKS_MAX = 60
+
+_FENCE = "```"
+_CHUNK_MAX = SECTION_TEXT_MAX - 2 * len(f"{_FENCE}\n")
+
+
+def document(request: ApprovalRequest) -> str:
+    """Return all of the text: the proposal, then the rest of the card, both as indented JSON."""
+    beside = {
+        "title": request.title,
+        "facts": [{"label": fact.label, "value": fact.value} for fact in request.facts],
+        "recommendation": request.recommendation.as_json() if request.recommendation else None,
+        "checks": [verdict.as_json() for verdict in request.verdicts],
+        "reasons": [
+            {"by": decision.by.name, "reason": decision.reason} for decision in request.decisions if decision.reason
+        ],
+    }
+    proposal = exact(request.proposal.as_json(), indent=2)
+    return f"{proposal}\n\n{exact({'alsoOnTheCard': beside}, indent=2)}"
+
+
+def pages(request: ApprovalRequest) -> list[list[str]]:
+    """Return the text in pages of code blocks; joined, they are `document`."""
+    found: list[list[str]] = [[]]
+    room = PAGE_BYTES_MAX
+    for chunk in chunks(document(request), _CHUNK_MAX):
+        cost = len(json.dumps(escape(chunk)))
+        if found[-1] and (cost > room or len(found[-1]) == PAGE_BLOCKS_MAX):
+            found.append([])
+            room = PAGE_BYTES_MAX
+        found[-1].append(chunk)
+        room -= cost
+    return found
+
+
+def details_view(subject: Loaded, shown: Shown) -> View:
+    """
+    Return the page *shown* names (1 without one, the last where there are fewer), as a modal.
+
+    Raises:
+        Rejected: If *subject* has no request.
+    """
+    request = subject.request
+    if request is None:
+        raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+    found = pages(request)
+    number = min(shown.page or 1, len(found))
+    return modal(
+        wording.DETAILS_TITLE,
+        list(_blocks(subject, request, shown, found, number)),
+        callback_id=DETAILS_VIEW,
+        private_metadata=Shown.of(request, page=number).encode(),
+    )
+
+
+def _blocks(
+    subject: Loaded, request: ApprovalRequest, shown: Shown, found: list[list[str]], number: int
+) -> Iterator[Block]:
+    if shown.digest != request.digest:
+        yield b.section(wording.DETAILS_OUTDATED)
+    title = inline(request.title, TITLE_MAX).text
+    yield b.section(wording.details_head(title, code(request.digest), parameters_size(request)))
+    yield b.context(summary(subject, request))
+    yield from _navigation(request, number, len(found), "top")
+    for chunk in found[number - 1]:
+        yield b.section(f"{_FENCE}\n{escape(chunk)}\n{_FENCE}")
+    yield from _navigation(request, number, len(found), "bottom")
+
+
+def _navigation(request: ApprovalRequest, number: int, count: int, place: str) -> Iterator[Block]:
+    if count == 1:
+        return
+    buttons: list[dict[str, Any]] = []
+    if number > 1:
+        previous = Shown.of(request, page=number - 1)
+        buttons.append(b.button(wording.PREVIOUS, f"{PAGE}previous", previous.encode()))
+    if number < count:
+        buttons.append(b.button(wording.NEXT, f"{PAGE}next", Shown.of(request, page=number + 1).encode()))
+    yield b.context(wording.page_of(number, count))
+    yield b.actions(f"{PAGE}{place}", buttons)

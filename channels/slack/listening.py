@@ -1,0 +1,105 @@
+"""What every listener works with: the gate, who is who, and a bounded way to tell one person something at once."""
+
+import asyncio
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import aiohttp
+import structlog
+from slack_bolt import BoltResponse
+from slack_sdk.errors import SlackClientError
+from slack_sdk.web.async_client import AsyncWebClient
+
+from channels.slack.channel import tell_privately
+from channels.slack.deliveries import Click, Command, Submission
+from channels.slack.identity import human_behind
+from channels.slack.installation import SlackInstallation
+from channels.slack.ports import Gate
+from loops.actors import Human
+from loops.errors import StoreUnavailable
+from loops.ports import Directory, Loaded
+
+#: Slack gives up on a delivery after 3 s (docs.slack.dev, interactivity/handling-user-interaction). A listener spends
+#: at most this many seconds in all, whatever is away.
+PATIENCE_S = 2.8
+#: Of that: who somebody is and the commit; looking a request up; opening a view; a private word.
+ANSWER_S = 1.8
+LOAD_S = 0.8
+VIEW_S = 2.0
+TELL_S = 1.0
+
+#: What the SDK raises when Slack cannot be reached or refuses.
+SLACK_ERRORS = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
+
+T = TypeVar("T")
+
+log = structlog.get_logger("channels.slack")
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """The parts listeners share. `tenant` is whose requests this installation shows."""
+
+    installation: SlackInstallation
+    client: AsyncWebClient
+    gate: Gate
+    directory: Directory
+    tenant: str
+
+    async def human(self, delivery: Click | Submission | Command) -> Human | None:
+        """Return who acted, or None for somebody unmapped or from elsewhere. May raise StoreUnavailable."""
+        return await soon(human_behind(self.directory, self.tenant, self.installation.team_id, delivery), LOAD_S)
+
+    async def load(self, request_id: str) -> Loaded | None:
+        """Return a request with its instance. May raise StoreUnavailable."""
+        return await soon(self.gate.load_request(self.tenant, request_id), LOAD_S)
+
+    async def open(self, trigger_id: str, view: dict[str, Any], deadline: float) -> bool:
+        """Open a modal before *deadline*: in the request's own task, as a trigger lives 3 s. Says if it opened."""
+        left = deadline - asyncio.get_running_loop().time()
+        try:
+            async with asyncio.timeout(min(VIEW_S, max(0.0, left))):
+                await self.client.views_open(trigger_id=trigger_id, view=view)
+        except SLACK_ERRORS as error:
+            log.warning("slack.view.not_opened", error=type(error).__name__)
+            return False
+        return True
+
+    async def tell(self, address: Mapping[str, Any], text: str, deadline: float) -> bool:
+        """Tell the person at *address* privately before *deadline* (the loop's time). Never raises; says if it went."""
+        user = address.get("slackUserId")
+        left = deadline - asyncio.get_running_loop().time()
+        if not isinstance(user, str) or left <= 0:
+            return False
+        try:
+            async with asyncio.timeout(min(TELL_S, left)):
+                await tell_privately(self.client, address, user, text)
+        except SLACK_ERRORS as error:
+            log.warning("slack.private_word.failed", error=type(error).__name__)
+            return False
+        return True
+
+
+def started() -> float:
+    """Return the loop time at which a listener that starts now must have answered."""
+    return asyncio.get_running_loop().time() + PATIENCE_S
+
+
+async def soon(work: Awaitable[T], seconds: float) -> T:
+    """Await *work*, turning a time-out into StoreUnavailable: what takes that long is away, and its result unknown."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await work
+    except TimeoutError as error:
+        raise StoreUnavailable(f"no answer within {seconds:g} s") from error
+
+
+def done(body: dict[str, Any] | str = "") -> BoltResponse:
+    """Return the ack; *body* is what a submission or command answers."""
+    return BoltResponse(status=200, body=body)
+
+
+def failed(code: str) -> BoltResponse:
+    """Return the answer to what could not be done: never 200, so that Slack itself shows that it went wrong."""
+    return BoltResponse(status=500, body={"error": code})

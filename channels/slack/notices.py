@@ -1,0 +1,67 @@
+"""Notices: what one person is told privately about their click, from its refusal and the request as it stands."""
+
+from typing import Any
+
+from channels.slack import wording
+from channels.slack.card import approvers, chosen
+from channels.slack.faces import face_of
+from channels.slack.mrkdwn import inline, when
+from loops.approvals import ApprovalRequest
+from loops.cards import Notice
+from loops.ports import Loaded
+
+#: Units of the engine's own words in a notice.
+MESSAGE_MAX = 1_000
+NAME_MAX = 80
+
+
+def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
+    """Return what to tell the person at *notice*'s address; *team_id* is the workspace whose members may decide."""
+    request = subject.request if subject else None
+    if notice.code == "unmapped_identity":
+        return _unmapped(notice.address, team_id)
+    if notice.code == "unknown_request":
+        return wording.UNKNOWN_REQUEST
+    if subject is None or request is None:
+        return _plain_refusal(notice)
+    match notice.code:
+        case "already_decided" | "request_closed" | "loop_closed":
+            return _already(subject, request, notice)
+        case "request_expired":
+            return wording.expired(when(request.expires_at) if request.expires_at else None)
+        case "not_an_approver":
+            return wording.not_an_approver(approvers(request))
+        case "self_approval":
+            return wording.SELF_APPROVAL
+        case "already_answered":
+            return wording.already_answered(
+                wording.approvals_so_far(len(request.approvals), request.proposal.policy.quorum)
+            )
+        case "stale_request":
+            return wording.STALE
+        case "reason_required":
+            return wording.REASON_NEEDED
+        case _:
+            return _plain_refusal(notice)
+
+
+def _unmapped(address: dict[str, Any], team_id: str) -> str:
+    user = inline(str(address.get("slackUserId") or "?"), NAME_MAX).text
+    team = str(address.get("slackTeamId") or "?")
+    if team != team_id:
+        return wording.foreign(inline(team_id, NAME_MAX).text)
+    return wording.unmapped(user, inline(team, NAME_MAX).text)
+
+
+def _already(subject: Loaded, request: ApprovalRequest, notice: Notice) -> str:
+    face = face_of(subject, request)
+    if face == "waiting":
+        # The request is open as it stands now; the engine's own words say what stood in the way then.
+        return _plain_refusal(notice)
+    by = inline(request.closed_by.by.name, NAME_MAX).text if request.closed_by else None
+    at = when(request.closed_at) if request.closed_at else None
+    return wording.already(face, by, at, chosen=chosen(request))
+
+
+def _plain_refusal(notice: Notice) -> str:
+    return wording.refused(inline(notice.message, MESSAGE_MAX).text.rstrip("."))

@@ -1,0 +1,88 @@
+"""
+What a person was shown, as it travels in button values and modal metadata and comes back with a click.
+
+A hint to find the request with, never an authority: the engine compares version and digest with its own record.
+"""
+
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from loops.approvals import ApprovalRequest
+
+T = TypeVar("T", bound=BaseModel)
+
+#: Action ids of the buttons on a card. An answer button decides at once; an ask button opens the reason modal first.
+ANSWER = "loopgate.answer."
+ASK = "loopgate.ask."
+DETAILS = "loopgate.details"
+PAGE = "loopgate.page."
+
+#: Callback ids of our modals.
+REASON_VIEW = "loopgate.reason"
+DETAILS_VIEW = "loopgate.details"
+TOLD_VIEW = "loopgate.told"
+
+
+class NotOurs(ValueError):  # noqa: N818 - reads as what the value is
+    """A button value or modal metadata that this version of Loopgate did not write."""
+
+
+class Shown(BaseModel):
+    """A request as one button showed it. One-letter keys keep a button value (2,000 characters) short."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    request_id: str = Field(alias="r", min_length=1)
+    version: int = Field(alias="v", ge=1)
+    digest: str = Field(alias="d", min_length=1)
+    transition_id: str | None = Field(default=None, alias="t")
+    page: int | None = Field(default=None, alias="p", ge=1)
+
+    @classmethod
+    def of(cls, request: ApprovalRequest, *, transition_id: str | None = None, page: int | None = None) -> "Shown":
+        """Return what a button on *request* stands for."""
+        return cls(
+            request_id=request.request_id,
+            version=request.version,
+            digest=request.digest,
+            transition_id=transition_id,
+            page=page,
+        )
+
+    def encode(self) -> str:
+        """Return the compact JSON form."""
+        return self.model_dump_json(exclude_none=True)
+
+    @classmethod
+    def decode(cls, text: str | None) -> "Shown":
+        """Read `encode`'s form. Raises NotOurs for anything else."""
+        return _read(cls, text)
+
+
+class Asked(BaseModel):
+    """What a reason modal was opened from: the button, and the card it stands on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    shown: Shown = Field(alias="s")
+    action_id: str = Field(alias="a")
+    channel: str | None = Field(default=None, alias="c")
+    message_ts: str | None = Field(default=None, alias="m")
+    thread_ts: str | None = Field(default=None, alias="h")
+
+    def encode(self) -> str:
+        """Return the compact JSON form."""
+        return self.model_dump_json(exclude_none=True)
+
+    @classmethod
+    def decode(cls, text: str | None) -> "Asked":
+        """Read `encode`'s form. Raises NotOurs for anything else."""
+        return _read(cls, text)
+
+
+def _read(model: type[T], text: str | None) -> T:
+    try:
+        return model.model_validate_json(text or "", by_alias=True, by_name=False)
+    except ValidationError as error:
+        raise NotOurs("written by another version of Loopgate") from error

@@ -1,0 +1,82 @@
+"""Viewing: the Details modal and its pages, and the Home tab. Nothing here decides anything."""
+
+import asyncio
+
+from slack_bolt import BoltResponse
+from slack_sdk.errors import SlackApiError
+
+from channels.slack import wording
+from channels.slack.client import error_code
+from channels.slack.deliveries import Click, EventCallback
+from channels.slack.details import details_view
+from channels.slack.evidence import click_evidence
+from channels.slack.listening import SLACK_ERRORS, VIEW_S, Desk, done, failed, log, started
+from channels.slack.shown import NotOurs, Shown
+from channels.slack.views import View, home, told
+from loops.errors import Unavailable
+
+
+class Viewing:
+    """Listeners for Details, its pages and the Home tab."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def details(self, click: Click) -> BoltResponse:
+        """Open the first page of Details."""
+        deadline = started()
+        evidence = click_evidence(click, None)
+        try:
+            view = await self._page(click)
+        except NotOurs:
+            await self._desk.tell(evidence, wording.NOT_OUR_BUTTON, deadline)
+            return done()
+        except Unavailable:
+            await self._desk.tell(evidence, wording.COULD_NOT_LOAD, deadline)
+            return failed("store_unavailable")
+        if await self._desk.open(click.trigger_id, view, deadline):
+            return done()
+        is_told = await self._desk.tell(evidence, wording.COULD_NOT_OPEN, deadline)
+        return done() if is_told else failed("view_not_opened")
+
+    async def turn(self, click: Click) -> BoltResponse:
+        """Show another page in the modal that is open."""
+        if click.view is None:
+            return done()
+        try:
+            view = await self._page(click)
+            async with asyncio.timeout(VIEW_S):
+                await self._desk.client.views_update(view_id=click.view.id, hash=click.view.hash, view=view)
+        except NotOurs:
+            return done()
+        except Unavailable:
+            return failed("store_unavailable")
+        except SLACK_ERRORS as error:
+            # A double click turns the page once: the second update carries the hash of a page that is gone.
+            if isinstance(error, SlackApiError) and error_code(error) == "hash_conflict":
+                return done()
+            log.warning("slack.view.not_updated", error=type(error).__name__)
+            return failed("view_not_updated")
+        return done()
+
+    async def _page(self, click: Click) -> View:
+        shown = Shown.decode(click.actions[0].value)
+        if await self._desk.human(click) is None:
+            return told(wording.DETAILS_TITLE, wording.DETAILS_UNMAPPED)
+        subject = await self._desk.load(shown.request_id)
+        if subject is None or subject.request is None:
+            return told(wording.DETAILS_TITLE, wording.UNKNOWN_REQUEST)
+        # A megabyte of parameters takes a while to lay out; clicks must not wait for it.
+        return await asyncio.to_thread(details_view, subject, shown)
+
+    async def open_home(self, happened: EventCallback) -> BoltResponse:
+        """Publish the Home tab to whoever opened it."""
+        event = happened.event
+        if event.tab != "home" or event.user is None:
+            return done()
+        try:
+            async with asyncio.timeout(VIEW_S):
+                await self._desk.client.views_publish(user_id=event.user, view=home())
+        except SLACK_ERRORS as error:
+            log.warning("slack.home.not_published", error=type(error).__name__)
+        return done()

@@ -1,0 +1,366 @@
+"""
+Every word people read in Slack.
+
+Plain values and functions of text that is ready for Slack: what comes in is escaped already, what goes out is `mrkdwn`
+unless it says otherwise. No sentence claims more than the ledger holds.
+"""
+
+from collections.abc import Sequence
+
+from channels.slack.faces import Face
+
+APP_NAME = "Loopgate"
+
+APPROVE = "Approve"
+REJECT = "Reject"
+DETAILS = "Details"
+PREVIOUS = "← Previous"
+NEXT = "Next →"
+CLOSE = "Close"
+CANCEL = "Cancel"
+
+#: Icon and headline of each face.
+FACES: dict[Face, tuple[str, str]] = {
+    "waiting": ("⏳", "Waiting for approval"),
+    "approved": ("✅", "Approved"),
+    "executing": ("✅", "Approved, now executing"),
+    "handed_over": ("✅", "Approved and handed over"),
+    "executed": ("✅", "Approved and executed"),
+    "execution_failed": ("❌", "Approved, but execution failed"),
+    "rejected": ("⛔", "Rejected"),
+    "decided": ("☑️", "Decided"),
+    "expired": ("⌛", "Expired"),
+    "superseded": ("↪️", "Superseded"),
+    "cancelled": ("🚫", "Cancelled"),
+}
+
+#: What a face means for the proposal, where the headline alone does not say it.
+MEANING: dict[Face, str] = {
+    "waiting": "",
+    "approved": "",
+    "executing": "What was approved has been sent out; this card changes when its result is back.",
+    "handed_over": "What was approved has been sent out; its result is recorded on the ledger.",
+    "executed": "",
+    "execution_failed": "It was approved, but carrying it out failed.",
+    "rejected": "What was proposed does not run.",
+    "decided": "",
+    "expired": "Nobody decided in time. Nothing was approved.",
+    "superseded": "The loop moved on before anybody decided. Answers to this card no longer count.",
+    "cancelled": "The loop was cancelled. Answers to this card no longer count.",
+}
+
+
+def headline(face: Face, *, chosen: str | None = None) -> str:
+    """Return icon and headline in bold; *chosen* names the answer taken where it is one of its own."""
+    icon, words = FACES[face]
+    return f"{icon} *{chosen or words}*"
+
+
+def notification(face: Face, title: str, *, by: str | None = None, chosen: str | None = None) -> str:
+    """Return the one line a notification shows (escaped text, no formatting)."""
+    icon, words = FACES[face]
+    words = "Approval needed" if face == "waiting" else chosen or words
+    return f"{icon} {words}: {title}{f' (decided by {by})' if by else ''}"
+
+
+def approvals_so_far(given: int, quorum: int) -> str:
+    """Say how far the quorum is."""
+    return f"{given} of {quorum} approvals"
+
+
+def decide_by(when: str) -> str:
+    """Say until when."""
+    return f"Decide by {when}"
+
+
+def expired_at(when: str) -> str:
+    """Say when the time was over."""
+    return f"The time to answer ended {when}."
+
+
+def decided_by(name: str, when: str) -> str:
+    """Say who decided."""
+    return f"Decided by *{name}*, {when}"
+
+
+def so_far(names: Sequence[str]) -> str:
+    """Say who has approved while more are needed."""
+    return "Approved so far by " + ", ".join(names)
+
+
+def all_approved(names: Sequence[str]) -> str:
+    """Say who the approvals of a full quorum came from."""
+    return "Approved by " + ", ".join(names)
+
+
+def asked_by(name: str, kind: str) -> str:
+    """Say who asks."""
+    return f"Asked by *{name}*{_kind(kind)}"
+
+
+def proposed_by(name: str, kind: str) -> str:
+    """Say which agent or service brought the proposal before humans."""
+    return f"proposed by *{name}*{_kind(kind)}"
+
+
+def _kind(kind: str) -> str:
+    return {"human": "", "ai-agent": " (AI agent)", "automation": " (service)", "system": " (system)"}[kind]
+
+
+def recommendation(signal: str, model: str, provider: str, confidence: str | None) -> str:
+    """Head the quote of what a model wrote."""
+    sure = f", confidence {confidence}" if confidence else ""
+    return f"🤖 *AI recommendation:* {signal}\nWritten by the model {model} ({provider}){sure}. Quoted, not verified:"
+
+
+def confidence(value: float) -> str:
+    """Return a confidence as people read it, never rounded up: 0.999 is not certainty."""
+    return f"{int(value * 1000 + 1e-6) / 10:g} %"
+
+
+REASON_GIVEN = "*Reason given:*"
+CHECKS = "*Checks*"
+RUNS_IF_APPROVED = "*Runs if approved*"
+RUNS_NOW = "*Running*"
+RAN = "*What ran*"
+APPROVED_TO_RUN = "*Approved to run*"
+WOULD_HAVE_RUN = "*Would have run*"
+RUNS_NOTHING = "Nothing is run by Loopgate if approved; the loop moves on."
+
+
+def run(integration: str, action: str) -> str:
+    """Name one planned effect."""
+    return f"• *{integration}*: {action}"
+
+
+def result(kind: str, status: str, detail: str | None) -> str:
+    """Say what an integration reported; *detail* is its own words, quoted."""
+    return f"*{kind}* reported: {status}" + (f"\n{detail}" if detail else "")
+
+
+def guard_passed(guard_id: str) -> str:
+    """Say that a check passed, by a name people know."""
+    return "✅ " + _GUARDS.get(guard_id, f"{guard_id} passed")
+
+
+def guard_warned(guard_id: str, message: str) -> str:
+    """Say that a soft check objected."""
+    return f"⚠️ {_GUARDS.get(guard_id, guard_id)}: *no*, {message}"
+
+
+def guard_failed(guard_id: str, message: str) -> str:
+    """Say that a hard check objected."""
+    return f"❌ {_GUARDS.get(guard_id, guard_id)}: *no*, {message}"
+
+
+_GUARDS = {
+    "confidence-threshold": "Confidence high enough",
+    "evidence-required": "Required evidence present",
+    "human-only": "Done by a human",
+    "cooldown": "Enough time since the last move",
+}
+
+
+def who_may_decide(approvers: str, quorum: int, separation: Sequence[str]) -> str:
+    """Say whose answers count."""
+    many = f"{quorum} different people must approve" if quorum > 1 else "one approval is enough"
+    apart = {"requester": "whoever asked", "submitter": "whoever proposed it"}
+    excluded = "".join(f"; not {apart[role]}" for role in separation)
+    return f"*Who may decide:* {approvers}; {many}{excluded}"
+
+
+def fingerprint(request_id: str, digest: str, size_bytes: int) -> str:
+    """State exactly what is being decided: the request, its digest and how much the full parameters are."""
+    return f"{request_id} · digest {digest} · parameters {byte_count(size_bytes)}, complete under {DETAILS}"
+
+
+def byte_count(size_bytes: int) -> str:
+    """Return a number of bytes with separators: it may be compared."""
+    return f"{size_bytes:,} byte{'' if size_bytes == 1 else 's'}"
+
+
+def more_characters(left: int) -> str:
+    """Say how much of a text stands under Details only."""
+    return f"_{left:,} more character{'' if left == 1 else 's'} under {DETAILS}_"
+
+
+def more_items(left: int, what: str) -> str:
+    """Say how many of a list stand under Details only."""
+    return f"_{left:,} more {what} under {DETAILS}_"
+
+
+# What is told privately
+
+
+NOTHING_CHANGED = "Nothing was changed by your click."
+
+COULD_NOT_RECORD = (
+    "⚠️ Your answer could not be recorded: Loopgate's store did not answer. Please try again in a moment. "
+    "Clicking again is safe: one decision counts once."
+)
+COULD_NOT_OPEN = "⚠️ Slack did not open the window in time. Nothing was decided; please click again."
+COULD_NOT_LOAD = "⚠️ Loopgate could not look this up: its store did not answer. Please try again in a moment."
+NOT_OUR_BUTTON = (
+    "⚠️ This button was made by another version of Loopgate and cannot be used. "
+    "Nothing was changed. `/loops pending` lists what waits now."
+)
+UNKNOWN_REQUEST = "This request is not known here any more. Nothing was changed. `/loops pending` lists what waits now."
+
+
+def unmapped(user: str, team: str) -> str:
+    """Tell somebody nobody knows what to do."""
+    return (
+        f"⛔ Your answer does not count: Slack user {user} (team {team}) is not mapped to a person. "
+        f"Ask the platform team to map Slack user {user} (team {team}) to a person in loopgate.yaml. {NOTHING_CHANGED}"
+    )
+
+
+def foreign(team: str) -> str:
+    """Tell somebody from another workspace."""
+    return f"⛔ Your answer does not count: only members of workspace {team} may decide here. {NOTHING_CHANGED}"
+
+
+def already(face: Face, by: str | None, when: str | None, *, chosen: str | None = None) -> str:
+    """Tell a late clicker what was decided, by whom and when."""
+    words = {
+        "waiting": "being decided",
+        "approved": "approved",
+        "executing": "approved (it is executing now)",
+        "handed_over": "approved",
+        "executed": "approved and executed",
+        "execution_failed": "approved (but its execution failed)",
+        "rejected": "rejected",
+        "decided": f"decided ({chosen})" if chosen else "decided",
+        "expired": "expired",
+        "superseded": "superseded",
+        "cancelled": "cancelled",
+    }[face]
+    return f"Already {words}{f' by {by}' if by else ''}{f', {when}' if when else ''}. {NOTHING_CHANGED}"
+
+
+def expired(when: str | None) -> str:
+    """Tell somebody who came too late."""
+    return f"⌛ The time to answer ended{f' {when}' if when else ''}. {NOTHING_CHANGED}"
+
+
+def not_an_approver(approvers: str) -> str:
+    """Tell somebody the policy does not name."""
+    return f"⛔ You may not decide this; these may: {approvers}. {NOTHING_CHANGED}"
+
+
+SELF_APPROVAL = (
+    "⛔ You asked for this, proposed it or stand behind the agent that did, so somebody else must decide. "
+    + NOTHING_CHANGED
+)
+
+
+def already_answered(progress: str) -> str:
+    """Tell somebody whose answer is counted already."""
+    return f"Your answer is counted already; each person counts once ({progress}). {NOTHING_CHANGED}"
+
+
+STALE = (
+    "↪️ The proposal is no longer the one this card showed. Look at the newest card and decide there. " + NOTHING_CHANGED
+)
+STALE_REASON = "the proposal is not the one that was shown"
+REASON_NEEDED = "✏️ This answer needs a reason. Nothing was decided; please click again and say why."
+
+
+def refused(message: str) -> str:
+    """Tell somebody why their answer was refused, in the engine's words."""
+    return f"⛔ Your answer was not accepted: {message}. {NOTHING_CHANGED}"
+
+
+# The reason modal (plain text)
+
+
+REASON_LABEL = "Reason"
+REASON_HINT = "Goes on the record with your name, and onto the card."
+REASON_MISSING = "Please say why; this answer needs a reason."
+COULD_NOT_RECORD_TITLE = "Not recorded"
+REFUSED_TITLE = "Not counted"
+
+
+def about_to(answer: str, title: str) -> str:
+    """Say what submitting the modal does."""
+    return f"You are about to answer *{answer}* to: *{title}*\nClosing this window decides nothing."
+
+
+# Details
+
+
+DETAILS_TITLE = "Details"
+DETAILS_OUTDATED = "↪️ The proposal has changed since the card you clicked; this is the newer one."
+DETAILS_UNMAPPED = "⛔ The complete parameters are shown to people Loopgate knows."
+
+
+def details_head(title: str, digest: str, size_bytes: int) -> str:
+    """Head every page of Details."""
+    return (
+        f"*{title}*\nEverything an approver agrees to, complete. "
+        f"Digest of the proposal: {digest}. Parameters: {byte_count(size_bytes)} of canonical JSON."
+    )
+
+
+def page_of(page: int, pages: int) -> str:
+    """Number a page."""
+    return f"Page {page} of {pages}"
+
+
+# The slash command and the Home tab
+
+
+def help_text(command: str) -> str:
+    """Answer `/loops help`."""
+    return (
+        f"*{APP_NAME}* asks you here before an agent's change runs.\n"
+        f"`{command} pending` lists what waits for humans\n"
+        f"`{command} show ID` says how a request stands\n"
+        f"`{command} help` shows this\n"
+        "To decide, use the buttons on the card in the channel."
+    )
+
+
+NOTHING_PENDING = "Nothing waits for a human right now."
+
+
+def pending_head(count: int, *, has_more: bool) -> str:
+    """Head the list of what waits."""
+    return f"*Waiting for humans:* {count}{' or more' if has_more else ''}"
+
+
+def pending_line(aggregate: str, loop: str, state: str, request: str | None, since: str) -> str:
+    """List one waiting loop."""
+    return f"• *{aggregate}*, {loop}: {state} since {since}{f' (request {request})' if request else ''}"
+
+
+def show_needs_id(command: str) -> str:
+    """Answer `show` without an id."""
+    return f"Which one? `{command} pending` lists request ids; then `{command} show ID`."
+
+
+def no_such_request(request: str) -> str:
+    """Answer `show` with an id nobody knows."""
+    return f"There is no request {request}. `/loops pending` lists what waits now."
+
+
+def command_unmapped(user: str, team: str) -> str:
+    """Answer somebody nobody knows."""
+    return (
+        f"⛔ Slack user {user} (team {team}) is not mapped to a person. "
+        f"Ask the platform team to map Slack user {user} (team {team}) to a person in loopgate.yaml."
+    )
+
+
+def unknown_words(words: str, command: str) -> str:
+    """Answer words the command does not know."""
+    return f"{command} does not know “{words}”.\n{help_text(command)}"
+
+
+HOME_TITLE = "Loopgate"
+HOME_TEXT = (
+    "When an agent or a system wants to change something that your rules reserve for people, a card appears in the "
+    "channel that was chosen for it. *Approve*, *Reject* with a reason, or open *Details* for all of it.\n\n"
+    "Every answer is recorded with your name. What was shown is what runs; a changed proposal is a new request."
+)
+HOME_COMMANDS = "`/loops pending` lists what waits for humans. `/loops help` says what else there is."
