@@ -143,6 +143,7 @@ class EmbeddedServer:
         self._owner_lock = self._owner_pid = None
 
     def _launch(self, server_lock: int) -> None:
+        self._reap()
         stale = self._state()
         if stale is not None:
             _remove_socket(stale, self.data_dir)
@@ -192,6 +193,10 @@ class EmbeddedServer:
                 raise StoreUnavailable(f"the embedded server in {self.data_dir} does not end{self._log_tail()}")
             time.sleep(_POLL_S)
         os.close(lock)
+        self._reap()
+
+    def _reap(self) -> None:
+        """Collect a server of ours that has ended: whoever calls this holds, or held, its lock."""
         if self._process is not None:
             self._process.wait()
             self._process = None
