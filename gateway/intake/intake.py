@@ -1,0 +1,244 @@
+"""The endpoint `POST /webhooks/{source}`: verified, read strictly, mapped, de-duplicated by the engine, answered."""
+
+import asyncio
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, assert_never
+
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from gateway.intake.config import KEY_PART, SourceConfig
+from gateway.intake.mapping import Ignored, Problems, SignalCommand, StartCommand, interpret
+from gateway.intake.payload import Malformed, read_payload
+from gateway.intake.ports import Engine
+from gateway.intake.verify import Unverified, Verifier, signing_key
+from loops.errors import LoopgateError, Unavailable
+from loops.outcomes import Executed, Recorded, Refused
+
+log = structlog.stdlib.get_logger()
+
+#: How long a sender may take over its body, in seconds.
+BODY_DEADLINE_S = 10.0
+
+#: When a sender should come back while the store is away, in seconds.
+RETRY_AFTER_S = 2
+
+# Refusals that are not a conflict (409) with how the loop stands, and the field a refusal is about.
+_STATUS = {
+    "unknown_loop": 422,
+    "bad_evidence": 422,
+    "idempotency_key_reused": 422,
+    "unknown_instance": 404,
+    "unauthorized_actor": 403,
+}
+_FIELD = {
+    "unknown_loop": "loop",
+    "already_active": "aggregateId",
+    "unknown_instance": "aggregateId",
+    "bad_evidence": "body",
+    "idempotency_key_reused": "webhook-id",
+}
+
+# Characters of a reason that may repeat what was sent.
+_REASON_MAX = 300
+
+
+class UnusableSource(LoopgateError):  # noqa: N818 - the state it reports
+    """A source cannot be opened; the message names it, and what to set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A configured source with its secrets in place."""
+
+    name: str
+    config: SourceConfig
+    verifier: Verifier
+
+
+class _Problem(Exception):  # noqa: N818 - an answer, raised to where it is given
+    def __init__(self, status: int, error: str, fields: Mapping[str, str], *, retry_after: int | None = None) -> None:
+        super().__init__(error)
+        self.status, self.error, self.fields, self.retry_after = status, error, fields, retry_after
+
+
+def open_sources(configs: Mapping[str, SourceConfig], environ: Mapping[str, str]) -> dict[str, Source]:
+    """
+    Return the sources of *configs* by name, their secrets read from *environ*.
+
+    Raises:
+        UnusableSource: If a secret is not set or not one, or a name has other characters than letters, digits, ``._-``.
+    """
+    return {name: _open(name, config, environ) for name, config in configs.items()}
+
+
+def intake_routes(
+    sources: Mapping[str, Source], engine: Engine, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+) -> list[Route]:
+    """
+    Return the routes of intake, to be mounted at the root.
+
+    Answers are JSON. 202 ``started`` or ``signalled`` and 200 ``duplicate`` or ``ignored`` are final. 401, 404, 413,
+    415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, under the same webhook-id.
+    """
+
+    async def receive(request: Request) -> Response:
+        name = request.path_params["source"]
+        try:
+            answer = await _receive(sources.get(name), request, engine, now())
+        except _Problem as problem:
+            answer = _told(problem)
+        except ClientDisconnect:
+            answer = Response(status_code=400)
+        log.info("delivery.answered", source=name if name in sources else None, status=answer.status_code)
+        return answer
+
+    return [Route("/webhooks/{source}", receive, methods=["POST"])]
+
+
+async def _receive(source: Source | None, request: Request, engine: Engine, now: datetime) -> Response:
+    if source is None:
+        raise _Problem(404, "there is no such source; its name must stand under sources in loopgate.yaml", {})
+    body = await _body(request, source.config.body_limit)
+    headers = [(key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in request.headers.raw]
+    try:
+        delivery_id = source.verifier.verify(headers, body, now)
+        payload = read_payload(body)
+    except Unverified as error:
+        raise _Problem(401, str(error), {}) from error
+    except Malformed as error:
+        raise _Problem(400, str(error), {}) from error
+    meaning = interpret(source.config, payload, dict(headers))
+    if isinstance(meaning, Ignored):
+        return JSONResponse({"status": "ignored", "reason": "no rule of this source fits the delivery"})
+    if isinstance(meaning, Problems):
+        raise _Problem(422, "the delivery lacks what the source's rule needs", meaning.fields)
+    key = f"webhook:{source.config.tenant}:{source.name}:{delivery_id}"
+    return _answer(meaning, await _commanded(engine, meaning, source.config.tenant, key))
+
+
+async def _body(request: Request, limit: int) -> bytes:
+    kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
+    if kind.strip() != "application/json" and not (kind.startswith("application/") and kind.strip().endswith("+json")):
+        raise _Problem(415, "the body must be application/json", {"content-type": "must be application/json"})
+    if "charset" in parameters and "utf-8" not in parameters:
+        raise _Problem(415, "the body must be UTF-8", {"content-type": "must be UTF-8"})
+    if request.headers.get("content-encoding", "identity").lower() != "identity":
+        raise _Problem(415, "the body must not be compressed", {"content-encoding": "must be absent"})
+    too_large = _Problem(413, f"the body may have at most {limit} bytes", {})
+    declared = request.headers.get("content-length", "0")
+    if not (declared.isascii() and declared.isdecimal()) or int(declared[:20]) > limit:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_DEADLINE_S):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > limit:
+                    raise too_large
+    except TimeoutError as error:
+        raise _Problem(408, f"the body did not arrive within {BODY_DEADLINE_S:g} s", {}) from error
+    return bytes(body)
+
+
+async def _commanded(
+    engine: Engine, command: StartCommand | SignalCommand, tenant: str, key: str
+) -> Executed | Recorded | Refused:
+    try:
+        match command:
+            case StartCommand():
+                return await engine.start(
+                    tenant=tenant,
+                    loop_id=command.loop_id,
+                    aggregate_id=command.aggregate_id,
+                    data=command.data,
+                    actor=command.actor,
+                    correlation_id=command.correlation_id,
+                    idempotency_key=key,
+                )
+            case SignalCommand():
+                return await engine.signal(
+                    tenant=tenant,
+                    aggregate_id=command.aggregate_id,
+                    signal=command.signal,
+                    actor=command.actor,
+                    evidence=command.evidence,
+                    idempotency_key=key,
+                )
+            case _:
+                assert_never(command)
+    except Unavailable as error:
+        log.warning("delivery.deferred", error=type(error).__name__)
+        wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
+        told = "the delivery could not be recorded; send it again under the same webhook-id"
+        raise _Problem(503, told, {}, retry_after=wait) from error
+
+
+def _answer(command: StartCommand | SignalCommand, outcome: Executed | Recorded | Refused) -> Response:
+    status = (
+        "refused" if isinstance(outcome, Refused) else "started" if isinstance(command, StartCommand) else "signalled"
+    )
+    body: dict[str, Any] = {"status": status, **_facts(outcome)}
+    # Under a delivery id used for something else, the stored answer is not this delivery's.
+    reused = isinstance(outcome, Refused) and outcome.code == "idempotency_key_reused"
+    if outcome.repeated and not reused:
+        return JSONResponse(body | {"status": "duplicate", "firstStatus": status})
+    if isinstance(outcome, Refused):
+        return JSONResponse(body, status_code=_STATUS.get(outcome.code, 409))
+    return JSONResponse(body, status_code=202)
+
+
+def _facts(outcome: Executed | Recorded | Refused) -> dict[str, Any]:
+    facts: dict[str, Any] = {}
+    if isinstance(outcome, Refused):
+        field = _FIELD.get(outcome.code)
+        facts |= {
+            "error": _reason(outcome.message),
+            "code": outcome.code,
+            "fields": {field: _reason(outcome.message)} if field else {},
+        }
+        if outcome.failures:
+            facts["failures"] = [
+                {"guardId": failure.guard_id, "code": failure.code, "message": _reason(failure.message or "")}
+                for failure in outcome.failures
+            ]
+    if instance := outcome.instance:
+        facts |= {
+            "instanceId": instance.instance_id,
+            "aggregateId": instance.aggregate_id,
+            "loopId": instance.loop_id,
+            "state": instance.state,
+            "instanceStatus": instance.status,
+        }
+    return facts
+
+
+def _told(problem: _Problem) -> Response:
+    headers = {"retry-after": str(problem.retry_after)} if problem.retry_after else None
+    fields = {_reason(path): _reason(reason) for path, reason in problem.fields.items()}
+    return JSONResponse({"error": _reason(problem.error), "fields": fields}, problem.status, headers=headers)
+
+
+def _reason(text: str) -> str:
+    # What was sent may be in here: bounded, and writable as UTF-8 whatever it was.
+    return text[:_REASON_MAX].encode(errors="backslashreplace").decode()
+
+
+def _open(name: str, config: SourceConfig, environ: Mapping[str, str]) -> Source:
+    if not KEY_PART.fullmatch(name):
+        raise UnusableSource(f"sources.{name}: a source's name has letters, digits, '.', '_' and '-' only")
+    keys = []
+    for variable in config.secret_names():
+        secret = environ.get(variable)
+        if not secret:
+            raise UnusableSource(f"sources.{name}: the environment variable {variable} is not set")
+        try:
+            keys.append(signing_key(secret))
+        except ValueError as error:
+            raise UnusableSource(f"sources.{name}: {variable}: {error}") from error
+    return Source(name, config, Verifier(tuple(keys), config.tolerance_s))
