@@ -50,15 +50,15 @@ def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None
             super().connection_lost(exc)
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    bound = listener.getsockname()[1]
-    url = f"http://[{host}]:{bound}" if family == socket.AF_INET6 else f"http://{host}:{bound}"
     config = uvicorn.Config(
         app, http=Protocol, ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=1
     )
-    _Server(config, app, url, ready_file).run(sockets=[listener])
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        bound = listener.getsockname()[1]
+        url = f"http://[{host}]:{bound}" if family == socket.AF_INET6 else f"http://{host}:{bound}"
+        _Server(config, app, url, ready_file).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):

@@ -223,7 +223,7 @@ def a_modal(**changes: Any) -> Json:
 async def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
     """Wait for *condition* to hold."""
     async with asyncio.timeout(timeout_s):
-        while not condition():
+        while not condition():  # noqa: ASYNC110  what is waited for knows no event
             await asyncio.sleep(0.005)
 
 
