@@ -8,6 +8,7 @@ Tables for people by default, `--json` for programs. Every command imports what 
 import asyncio
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -203,14 +204,18 @@ def slack_manifest(
     as_json: Json = False,
 ) -> None:
     """Print the app manifest to paste into Slack's "Create an app from a manifest"."""
-    from channels.slack.manifest import manifest
-    from gateway.loopfiles import as_yaml
+    from ruamel.yaml import YAML
 
-    made = manifest(name, url)
+    from channels.slack.manifest import manifest
+
+    try:
+        made = manifest(name, url)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
     if as_json:
         _print_json(made)
     else:
-        sys.stdout.write(as_yaml(made))
+        YAML().dump(made, sys.stdout)
 
 
 def _settings() -> "Settings":
@@ -265,7 +270,7 @@ def _checked(file: "LoopFile") -> dict[str, Any]:
     return {
         "path": file.path,
         "ok": file.definition is not None,
-        "problems": [{"line": found.line, **found.problem.as_json()} for found in file.problems],
+        "problems": [{"line": found.line, **asdict(found.problem)} for found in file.problems],
     }
 
 

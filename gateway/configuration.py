@@ -5,15 +5,16 @@ Secrets are never in it: where one is needed, the file names the environment var
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, model_validator
 
 from gateway.intake.config import SourceConfig
-from gateway.loopfiles import Marked, UnreadableText, read_yaml
+from gateway.marked import FileProblem, read_mapping
 from loops.errors import LoopgateError
+from loops.problems import misfits
 from loops.values import Identifier, Value
 
 #: The name of an environment variable, as POSIX writes them.
@@ -40,6 +41,7 @@ class SlackConfig(Value):
 
     team: Identifier
     app: Identifier
+    bot_user: Identifier | None = None
     bot_token_env: EnvName = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable
     signing_secret_env: EnvName = "SLACK_SIGNING_SECRET"  # noqa: S105 - the name of a variable
     api_url: str = "https://slack.com/api/"
@@ -54,8 +56,8 @@ class AnthropicConfig(Value):
     model: Identifier
     api_key_env: EnvName = "ANTHROPIC_API_KEY"
     base_url: str | None = None
-    max_tokens: Annotated[int, Field(ge=256, le=64_000)] = 2_048
-    timeout_s: Annotated[float, Field(gt=0, le=600)] = 30
+    max_tokens: Annotated[int, Field(ge=256, le=21_000)] = 16_000
+    timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
 
 
 class RecordedConfig(Value):
@@ -108,17 +110,18 @@ def load_configuration(path: Path) -> Configuration:
         ConfigurationError: If it is missing, not YAML, or says something that does not fit, with file and line.
     """
     try:
-        marked = read_yaml(path.read_text())
-    except FileNotFoundError as error:
-        raise ConfigurationError(f"{path}: there is no such file; LOOPGATE_CONFIG names the configuration") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: cannot be read: {error}") from error
-    except UnreadableText as error:
-        raise ConfigurationError(f"{path}:{error.line}: Invalid YAML syntax: {error}") from error
+        data, line_of = read_mapping(path)
+    except FileProblem as error:
+        raise ConfigurationError(str(error)) from error
+    problems = [
+        f"{path}:{line_of(place)}: {problem.path}: {problem.message}" for place, problem in misfits(Configuration, data)
+    ]
+    if problems:
+        raise ConfigurationError("\n".join(problems))
     try:
-        return Configuration.model_validate(marked.data)
+        return Configuration.model_validate(data)
     except ValidationError as error:
-        raise ConfigurationError("\n".join(_problems(path, marked, error))) from error
+        raise ConfigurationError("\n".join(f"{path}: {detail['msg']}" for detail in error.errors())) from error
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
@@ -132,21 +135,3 @@ def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
     if not value:
         raise ConfigurationError(f"the environment variable {name} is not set; the configuration names it as a secret")
     return SecretStr(value)
-
-
-def _problems(path: Path, marked: Marked, error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
-        where = ".".join(_written(marked.data, problem["loc"]))
-        yield f"{path}:{marked.line_of(where)}: {where or 'the file'}: {problem['msg']}"
-
-
-def _written(data: Any, location: tuple[int | str, ...]) -> Iterator[str]:
-    """Yield the steps of *location* as they stand in the file; pydantic puts the tags of unions between them."""
-    here, last = data, len(location) - 1
-    for place, step in enumerate(location):
-        try:
-            here = here[step]
-        except (KeyError, IndexError, TypeError):
-            if place < last:
-                continue
-        yield str(step)

@@ -102,7 +102,7 @@ def load_directory(*places: Path | str, guards: Mapping[str, Guard] = RUNTIME_GU
     Raises:
         InvalidLoopFiles: If any file has an error, or two define one loop id. Lists all problems of all files.
     """
-    loaded = (read_loop_file(path, guards=guards) for path in _files_at(places))
+    loaded = (read_loop_file(path, guards=guards) for path in loop_files_at(places))
     return _together(loaded)
 
 
@@ -146,7 +146,8 @@ def _line(lines: Mapping[str, int], path: str) -> int:
     return lines.get(path, 1)
 
 
-def _files_at(places: Iterable[Path | str]) -> Iterator[Path]:
+def loop_files_at(places: Iterable[Path | str]) -> Iterator[Path]:
+    """Yield the loop files at *places*, each once: a file itself, a directory's own files in order of their names."""
     seen: set[Path] = set()
     for place in map(Path, places):
         inside = sorted(entry for entry in place.iterdir() if entry.suffix in SUFFIXES) if place.is_dir() else [place]

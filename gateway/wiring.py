@@ -1,18 +1,34 @@
 """The composition root: the only module that names adapters. What it returns is typed by the ports they fit."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
+import httpx2
 from redis.asyncio import Redis
 
+from channels.slack.channel import SlackChannel
+from channels.slack.client import slack_client
+from channels.slack.installation import SlackInstallation
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences
-from gateway.configuration import AnthropicConfig, Configuration, ConfigurationError, RecordedConfig, load_configuration
+from gateway.configuration import (
+    AnthropicConfig,
+    Configuration,
+    ConfigurationError,
+    ProviderConfig,
+    RecordedConfig,
+    WebhookConfig,
+    load_configuration,
+    secret,
+)
 from gateway.directory import ConfiguredDirectory
 from gateway.identifiers import TimeOrderedIds
+from gateway.integrations.ports import Integration
+from gateway.integrations.webhook import WebhookIntegration
+from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
 from gateway.loopfiles import LoadedLoops, load_directory, load_library
 from gateway.settings import Settings
@@ -22,10 +38,11 @@ from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
-from gateway.storage.redis_seen import RedisSeen
+from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
 from loops.engine import LoopEngine
-from loops.ports import Clock, Definitions, Directory, Store
+from loops.ports import Clock, Definitions, Directory, Provider, Store
+from providers.recorded import SHIPPED, RecordedProvider
 
 #: What a configuration says for the loops Loopgate ships.
 LIBRARY = "library"
@@ -89,7 +106,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             cards=RedisCards(client),
             deadlines=RedisDeadlines(client),
             leases=RedisLeases(client),
-            seen=RedisSeen(client),
+            seen=RedisSeenOnce(client),
             definitions=definitions,
             directory=directory,
             clock=clock,
@@ -97,6 +114,83 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
         )
     finally:
         await client.aclose()
+
+
+@asynccontextmanager
+async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
+    """
+    Yield what carries out effects: the channel, every provider and every integration of the configuration.
+
+    Raises:
+        ConfigurationError: If a secret is not set.
+    """
+    configuration = parts.configuration
+    async with AsyncExitStack() as stack:
+        http = await stack.enter_async_context(httpx2.AsyncClient())
+        slack = await stack.enter_async_context(slack_client(slack_installation(configuration)))
+        providers = {
+            name: await stack.enter_async_context(_provider(provider))
+            for name, provider in configuration.providers.items()
+        }
+        yield Handlers(
+            engine=parts.engine,
+            store=parts.store,
+            effects=parts.effects,
+            cards=parts.cards,
+            leases=parts.leases,
+            channel=SlackChannel(
+                slack,
+                slack_installation(configuration),
+                routes=configuration.slack.channels,
+                default_route=configuration.slack.default_channel,
+            ),
+            providers=providers,
+            integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
+        )
+
+
+def slack_installation(configuration: Configuration) -> SlackInstallation:
+    """Return the installation the configuration names. Raises ConfigurationError where a secret is not set."""
+    slack = configuration.slack
+    return SlackInstallation(
+        team_id=slack.team,
+        app_id=slack.app,
+        bot_token=secret(slack.bot_token_env),
+        signing_secret=secret(slack.signing_secret_env),
+        bot_user_id=slack.bot_user,
+        api_url=slack.api_url,
+    )
+
+
+@asynccontextmanager
+async def _provider(config: ProviderConfig) -> AsyncIterator[Provider]:
+    match config:
+        case RecordedConfig():
+            yield _recorded(config.recording)
+        case AnthropicConfig():
+            # Imported here: the SDK takes a second and 40 MB, and only a configuration that names it pays.
+            from anthropic import AsyncAnthropic
+
+            from providers.anthropic import AnthropicProvider
+
+            key = secret(config.api_key_env).get_secret_value()
+            async with AsyncAnthropic(api_key=key, base_url=config.base_url) as client:
+                yield AnthropicProvider(client, config.model, max_tokens=config.max_tokens, timeout_s=config.timeout_s)
+
+
+def _recorded(name: str) -> RecordedProvider:
+    path = SHIPPED / f"{name}.json"
+    if not path.is_file():
+        shipped = ", ".join(sorted(each.stem for each in SHIPPED.glob("*.json")))
+        raise ConfigurationError(f"providers: there is no recording '{name}'; there are {shipped}")
+    return RecordedProvider.from_file(path)
+
+
+def _integration(config: WebhookConfig, http: httpx2.AsyncClient) -> Integration:
+    try:
+        return WebhookIntegration(config.url, secret(config.secret_env), http, timeout_s=config.timeout_s)
+    except ValueError as error:
+        raise ConfigurationError(f"integrations: {error}") from error
 
 
 def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
@@ -112,9 +206,7 @@ def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
     if LIBRARY in configuration.loops:
         loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
     problems = [
-        problem
-        for definition in loaded.definitions.values()
-        for problem in incoherences(definition, configuration)
+        problem for definition in loaded.definitions.values() for problem in incoherences(definition, configuration)
     ]
     if problems:
         raise ConfigurationError("\n".join(problems))

@@ -13,6 +13,6 @@ def backoff(attempt: int, base: timedelta, jitter: float, retry_after: float | N
     Doubles from *base*, at most `LONGEST`, spread by *jitter* in [0, 1) over the upper half so that effects that
     failed together do not return together. What the other side asked for (*retry_after*, seconds) is the least.
     """
-    full = min(base * 2 ** min(attempt - 1, 30), LONGEST)
+    full: timedelta = min(base * float(2 ** min(attempt - 1, 30)), LONGEST)
     wait = full / 2 + full / 2 * jitter
     return max(wait, timedelta(seconds=retry_after)) if retry_after else wait

@@ -125,6 +125,7 @@ class Handlers:
                 loop_id=loaded.instance.loop_id,
                 parameters=payload["parameters"],
                 grant=effect.grant,
+                created_at=effect.created_at,
             )
         )
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
@@ -132,7 +133,7 @@ class Handlers:
     async def _check(self, tenant: str, grant: Grant) -> None:
         """Refuse to act on an approval that is not there, or is of something else. What was shown is what runs."""
         loaded = await self._store.load_request(tenant, grant.request_id)
-        request = loaded and loaded.request
+        request = loaded.request if loaded else None
         if (
             request is None
             or request.closed_by is None

@@ -7,7 +7,7 @@ from typing import Any, Literal, Protocol
 
 from loops.cards import Card
 from loops.deadlines import Deadline
-from loops.effects import Effect, EffectKind
+from loops.effects import Effect
 
 EffectState = Literal["pending", "claimed", "succeeded", "failed", "dead"]
 

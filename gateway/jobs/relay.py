@@ -14,7 +14,8 @@ from rq.serializers import JSONSerializer
 
 from gateway.jobs.queues import QUEUE_OF, QUEUES, QueueName, rq_name
 from gateway.jobs.tasks import RUN_EFFECT
-from gateway.storage.outbox import Outbox, OutboxEntry
+from gateway.storage.entries import OutboxEntry
+from gateway.storage.outbox import Outbox
 from loops.errors import LoopgateError
 
 log = structlog.stdlib.get_logger()

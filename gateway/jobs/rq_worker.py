@@ -31,7 +31,7 @@ _PAUSE_S = 1.0
 
 
 class EffectWorker(SimpleWorker):
-    """An RQ worker that runs jobs in its own process, where the event loop is, and knows whether it was told to stop."""
+    """An RQ worker that runs jobs in its own process, beside the event loop, and knows whether it was told to stop."""
 
     told_to_stop = False
 
@@ -41,7 +41,7 @@ class EffectWorker(SimpleWorker):
     def request_stop(self, signum: int, frame: FrameType | None) -> None:
         """Remember the signal: RQ's loop also ends by itself when the store goes away."""
         self.told_to_stop = True
-        super().request_stop(signum, frame)
+        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
 
 
 @contextlib.contextmanager
