@@ -179,9 +179,10 @@ def _together(loaded: Iterable[LoopFile]) -> LoadedLoops:
 def _quoted_where_needed(value: Any) -> Any:
     match value:
         case str():
-            return value if plain(value) == value else DoubleQuotedScalarString(value)
+            # Text that reads otherwise unquoted, or has line breaks YAML would normalise, is quoted.
+            return value if plain(value) == value and value.isprintable() else DoubleQuotedScalarString(value)
         case dict():
-            return {key: _quoted_where_needed(item) for key, item in value.items()}
+            return {_quoted_where_needed(key): _quoted_where_needed(item) for key, item in value.items()}
         case list():
             return [_quoted_where_needed(item) for item in value]
         case _:

@@ -214,13 +214,14 @@ def _completion(subject: _Subject) -> Iterator[Problem]:
         entries.setdefault(transition.to, []).append(transition.from_)
     backward = _reached(terminal, lambda here: entries.get(here, ()))
     completable = bool(forward & terminal)
-    if terminal and not completable:
+    starts = definition.initial_state in subject.state_ids
+    if terminal and starts and not completable:
         message = f"no way leads from the initial state {definition.initial_state} to a terminal state"
         yield Problem("LOOP_NOT_COMPLETABLE", "", message)
     for place, state in subject.states:
         # An error state may be where somebody has to look by hand: the canonical files have one. Say it, load it.
         severity: Severity = "warning" if state.is_error else "error"
-        if state.id not in forward and definition.initial_state in subject.state_ids:
+        if starts and state.id not in forward:
             message = f"no transition leads from {definition.initial_state} to {state.id}; remove it or lead to it"
             yield Problem("UNREACHABLE_STATE", at(*place), message, severity)
         if not definition.exits(state.id) and not state.is_terminal:

@@ -1,0 +1,53 @@
+"""Files of the Loop Engine family, in its older spelling, load as they are."""
+
+from pathlib import Path
+
+from gateway.loopfiles import load_directory, read_loop_file
+from loops.guards import RUNTIME_GUARDS, Guard, NoParameters
+
+OLDER = Path(__file__).parent / "older"
+
+#: With the guards that family documents.
+GUARDS = {**RUNTIME_GUARDS, "actor_has_permission": Guard(NoParameters, lambda *_: None)}
+
+
+def test_older_files_load_with_their_warnings() -> None:
+    """Every file of the family loads; what it leaves open is said as warnings, each at its line."""
+    loaded = load_directory(OLDER, guards=GUARDS)
+
+    assert sorted(loaded.all()) == ["sales.lead_check", "stock.reorder", "support.case_handling"]
+    assert [(Path(found.path).name, found.line, found.problem.code) for found in loaded.warnings] == [
+        ("case_handling.yaml", 27, "GUARD_NOT_EVALUATED"),
+        ("stock_reorder.yaml", 18, "DEAD_END_STATE"),
+        ("stock_reorder.yaml", 34, "GUARD_NOT_EVALUATED"),
+    ]
+
+
+def test_older_files_mean_what_they_say() -> None:
+    """No name, no label, the actor `webhook`, what other loops it may start: each has its meaning here."""
+    definition = load_directory(OLDER, guards=GUARDS).all()["stock.reorder"]
+
+    assert definition.name == "stock.reorder"
+    assert definition.state("PROPOSED").label == "PROPOSED"
+    assert definition.state("CONFIRMED").is_terminal
+    assert definition.exits("ORDERED")[0].actors == ("automation",)
+    assert definition.exits("ORDERED")[0].signal == "confirm"
+    assert definition.spawnable_loops == ["supply.receipt"]
+    assert definition.participants == ["supply.demand", "supply.buying"]
+
+
+def test_one_signal_may_leave_several_states() -> None:
+    """Two transitions of one signal are told apart by the state they leave."""
+    definition = load_directory(OLDER, guards=GUARDS).all()["sales.lead_check"]
+
+    assert [definition.exit_named(state, "lose").id for state in ("NEW", "MET")] == ["lose_new", "lose_met"]  # type: ignore[union-attr]
+
+
+def test_a_guard_nobody_registered_keeps_a_file_out() -> None:
+    """A runtime guard that does not exist would block for ever, so the file is refused at its line."""
+    file = read_loop_file(OLDER / "stock_reorder.yaml", guards=RUNTIME_GUARDS)
+
+    assert file.definition is None
+    assert [(f.line, f.problem.code) for f in file.problems if f.problem.severity == "error"] == [
+        (39, "UNREGISTERED_GUARD")
+    ]
