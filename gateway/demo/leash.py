@@ -1,0 +1,41 @@
+"""
+A leash: `python -m gateway.demo.leash FD MODULE ARGUMENT...` runs a module that ends when its starter is gone.
+
+*FD* is the reading end of a pipe whose only writing end the starter holds. The kernel closes that end however the
+starter goes, kill -9 included, on Linux and macOS alike.
+"""
+
+import os
+import runpy
+import signal
+import sys
+import threading
+import time
+
+#: Seconds a part has to end by itself once its starter is gone.
+GRACE_S = 3.0
+
+
+def main() -> None:
+    """Put this process on the leash and become the module."""
+    descriptor, module, *arguments = sys.argv[1:]
+    threading.Thread(target=_hold, args=(int(descriptor),), name="leash", daemon=True).start()
+    sys.argv = [module, *arguments]
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def await_end(descriptor: int) -> None:
+    """Wait until whoever holds the other end of the pipe is gone; nobody ever writes to it."""
+    while os.read(descriptor, 1):
+        pass
+
+
+def _hold(descriptor: int) -> None:
+    await_end(descriptor)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,168 @@
+"""A ledger in plain words, for the page: what happened, who did it, and how it turned out."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from gateway.audit import AuditedLedger
+from loops.definition import LoopDefinition
+from loops.events import Event
+from loops.ledger import Broken, Verified
+
+#: How a line looks: a step of the story, something good, something refused, or a detail between steps.
+Tone = Literal["step", "good", "bad", "quiet"]
+
+#: Hex digits of a hash that are shown.
+HASH_SHOWN = 8
+
+
+def ledger_json(audited: AuditedLedger, definition: LoopDefinition, title: str, waits_for: str) -> dict[str, Any]:
+    """Return one instance's ledger for the page. *waits_for* says whose answer an open request needs, if any."""
+    instance = audited.instance
+    state = definition.state(instance.state)
+    return {
+        "instanceId": instance.instance_id,
+        "aggregateId": instance.aggregate_id,
+        "loop": definition.name,
+        "title": title,
+        "state": state.label,
+        "status": "failed" if state.is_error else instance.status,
+        "waitsForHuman": state.asks_humans and not instance.is_closed,
+        "waitsFor": waits_for,
+        "isDecided": any(event.type == "approval.decision.recorded" for event in audited.events),
+        "startedAt": instance.started_at.isoformat(),
+        "chain": _chain(audited.verdict),
+        "assessment": _assessment(audited.events),
+        "events": [_line(event, definition) for event in audited.events],
+    }
+
+
+def _chain(verdict: Verified | Broken) -> dict[str, Any]:
+    match verdict:
+        case Verified(head=head):
+            return {"verified": True, "events": head.sequence, "head": _short(head.hash)}
+        case Broken(sequence=sequence, reason=reason):
+            return {"verified": False, "at": sequence, "reason": reason}
+
+
+def _assessment(events: tuple[Event, ...]) -> dict[str, Any] | None:
+    for event in reversed(events):
+        actor = event.data.get("actor") or {}
+        if event.type == "loop.transition.executed" and actor.get("type") == "ai-agent":
+            return {key: actor.get(key) for key in ("modelId", "provider", "confidence")}
+    return None
+
+
+def _line(event: Event, definition: LoopDefinition) -> dict[str, Any]:
+    tone, text, detail = _words(event, definition)
+    return {
+        "sequence": event.sequence,
+        "type": event.type,
+        "at": event.occurred_at.isoformat(),
+        "tone": tone,
+        "text": text,
+        "detail": detail,
+        "actor": _actor(event.data),
+        "hash": _short(event.hash),
+    }
+
+
+def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
+    data = event.data
+    match event.type:
+        case "loop.started":
+            return _proposed(data)
+        case "loop.transition.executed":
+            return _moved(data, definition)
+        case "loop.transition.blocked":
+            return "bad", f"Blocked: {data['transitionId']}", _each(data["guardFailures"], "message")
+        case "loop.transition.refused":
+            return "bad", f"Refused: {data['name']}", str(data["message"])
+        case "loop.guard.failed":
+            return "quiet", f"Guard {data['guardId']} objects", str(data["message"])
+        case "approval.requested":
+            return "step", "A human must decide", _policy(data["policy"])
+        case "approval.card.posted":
+            return "quiet", "Card posted in Slack", ""
+        case "approval.decision.refused":
+            by = data.get("by")
+            return "bad", f"Refused: {_name(by) if by else 'somebody Loopgate does not know'}", str(data["message"])
+        case "approval.decision.recorded":
+            return _decision(data["decision"])
+        case "effect.succeeded" | "effect.failed":
+            return _effect(event.type == "effect.succeeded", data)
+        case "loop.completed":
+            label = definition.state(data["finalState"]).label
+            return "good", f"Ended: {label}", f"{data['durationMs'] / 1000:.1f} s from proposal to end"
+        case "loop.learning.recorded":
+            return "quiet", "Learning signal recorded", f"{data['transitionCount']} transitions"
+        case "loop.cancelled":
+            return "bad", "Cancelled", str(data.get("reason", ""))
+        case "loop.failed":
+            return "bad", "Failed", str(data["error"]["message"])
+        case "loop.transition.requested":
+            return "quiet", f"Asked: {data['transitionId']}", ""
+        case "approval.closed":
+            return "quiet", f"Request closed: {data['status']}", ""
+        case "loop.signal.received":
+            return "quiet", f"Signal {data['signal']}", ""
+
+
+def _moved(data: Mapping[str, Any], definition: LoopDefinition) -> tuple[Tone, str, str]:
+    actor, to = data["actor"], definition.state(data["toState"])
+    guards = data.get("guards", [])
+    passed = sum(1 for guard in guards if guard["passed"])
+    judged = f"{passed} of {len(guards)} guards passed" if guards else ""
+    if actor["type"] == "ai-agent":
+        sure = f"confidence {actor['confidence']:.0%}".replace("%", " %") if actor.get("confidence") is not None else ""
+        return "step", f"Assessed by {_name(actor)}", ", ".join(part for part in (sure, judged) if part)
+    return ("bad" if to.is_error else "step"), f"Now: {to.label}", judged
+
+
+def _effect(succeeded: bool, data: Mapping[str, Any]) -> tuple[Tone, str, str]:
+    detail = data.get("detail") or {}
+    if data["kind"] == "integration.run":
+        what = f"{data['integration']}: {data['action']}"
+        body = detail.get("body")
+        said = body.get("done", "") if isinstance(body, Mapping) else ""
+        return ("good", f"{what} done", str(said)) if succeeded else ("bad", f"{what} failed", str(detail.get("error")))
+    if succeeded:
+        return "quiet", "Submission received", ""
+    return "bad", "No submission", str(detail.get("error", ""))
+
+
+def _policy(policy: Mapping[str, Any]) -> str:
+    approvers = policy.get("approvers", {})
+    who = ", ".join([*approvers.get("groups", ()), *approvers.get("users", ())])
+    apart = ", ".join(policy.get("separation", ()))
+    return f"one of {who}" + (f"; never the {apart}" if apart else "") if who else ""
+
+
+def _decision(decision: Mapping[str, Any]) -> tuple[Tone, str, str]:
+    did = {"approve": "approved", "reject": "rejected"}.get(decision["kind"], "answered")
+    reason = decision.get("reason")
+    said = f"“{reason}”" if reason else f"in Slack, as {decision['channel'].get('slackUserId', 'a verified user')}"
+    return ("bad" if decision["kind"] == "reject" else "good"), f"{_name(decision['by'])} {did}", said
+
+
+def _actor(data: Mapping[str, Any]) -> dict[str, str] | None:
+    actor = data.get("actor") or (data.get("decision") or {}).get("by") or data.get("by")
+    return {"name": _name(actor), "type": actor["type"]} if actor else None
+
+
+def _proposed(data: Mapping[str, Any]) -> tuple[Tone, str, str]:
+    actor = data["actor"]
+    behind = actor.get("onBehalfOf")
+    via = f"signed webhook from {_name(actor)}" + (f", on behalf of {behind}" if behind else "")
+    return "step", f"{data['data'].get('agent') or _name(actor)} proposes", via
+
+
+def _name(actor: Mapping[str, Any]) -> str:
+    return str(actor.get("displayName") or actor["id"])
+
+
+def _each(things: list[dict[str, Any]], key: str) -> str:
+    return "; ".join(str(thing.get(key) or thing) for thing in things)
+
+
+def _short(digest: str) -> str:
+    return digest.rpartition(":")[2][:HASH_SHOWN]
