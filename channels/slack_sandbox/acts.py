@@ -46,8 +46,12 @@ async def click(
     user = _person(sandbox, user_id)
     place: Message | View = _own_view(sandbox, user, view_id) if view_id else _message(sandbox, user, channel, ts)
     block, element = form.find_element(place.blocks, action_id, block_id)
-    place.state = form.merged_state(place.blocks, place.state, values or {})
-    action = _action(sandbox, place, block, element, value)
+    state = form.merged_state(place.blocks, _state(place, user), values or {})
+    action = _action(sandbox, state, block, element, value)
+    if isinstance(place, View):
+        place.state = state
+    else:
+        place.states[user.id] = state
     if block["type"] == "input" and not block.get("dispatch_action"):
         return _not_sent(sandbox, user)
     if isinstance(place, View):
@@ -185,7 +189,13 @@ async def write(sandbox: Sandbox, user_id: str, *, channel: str, text: str, thre
     return _event_outcome(sandbox, user, first) | {"ts": message.ts}
 
 
-def _action(sandbox: Sandbox, place: Message | View, block: JsonObject, element: JsonObject, value: Any) -> JsonObject:
+def _state(place: Message | View, user: User) -> form.State:
+    if isinstance(place, View):
+        return place.state
+    return form.initial_state(place.blocks, place.states.get(user.id))
+
+
+def _action(sandbox: Sandbox, state: form.State, block: JsonObject, element: JsonObject, value: Any) -> JsonObject:
     action: JsonObject = {
         "type": element["type"],
         "action_id": element["action_id"],
@@ -197,10 +207,10 @@ def _action(sandbox: Sandbox, place: Message | View, block: JsonObject, element:
         return action
     if element["type"] == "overflow":
         return action | form.chosen(element, value)
-    state = place.state.setdefault(block["block_id"], {})
-    if value is not None or element["action_id"] not in state:
-        state[element["action_id"]] = form.chosen(element, value)
-    chosen: JsonObject = state[element["action_id"]]
+    here = state.setdefault(block["block_id"], {})
+    if value is not None or element["action_id"] not in here:
+        here[element["action_id"]] = form.chosen(element, value)
+    chosen: JsonObject = here[element["action_id"]]
     return action | chosen
 
 

@@ -50,7 +50,6 @@ def post(
     """Add a message everybody in *channel* sees."""
     workspace = sandbox.workspace
     message = Message(channel, workspace.next_ts(sandbox.clock), user, text, blocks, thread_ts, metadata)
-    message.state = initial_state(blocks)
     history = workspace.messages.setdefault(channel, [])
     history.append(message)
     del history[:-MESSAGES_PER_CHANNEL_MAX]
@@ -65,7 +64,6 @@ def post_ephemeral(
     workspace = sandbox.workspace
     ts = workspace.next_ts(sandbox.clock)
     message = Message(channel, ts, workspace.bot_user_id, text, blocks, thread_ts, ephemeral_to=to)
-    message.state = initial_state(blocks)
     workspace.ephemerals.append(message)
     del workspace.ephemerals[:-EPHEMERALS_MAX]
     _announce(sandbox, "message.posted", message)
@@ -73,10 +71,9 @@ def post_ephemeral(
 
 
 def change(sandbox: Sandbox, message: Message, text: str, blocks: Blocks) -> None:
-    """Replace what *message* says; what people chose in blocks that stay is kept."""
+    """Replace what *message* says."""
     message.text = text
     message.blocks = blocks
-    message.state = initial_state(blocks, message.state)
     message.edited_ts = sandbox.workspace.next_ts(sandbox.clock)
     _announce(sandbox, "message.changed", message)
 
@@ -95,7 +92,7 @@ def shown(sandbox: Sandbox, message: Message) -> JsonObject:
         **message_json(sandbox.workspace, message, include_metadata=True),
         "channel": message.channel,
         "ephemeral_to": message.ephemeral_to or None,
-        "state": {"values": message.state},
+        "state": {"values": initial_state(message.blocks)},
     }
 
 

@@ -33,7 +33,7 @@ def message_action(
         "container": container,
         "trigger_id": trigger_id,
         "channel": {"id": message.channel, "name": channel_name(sandbox.workspace.channels[message.channel])},
-        "state": {"values": message.state},
+        "state": {"values": message.states.get(user.id, {})},
         "response_url": response_url,
         "actions": [action],
     }

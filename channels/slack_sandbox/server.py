@@ -1,4 +1,4 @@
-"""The uvicorn server of `python -m`: stops with pages open, and can break a connection on purpose."""
+"""The uvicorn server of `python -m`: stops with pages open, and knows its connections, so that one can be broken."""
 
 import asyncio
 import json
@@ -10,27 +10,9 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-Connections = dict[tuple[str, int], asyncio.Transport]
-
-
-def break_connection(request: Request) -> Response:
-    """
-    Cut the caller's connection without an answer.
-
-    Raises:
-        ConnectionResetError: The app runs without a server of ours (in process), where there is no connection to cut.
-    """
-    connections: Connections = getattr(request.app.state, "connections", {})
-    client = request.client
-    transport = connections.get((client.host, client.port)) if client else None
-    if transport is None:
-        raise ConnectionResetError("the sandbox broke this connection on purpose")
-    transport.abort()
-    return Response(status_code=503)
+from channels.slack_sandbox.connections import Connections
 
 
 def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None:

@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from channels.slack_sandbox.connections import break_connection
 from channels.slack_sandbox.faults import Fault
 from channels.slack_sandbox.methods.arguments import Arguments
 from channels.slack_sandbox.methods.registry import METHODS
 from channels.slack_sandbox.refusal import JsonObject, SlackRefusal
 from channels.slack_sandbox.sandbox import Sandbox
-from channels.slack_sandbox.server import break_connection
 
 
 async def call(request: Request) -> Response:

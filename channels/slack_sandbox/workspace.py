@@ -52,7 +52,11 @@ class Channel:
 
 @dataclass(slots=True)
 class Message:
-    """A message; *ephemeral_to* names the only person who sees it, or is empty."""
+    """
+    A message; *ephemeral_to* names the only person who sees it, or is empty.
+
+    What a person chose or typed in it is theirs alone until sent, so *states* is kept per user id.
+    """
 
     channel: str
     ts: str
@@ -63,7 +67,7 @@ class Message:
     metadata: JsonObject | None = None
     edited_ts: str = ""
     ephemeral_to: str = ""
-    state: dict[str, JsonObject] = field(default_factory=dict)
+    states: dict[str, dict[str, JsonObject]] = field(default_factory=dict)
 
 
 @dataclass(slots=True)

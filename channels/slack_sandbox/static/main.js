@@ -65,7 +65,7 @@ function listInto(list, channelId, empty, threadTs = "") {
 function drawHome(pane) {
   const channel = shownChannel();
   const view = store.homes[ui.me];
-  const print = JSON.stringify([ui.me, ui.appTab, channel?.id, ui.appTab === "home" ? [view, [...ui.busy.keys()], [...ui.warned]] : 0]);
+  const print = JSON.stringify([ui.me, ui.appTab, channel?.id, ui.appTab === "home" ? [view, [...ui.busy.keys()], [...ui.warned], ui.forms.get(`${ui.me}|${view?.id}`)] : 0]);
   if (paneOf !== `home${print}`) {
     const focused = document.activeElement?.dataset?.focusKey;
     const scroll = pane.querySelector(".home-body")?.scrollTop || 0;

@@ -37,7 +37,7 @@ function stayAtEnd(list) {
 
 function reused(old, message, isCompact, context) {
   const ours = (key) => key.includes(`${message.channel}-${message.ts}|`);
-  const busy = [[...ui.busy.keys()].filter(ours), [...ui.warned.keys()].filter(ours)];
+  const busy = [[...ui.busy.keys()].filter(ours), [...ui.warned.keys()].filter(ours), ui.forms.get(`${ui.me}|${message.channel}-${message.ts}`)];
   const print = JSON.stringify([message, isCompact, ui.me, busy, store.users.get(message.user)?.real_name]);
   const key = `m-${message.ts}-${message.ephemeral_to || ""}`;
   const found = old.get(key);

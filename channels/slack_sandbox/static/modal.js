@@ -3,9 +3,10 @@
 import { h } from "./dom.js";
 import { post } from "./api.js";
 import { blocks, collect } from "./blocks.js";
+import { merged } from "./formstate.js";
 import { textOf } from "./mrkdwn.js";
 import { viewPlace } from "./place.js";
-import { toast } from "./popups.js";
+import { raiseToasts, toast } from "./popups.js";
 import { store, ui } from "./store.js";
 
 let open = null;
@@ -24,11 +25,12 @@ export function drawModal(redraw) {
     if (returnTo) document.querySelector(`[data-focus-key="${CSS.escape(returnTo)}"]`)?.focus();
     return;
   }
-  if (kept) view.state = { values: merged(view, kept.values) };
+  if (kept) view.state = { values: merged(view.blocks, view.state?.values, kept.values) };
   const dialog = draw(view, stack, isSubmitting, redraw);
   open = { view, print, dialog, isSubmitting, returnTo };
   document.getElementById("dialogs").append(dialog);
   dialog.showModal();
+  raiseToasts();
   if (kept?.scroll) dialog.querySelector(".modal-body").scrollTop = kept.scroll;
   const wanted = kept?.focus ? dialog.querySelector(`[data-focus-key="${CSS.escape(kept.focus.key)}"]`) : dialog.querySelector(".modal-body input, .modal-body textarea, .modal-body select");
   (dialog.querySelector(".has-error input, .has-error textarea, .has-error select") || wanted || dialog.querySelector(".submit"))?.focus();
@@ -68,26 +70,4 @@ function focusOf(dialog) {
   const element = document.activeElement;
   if (!dialog.contains(element) || !element.dataset.focusKey) return null;
   return { key: element.dataset.focusKey, caret: element.selectionStart ?? undefined };
-}
-
-// The state of *view* with the plain values a person has in front of them put in.
-function merged(view, values) {
-  const state = structuredClone(view.state?.values || {});
-  for (const block of view.blocks) {
-    for (const one of [block.element, block.accessory, ...(block.type === "actions" ? block.elements : [])]) {
-      const value = values[block.block_id]?.[one?.action_id];
-      if (!one || value === undefined) continue;
-      const options = one.options || one.option_groups?.flatMap((group) => group.options) || [];
-      const pick = (wanted) => options.find((option) => option.value === wanted);
-      const now = { ...(state[block.block_id]?.[one.action_id] || {}) };
-      if ("value" in now) now.value = value;
-      for (const name of Object.keys(now)) {
-        if (name === "selected_option") now[name] = pick(value) || null;
-        else if (name === "selected_options") now[name] = (value || []).map(pick).filter(Boolean);
-        else if (name.startsWith("selected_")) now[name] = value;
-      }
-      (state[block.block_id] ??= {})[one.action_id] = now;
-    }
-  }
-  return state;
 }

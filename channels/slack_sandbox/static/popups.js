@@ -58,9 +58,15 @@ export function toast(text, kind = "warning") {
   const stack = document.getElementById("toasts");
   stack.append(one);
   while (stack.children.length > 4) stack.firstChild.remove();
-  // Shown anew as a popover, so that it lies above an open modal.
+  raiseToasts();
+  setTimeout(close, 8000);
+}
+
+// Shown anew as a popover, so that toasts lie above a modal opened since.
+export function raiseToasts() {
+  const stack = document.getElementById("toasts");
+  if (!stack.children.length) return;
   stack.popover = "manual";
   if (stack.matches(":popover-open")) stack.hidePopover();
   stack.showPopover();
-  setTimeout(close, 8000);
 }

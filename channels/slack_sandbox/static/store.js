@@ -11,7 +11,7 @@ export const store = {
 
 export const ui = {
   me: query.get("user") || "", place: query.get("channel") || "", thread: "", appTab: "home", isEmbedded: query.get("embed") === "1",
-  dismissed: new Set(), busy: new Map(), warned: new Map(), read: new Map(Object.entries(JSON.parse(sessionStorage.getItem("read") || "{}"))),
+  dismissed: new Set(), busy: new Map(), warned: new Map(), forms: new Map(), read: new Map(Object.entries(JSON.parse(sessionStorage.getItem("read") || "{}"))),
 };
 
 export const HOME = "home";
