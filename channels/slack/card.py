@@ -202,7 +202,7 @@ def _facts(request: ApprovalRequest) -> Iterator[Block]:
     for start in range(0, len(texts), SECTION_FIELDS_MAX):
         yield b.fields(texts[start : start + SECTION_FIELDS_MAX])
     if left := len(request.facts) - len(texts):
-        yield b.context(wording.more_items(left, "facts"))
+        yield b.context(wording.more_items(left, "fact"))
 
 
 def _recommendation(request: ApprovalRequest) -> Iterator[Block]:
@@ -231,7 +231,7 @@ def _verdicts(verdicts: Sequence[GuardVerdict]) -> Iterator[Block]:
     ordered = sorted(verdicts, key=lambda verdict: (verdict.passed, verdict.severity == "soft"))
     lines = [wording.CHECKS, *(_verdict(verdict) for verdict in ordered[:VERDICTS_MAX])]
     if left := len(ordered) - VERDICTS_MAX:
-        lines += [wording.more_items(left, "checks")] if left > 0 else []
+        lines += [wording.more_items(left, "check")] if left > 0 else []
     yield b.context("\n".join(lines))
 
 
@@ -258,7 +258,7 @@ def _runs(runs: Sequence[PlannedEffect], face: Face) -> Iterator[Block]:
     }.get(face, wording.WOULD_HAVE_RUN)
     lines = [head, *(_run(planned) for planned in runs[:RUNS_MAX])]
     if len(runs) > RUNS_MAX:
-        lines.append(wording.more_items(len(runs) - RUNS_MAX, "actions"))
+        lines.append(wording.more_items(len(runs) - RUNS_MAX, "action"))
     yield b.section("\n".join(lines))
 
 

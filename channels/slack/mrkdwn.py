@@ -23,7 +23,10 @@ _HIDDEN = (
     "\U000f0000-\U0010ffff"
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
-_INEXACT = re.compile(f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]")
+_INEXACT = re.compile(
+    f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]|@(?=(?:channel|here|everyone)\\b)",
+    re.IGNORECASE,
+)
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _MARKS = re.compile(r"[*~`]|(?<![^\W_])_|_(?![^\W_])")
 _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ˋ", "_": "ˍ"}
@@ -99,13 +102,13 @@ def exact(value: Any, *, indent: int | None = None) -> str:
     """
     Return the JSON of *value*, on lines if *indent* is given, that shows every character it holds.
 
-    Hidden characters, odd spaces and backticks (which would end a code block) stand as JSON escapes, so the text is
-    still JSON of the same value. Numbers are as in canonical JSON.
+    Hidden characters, odd spaces, backticks (which would end a code block) and the @ of mentions stand as JSON escapes,
+    so the text is still JSON of the same value. Numbers are as in canonical JSON.
     """
     canonical = canonical_json(value).decode()
     if indent is not None:
         canonical = json.dumps(json.loads(canonical), ensure_ascii=False, sort_keys=True, indent=indent)
-    return _INEXACT.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "`" else "\\u0060", canonical)
+    return _INEXACT.sub(_json_escape, canonical)
 
 
 def chunks(text: str, maximum: int) -> Iterator[str]:
@@ -128,6 +131,10 @@ def when(at: datetime) -> str:
 def utc(at: datetime) -> str:
     """Return *at* for places that do not know Slack's dates, such as notifications."""
     return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}" if found[0] in "`@" else json.dumps(found[0])[1:-1]
 
 
 def _neutral(text: str) -> str:

@@ -186,7 +186,7 @@ def more_characters(left: int) -> str:
 
 def more_items(left: int, what: str) -> str:
     """Say how many of a list stand under Details only."""
-    return f"_{left:,} more {what} under {DETAILS}_"
+    return f"_{left:,} more {what}{'' if left == 1 else 's'} under {DETAILS}_"
 
 
 # What is told privately

@@ -1,0 +1,137 @@
+"""Approval requests in every state a card may have to show, made by the real engine."""
+
+import asyncio
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from typing import Any
+
+from builders import MORNING, TENANT, a_change, a_house, an_answer
+from slack_sdk.models.blocks import Block
+
+from channels.slack_sandbox.blockkit.surfaces import checked_message_blocks, checked_view
+from loops.actors import human
+from loops.approvals import ApprovalRequest, Decision
+from loops.ports import Loaded
+
+
+@cache
+def waiting(quorum: int = 1) -> Loaded:
+    """Return an open request."""
+
+    async def propose() -> Loaded:
+        house = a_house(a_change(quorum=quorum))
+        request = await house.propose(behind="robin")
+        return await loaded(house, request)
+
+    return asyncio.run(propose())
+
+
+@cache
+def decided(transition: str, reason: str | None = None, **policy: Any) -> Loaded:
+    """Return a request Dana answered with *transition*."""
+
+    async def decide() -> Loaded:
+        house = a_house(a_change(**policy))
+        request = await house.propose()
+        await house.engine.answer(an_answer(request, transition, "dana", reason=reason), tenant=TENANT)
+        return await loaded(house, request)
+
+    return asyncio.run(decide())
+
+
+async def loaded(house: Any, request: ApprovalRequest) -> Loaded:
+    """Return *request* as it stands now."""
+    found = await house.store.load_request(TENANT, request.request_id)
+    assert found is not None
+    return found
+
+
+def with_request(subject: Loaded, **changes: Any) -> Loaded:
+    """Return *subject* with fields of its request changed."""
+    assert subject.request is not None
+    return Loaded(subject.instance, subject.definition, subject.request.changed(**changes))
+
+
+def with_instance(subject: Loaded, **changes: Any) -> Loaded:
+    """Return *subject* with fields of its instance changed."""
+    return Loaded(subject.instance.changed(**changes), subject.definition, subject.request)
+
+
+def with_result(subject: Loaded, status: str, **more: Any) -> Loaded:
+    """Return *subject* after an integration reported *status* and moved the loop."""
+    result = {"integrationConnectionId": "deployer", "integrationKind": "webhook", "applyStatus": status, **more}
+    return with_instance(
+        subject,
+        evidence={**subject.instance.evidence, "integration": result},
+        last_transition_at=MORNING + timedelta(minutes=1),
+    )
+
+
+def an_approval(name: str, minute: int, reason: str | None = None) -> Decision:
+    """Return one approval by a person called *name*."""
+    return Decision(
+        decision_id=f"de_{minute}",
+        kind="approve",
+        transition_id="approve",
+        by=human(name.lower(), name, via="slack"),
+        at=MORNING + timedelta(minutes=minute),
+        reason=reason,
+    )
+
+
+def assert_slack_takes_message(blocks: list[dict[str, Any]]) -> None:
+    """Fail unless the sandbox's linter and the SDK's own models take *blocks*."""
+    checked_message_blocks(blocks)
+    for block in Block.parse_all(blocks):
+        block.validate_json()
+
+
+def assert_slack_takes_modal(view: dict[str, Any]) -> None:
+    """Fail unless the sandbox's linter takes *view* as a modal."""
+    checked_view(view, "modal")
+
+
+_OUR_DATES = re.compile(r"<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>")
+
+
+def mrkdwn_texts(value: Any) -> Iterator[str]:
+    """Yield every formatted text in blocks or a view, without the dates we write."""
+    if isinstance(value, list):
+        for item in value:
+            yield from mrkdwn_texts(item)
+    elif isinstance(value, dict):
+        if value.get("type") == "mrkdwn":
+            assert value["verbatim"] is True
+            yield _OUR_DATES.sub("", value["text"])
+        for item in value.values():
+            yield from mrkdwn_texts(item)
+
+
+def said(value: Any) -> str:
+    """Return every text in blocks or a view on lines of its own, formatted or not, button labels included."""
+    texts: list[str] = []
+
+    def gather(here: Any) -> None:
+        if isinstance(here, list):
+            for item in here:
+                gather(item)
+        elif isinstance(here, dict):
+            if here.get("type") in {"mrkdwn", "plain_text"}:
+                texts.append(here["text"])
+            for item in here.values():
+                gather(item)
+
+    gather(value)
+    return "\n".join(texts)
+
+
+def buttons(blocks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return the buttons by their label."""
+    return {
+        element["text"]["text"]: element
+        for block in blocks
+        if block["type"] == "actions"
+        for element in block["elements"]
+    }
