@@ -184,9 +184,7 @@ def _answer(command: StartCommand | SignalCommand, outcome: Executed | Recorded 
         "refused" if isinstance(outcome, Refused) else "started" if isinstance(command, StartCommand) else "signalled"
     )
     body: dict[str, Any] = {"status": status, **_facts(outcome)}
-    # Under a delivery id used for something else, the stored answer is not this delivery's.
-    reused = isinstance(outcome, Refused) and outcome.code == "idempotency_key_reused"
-    if outcome.repeated and not reused:
+    if outcome.repeated:
         return JSONResponse(body | {"status": "duplicate", "firstStatus": status})
     if isinstance(outcome, Refused):
         return JSONResponse(body, status_code=_STATUS.get(outcome.code, 409))

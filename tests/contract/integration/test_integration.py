@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import httpx2
 import pytest
-from contract.integration.receiver import SECRET, Receiver, receiving
+from contract.integration.receiver import BOMB, SECRET, Receiver, receiving
 
 from gateway.integrations.ports import Integration, Run
 from gateway.integrations.recording import MemoryIntegration
@@ -284,7 +284,8 @@ async def test_compressed_bomb_is_not_unpacked(hook: WebhookIntegration, receive
     receiver.fault = "bomb"
     detail = await hook.run(a_run())
 
-    assert detail["bodyBytes"] <= KEPT_BYTES
+    assert detail["bodyDigest"] == f"sha256:{hashlib.sha256(BOMB).hexdigest()}"
+    assert detail["bodyBytes"] == len(BOMB)
     assert "body" not in detail
 
 

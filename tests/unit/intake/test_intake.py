@@ -379,6 +379,7 @@ async def test_get_decides_nothing(desk: Desk) -> None:
         (b'{"n": ' + b"9" * 5_000 + b"}", "at most"),
         (b'{"t": "\\ud800"}', "lone surrogate"),
         (b'{"\\ud800": 1}', "lone surrogate"),
+        (b'{"\\ud800": 9007199254740993}', "$.\\ud800: integer"),
         (b'{"\\ud800": NaN}', "NaN"),
         (b'{"d": ' + b"[" * 40 + b"]" * 40 + b"}", "deeper than 32 levels"),
         (b"[" * 4_000, ""),

@@ -44,9 +44,9 @@ def a_provider(folder: Path, *recordings: dict[str, Any]) -> RecordedProvider:
             "infrastructure_change.json",
             "submit_analysis",
             0.87,
-            {"affected_services", "blast_radius_score", "rollback_readiness"},
+            {"affected_services", "blast_radius_score", "rollback_ready"},
         ),
-        ("purchase_approval.json", "submit_review", 0.82, {"supplier_risk_score", "budget_available"}),
+        ("purchase_approval.json", "submit_review", 0.82, {"risk_score", "budget_available"}),
     ],
 )
 async def test_shipped_recordings_answer(file: str, signal: str, confidence: float, points: set[str]) -> None:
