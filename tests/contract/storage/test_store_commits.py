@@ -407,6 +407,7 @@ async def test_deadlines_fall_due_in_order_until_a_commit_clears_them(storage: S
 
     assert await due(0) == ["d_2"]
     assert await due(9) == ["d_2", "d_3"]
+    assert await due(9, limit=2) == ["d_2", "d_3"]
 
 
 async def test_a_deadline_is_cleared_only_by_its_tenant(storage: Storage) -> None:

@@ -198,6 +198,23 @@ def test_an_owner_whose_server_died_starts_another(data_dir: Path) -> None:
         assert kept(first_url) == "before"
 
 
+def test_a_server_that_hangs_is_not_joined_by_another(data_dir: Path, ask: Ask) -> None:
+    """While a server lives, however silent, no second one is started on its files; when it answers it is used."""
+    owner = ask(data_dir)
+    pid, _, url = answer(owner)
+    owner.kill()
+    owner.wait()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreUnavailable, match="does not answer; its log ends"):
+            EmbeddedServer(data_dir, timeout_s=0.5).start()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+    with EmbeddedServer(data_dir) as heir:
+        assert (heir.pid, heir.url) == (pid, url)
+
+
 def test_ctrl_c_leaves_it_running(data_dir: Path, ask: Ask) -> None:
     """An interrupt of the terminal's foreground group does not reach the server."""
     owner = ask(data_dir)
