@@ -179,6 +179,15 @@ async def test_what_is_sent_is_the_hashed_prompt_without_secrets(claude: Claude)
     assert "hunter2" not in json.dumps(sent)
 
 
+async def test_configuration_reaches_the_wire(claude: Claude) -> None:
+    """The model, the limit and the installation's own secret keys are those configured."""
+    await claude.provider(max_tokens=777, secret_keys=["service"]).submit(an_ask())
+    sent = claude.api.requests[-1]
+
+    assert (sent["model"], sent["max_tokens"]) == ("claude-asked", 777)
+    assert '"service":"[redacted:configured]"' in sent["messages"][0]["content"]
+
+
 async def test_answer_is_constrained_on_the_wire(claude: Claude) -> None:
     """The vendor is held to the form: a JSON schema, or exactly one forced tool call."""
     await claude.provider().submit(an_ask())

@@ -595,6 +595,25 @@ async def test_sender_that_hangs_up_leaves_nothing(desk: Desk) -> None:
     assert desk.engine.written == 0
 
 
+async def test_sender_that_dawdles_is_cut_off(desk: Desk) -> None:
+    """A body that does not arrive holds no connection for ever."""
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "POST", "path": "/webhooks/desk", "root_path": "", "headers": headers}
+    routes = intake_routes(open_sources({"desk": DESK}, ENVIRON), desk.engine, body_deadline_s=0.05)
+    await Starlette(routes=routes)({**scope, "query_string": b""}, receive, send)
+
+    assert sent[0]["status"] == 408
+    assert desk.engine.written == 0
+
+
 async def test_tenants_and_sources_do_not_share_delivery_ids() -> None:
     """The same id from another source, or for another tenant, is another delivery."""
     engine = InMemoryEngine()
