@@ -129,7 +129,7 @@ async def command(sandbox: Sandbox, base_url: str, user_id: str, *, channel: str
     if name not in known:
         sandbox.warn(user.id, f"{name} is not a valid command.", channel=channel)
         raise ImpossibleAct("unknown_command", f"{name} is not a valid command; the app has {sorted(known) or 'none'}")
-    words = _escaped(sandbox, words.strip()) if known[name].should_escape else words.strip()
+    words = _escaped(sandbox, words.strip(), with_names=True) if known[name].should_escape else words.strip()
     trigger_id = sandbox.triggers.issue(user.id, channel=place.id)
     response_url = sandbox.response_urls.issue(base_url, "commands", user=user.id, channel=place.id)
     body = payloads.slash_command(
@@ -166,7 +166,7 @@ async def write(sandbox: Sandbox, user_id: str, *, channel: str, text: str, thre
         raise ImpossibleAct("no_text", "an empty message cannot be sent")
     if thread_ts and sandbox.workspace.message(place.id, thread_ts) is None:
         raise ImpossibleAct("no_such_message", f"no message {thread_ts!r} in {place.id} to reply to")
-    written = _escaped(sandbox, text, keep_names=True)
+    written = _escaped(sandbox, text, with_names=False)
     message = messages.post(sandbox, place.id, user.id, written, [], thread_ts=thread_ts)
     event: JsonObject = {
         "type": "message",
@@ -254,10 +254,12 @@ def _top_view(sandbox: Sandbox, user: User, view_id: str) -> View:
     return stack[-1]
 
 
-def _escaped(sandbox: Sandbox, text: str, *, keep_names: bool = False) -> str:
-    """Mentions as ids, the way Slack's client sends them; commands also carry the name (`<@U1|ada>`)."""
-    if not keep_names:
-        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def _escaped(sandbox: Sandbox, text: str, *, with_names: bool) -> str:
+    """
+    *text* as Slack's client sends it: ``&``, ``<`` and ``>`` escaped, ``@ada`` and ``#ops`` as ids.
+
+    References that are ids already (``<@U1>``) stay; commands carry the name as well (``<@U1|ada>``).
+    """
     people = {user.name.casefold(): user for user in sandbox.workspace.users.values()}
     rooms = {channel.name: channel for channel in sandbox.workspace.channels.values() if channel.name}
 
@@ -265,14 +267,18 @@ def _escaped(sandbox: Sandbox, text: str, *, keep_names: bool = False) -> str:
         user = people.get(match[1].casefold())
         if user is None:
             return match[0]
-        return f"<@{user.id}>" if keep_names else f"<@{user.id}|{user.name}>"
+        return f"<@{user.id}|{user.name}>" if with_names else f"<@{user.id}>"
 
     def room(match: re.Match[str]) -> str:
         channel = rooms.get(match[1])
         return f"<#{channel.id}|{channel.name}>" if channel else match[0]
 
-    text = re.sub(r"(?<![\w<])@([\w.-]*\w)", person, text)
-    return re.sub(r"(?<![\w<&])#([\w-]+)", room, text)
+    def words(part: str) -> str:
+        part = part.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        return re.sub(r"(?<![\w&])#([\w-]+)", room, re.sub(r"(?<!\w)@([\w.-]*\w)", person, part))
+
+    parts = re.split(r"(<[@#!][^<>\s]+>)", text)
+    return "".join(part if index % 2 else words(part) for index, part in enumerate(parts))
 
 
 def _outcome(sandbox: Sandbox, user: User, delivery: Delivery, warning: str, **more: Any) -> JsonObject:

@@ -78,7 +78,7 @@ def _context(block: Block, path: str, report: Report) -> None:
         here = f"{path}/elements/{index}"
         if isinstance(element, dict) and element.get("type") == "image":
             lint_image(element, here, report)
-        elif isinstance(element, dict) and element.get("type") not in ANY_TEXT:
+        elif isinstance(element, dict) and element.get("type") not in tuple(ANY_TEXT):
             report.add(f"{here}/type", f"unsupported type: {element.get('type')}")
         else:
             lint_text(element, here, report, limits.CONTEXT_TEXT_MAX, types=ANY_TEXT)
@@ -125,7 +125,7 @@ def _input(block: Block, path: str, report: Report) -> None:
 
 def _rich_text(block: Block, path: str, report: Report) -> None:
     report.known(block, path, _COMMON | {"elements"})
-    kinds = {"rich_text_section", "rich_text_list", "rich_text_quote", "rich_text_preformatted"}
+    kinds = ("rich_text_section", "rich_text_list", "rich_text_quote", "rich_text_preformatted")
     for index, element in enumerate(report.items(block.get("elements"), f"{path}/elements", 1_000)):
         kind = element.get("type") if isinstance(element, dict) else None
         if kind not in kinds:

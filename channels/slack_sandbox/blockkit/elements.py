@@ -119,8 +119,11 @@ def _select(element: Element, path: str, report: Report) -> None:
             report.add(path, "must define exactly one of `options` and `option_groups`")
         if "options" in element:
             lint_options(element["options"], f"{path}/options", report, limits.SELECT_OPTIONS_MAX)
-        for index, group in enumerate(element.get("option_groups") or []):
-            here = f"{path}/option_groups/{index}"
+        groups = element.get("option_groups", [])
+        least = 1 if "option_groups" in element else 0
+        path_to = f"{path}/option_groups"
+        for index, group in enumerate(report.items(groups, path_to, limits.OPTION_GROUPS_MAX, minimum=least)):
+            here = f"{path_to}/{index}"
             if not isinstance(group, dict):
                 report.add(here, "must be an object")
                 continue
@@ -171,8 +174,8 @@ def _text_input(element: Element, path: str, report: Report) -> None:
 
 
 def _initial_options(element: Element, path: str, report: Report, *, mrkdwn: bool = False) -> None:
-    groups = element.get("option_groups") or []
-    lists = [element.get("options") or [], *(group.get("options") or [] for group in groups if isinstance(group, dict))]
+    groups = [group for group in _listed(element, "option_groups") if isinstance(group, dict)]
+    lists = [_listed(element, "options"), *(_listed(group, "options") for group in groups)]
     offered = [
         (option.get("value"), _text_of(option)) for options in lists for option in options if isinstance(option, dict)
     ]
@@ -183,6 +186,11 @@ def _initial_options(element: Element, path: str, report: Report, *, mrkdwn: boo
         lint_option(option, here, report, mrkdwn=mrkdwn)
         if isinstance(option, dict) and offered and (option.get("value"), _text_of(option)) not in offered:
             report.add(here, "must match an option in `options` exactly")
+
+
+def _listed(value: dict[str, Any], name: str) -> list[Any]:
+    found = value.get(name)
+    return found if isinstance(found, list) else []
 
 
 def _text_of(option: dict[str, Any]) -> Any:

@@ -21,7 +21,7 @@ def lint_text(value: Any, path: str, report: Report, maximum: int, *, types: fro
     kind = value.get("type")
     if kind is None:
         report.add(path, "missing required field: type")
-    elif kind not in types:
+    elif not isinstance(kind, str) or kind not in types:
         report.add(f"{path}/type", f"must be a valid enum value: {', '.join(sorted(types))}")
     report.known(value, path, _TEXT)
     if kind == "mrkdwn" and "emoji" in value:
@@ -86,5 +86,5 @@ def lint_confirm(value: Any, path: str, report: Report) -> None:
 
 def lint_style(value: dict[str, Any], path: str, report: Report) -> None:
     """A style is ``primary``, ``danger`` or not there at all."""
-    if "style" in value and value["style"] not in {"primary", "danger"}:
+    if "style" in value and value["style"] not in ("primary", "danger"):
         report.add(f"{path}/style", "must be a valid enum value: primary, danger")

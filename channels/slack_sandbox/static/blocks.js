@@ -9,11 +9,21 @@ const DRAW = { section, header, context, actions, divider, image, input, rich_te
 
 export function blocks(list, place) {
   return list.map((block) => {
-    const drawn = (DRAW[block.type] || unknown)(block, place);
+    const drawn = attempt(block, place);
     drawn.classList.add("block", `block-${block.type}`);
     drawn.dataset.blockId = block.block_id;
     return drawn;
   });
+}
+
+// One block that cannot be drawn must not take the page with it.
+function attempt(block, place) {
+  try {
+    return (DRAW[block.type] || unknown)(block, place);
+  } catch (error) {
+    console.warn("block not drawn", block, error);
+    return unknown(block);
+  }
 }
 
 export function collect(root) {

@@ -145,7 +145,13 @@ function follow() {
   const note = byId("connection");
   feed.onmessage = async (event) => {
     const change = JSON.parse(event.data);
-    if (change.type === "hello") { note.textContent = ""; await reload(); return; }
+    if (change.type === "hello") {
+      const isFirst = !store.loaded;
+      note.textContent = "";
+      await reload();
+      if (isFirst && ui.place === HOME) openTab("home");
+      return;
+    }
     if (change.type === "warning" && change.warning.user === ui.me) toast(change.warning.text);
     if (!take(change)) await reload();
     redraw();
@@ -162,6 +168,4 @@ byId("wire-toggle").addEventListener("click", (event) => {
 document.addEventListener("keydown", (event) => { if (event.key === "Escape" && ui.thread && !document.querySelector("dialog[open]")) openThread(""); });
 document.addEventListener("visibilitychange", redraw);
 document.body.classList.toggle("embedded", ui.isEmbedded);
-await reload();
-if (ui.place === HOME) openTab("home");
 follow();

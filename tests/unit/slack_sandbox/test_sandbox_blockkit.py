@@ -1,11 +1,17 @@
 """Block Kit lint: each limit of Slack's refuses one past it, and names the place."""
 
+import contextlib
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from unit.slack_sandbox.sandbox_driver import a_button, a_modal, mrkdwn, plain
 
 from channels.slack_sandbox.blockkit.surfaces import checked_message_blocks, checked_view
+from channels.slack_sandbox.form import initial_state
 from channels.slack_sandbox.refusal import SlackRefusal
 
 Json = dict[str, Any]
@@ -145,6 +151,39 @@ def test_one_past_a_limit_is_refused_with_its_path(blocks: list[Json], path: str
     assert any(m.endswith(f"[json-pointer:{path}]") and wrong in m for m in caught.value.messages), (
         caught.value.messages
     )
+
+
+JUNK = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "plain_text", "section", "button", "x" * 80]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["type", "text", "elements", "options", "element", "value"]), inner, max_size=3
+        )
+    ),
+    max_leaves=6,
+)
+
+
+def places(value: Any) -> Iterator[tuple[Any, Any]]:
+    """Every (container, key) inside *value*."""
+    for key, inner in list(value.items() if isinstance(value, dict) else enumerate(value)):
+        yield value, key
+        if isinstance(inner, dict | list):
+            yield from places(inner)
+
+
+@given(blocks=st.sampled_from(FINE), junk=JUNK, data=st.data())
+def test_any_json_in_any_place_is_accepted_or_refused(blocks: list[Json], junk: Any, data: st.DataObject) -> None:
+    """However broken a block is, the lint answers; it never fails itself."""
+    broken = json.loads(json.dumps(blocks[:3]))
+    container, key = data.draw(st.sampled_from(list(places(broken))))
+    container[key] = junk
+
+    with contextlib.suppress(SlackRefusal):
+        initial_state(checked_message_blocks(broken))
+    with contextlib.suppress(SlackRefusal):
+        checked_view({"type": "modal", "title": junk, "blocks": broken, "private_metadata": junk}, "modal")
 
 
 def test_too_much_text_in_all_blocks_together_is_refused() -> None:

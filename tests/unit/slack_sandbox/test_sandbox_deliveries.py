@@ -12,6 +12,8 @@ from slack_sdk.signature import SignatureVerifier
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from unit.slack_sandbox.sandbox_driver import ADA, BOT, CHANNEL, LIN, SECRET, Slack, a_button, a_card, plain, until
 
+from channels.slack_sandbox.events_api import send_url_verification
+
 Json = dict[str, Any]
 
 
@@ -316,6 +318,29 @@ async def test_thread_reply_is_a_message_event(slack: Slack) -> None:
     event = slack.app.payloads[0]["event"]
     assert (event["type"], event["channel_type"], event["thread_ts"]) == ("message", "channel", ts)
     assert event["text"] == f"<@{LIN}> please look"
+
+
+async def test_typed_markup_is_escaped_as_slacks_client_does(slack: Slack) -> None:
+    """What looks like markup arrives as entities; references that are ids already stay."""
+    await slack.act("message", user=ADA, channel=CHANNEL, text=f"<b> & <@{LIN}> in #ops")
+
+    assert slack.app.payloads[0]["event"]["text"] == f"&lt;b&gt; &amp; <@{LIN}> in <#{CHANNEL}|ops>"
+
+
+async def test_wrong_challenge_is_warned_about(slack: Slack) -> None:
+    """url_verification asks for the challenge back and warns when it does not come."""
+    slack.app.answers_with("no")
+    await send_url_verification(slack.sandbox)
+    warned = (await slack.read("warnings"))["warnings"]
+
+    async def echo(payload: Json) -> Response:
+        return PlainTextResponse(payload["challenge"])
+
+    slack.app.calls_back(echo)
+    await send_url_verification(slack.sandbox)
+
+    assert len(warned) == 1
+    assert (await slack.read("warnings"))["warnings"] == warned
 
 
 async def test_message_where_the_bot_is_not_sends_nothing(slack: Slack) -> None:
