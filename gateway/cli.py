@@ -37,7 +37,10 @@ slack_app = typer.Typer(help="Connect a Slack workspace.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.add_typer(slack_app, name="slack")
 
-out = Console()
+#: Columns of output that goes to a file or a pipe, where nothing says how wide it may be.
+_PIPE_WIDTH = 160
+
+out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]

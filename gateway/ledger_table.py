@@ -10,7 +10,12 @@ from loops.events import Event
 
 def ledger_table(events: Iterable[Event]) -> Table:
     """Return one row an event: when, what, who, what it came to, and the head of its hash."""
-    table = Table("#", "time (UTC)", "event", "actor", "what", "hash", box=None, header_style="bold")
+    table = Table(box=None, header_style="bold")
+    for name in ("#", "time (UTC)", "event"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("actor", overflow="fold")
+    table.add_column("what", overflow="fold", ratio=1)
+    table.add_column("hash", no_wrap=True)
     for event in events:
         table.add_row(
             str(event.sequence),

@@ -83,9 +83,10 @@ def find(loaded: Loaded, asked: TransitionRequest) -> Transition | Refused:
             f"'{transition.id}' may be taken by {', '.join(transition.actors)}, not by the {asked.actor.type} "
             f"{asked.actor.name}",
         )
-    if asked.actor.type == "human" and definition.state(instance.state).asks_humans:
+    if asked.actor.type in {"human", "ai-agent"} and definition.state(instance.state).asks_humans:
+        # Whatever a definition allows: humans decide by answering, and a model never decides at all.
         return _refused(
-            "approval_required", f"humans leave {instance.state} by answering request {instance.request_id}"
+            "approval_required", f"{instance.state} is left by a human's answer to request {instance.request_id}"
         )
     return transition
 
@@ -191,7 +192,7 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
     if transition and actor.type in transition.actors and not hard_failures(verdicts):
-        return _execute(draft, loaded, Move(transition, actor, {}, verdicts))
+        return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
     close_request(draft, request, "expired", None)
     return _cancel(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
 

@@ -21,7 +21,8 @@ class Effect(Value):
     One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside.
 
     `payload` by kind: `card.*` {requestId}; `notice` {requestId?, code, message, address}; `provider.ask` {state, use,
-    instruction, signals, onFailure?}; `integration.run` {integration, action, parameters, onSuccess?, onFailure?}.
+    instruction, signals, onFailure?}; `integration.run` {integration, action, parameters, onSuccess?, onFailure?,
+    decisionSignalId?}.
     """
 
     effect_id: str

@@ -344,12 +344,19 @@ def _result_request(effect: Effect, result: EffectResult, signal: str) -> Transi
             "integrationKind": integration,
             "action": effect.payload.get("action"),
             "applyStatus": "applied" if result.succeeded else "failed",
-            "decisionSignalId": signal,
             "effectId": effect.effect_id,
+            **_of_decision(effect),
             **({"result": result.detail} if result.detail else {}),
         }
     }
     return TransitionRequest(name=signal, actor=service(integration), evidence=evidence)
+
+
+def _of_decision(effect: Effect) -> dict[str, Any]:
+    """Return what ties an integration's evidence to the decision it carried out."""
+    if effect.grant is None:
+        return {}
+    return {"decisionSignalId": effect.payload.get("decisionSignalId"), "requestId": effect.grant.request_id}
 
 
 def _key(key: str | None, *body: Any) -> _Key | None:

@@ -27,13 +27,18 @@ from loops.templates import fill, render
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A transition that passed its guards, by whom and on what grounds. `decision` is the human answer behind it."""
+    """
+    A transition that passed its guards, by whom and on what grounds.
+
+    `decision` is the human answer behind it; `is_expiry` says that nobody answered in time.
+    """
 
     transition: Transition
     actor: Actor
     evidence: Mapping[str, Any]
     verdicts: Sequence[GuardVerdict]
     decision: Decision | None = None
+    is_expiry: bool = False
 
 
 def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> None:
@@ -63,7 +68,12 @@ def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> Non
     for planned, call in zip(_planned(draft, taken, open_request), transition.effects, strict=True):
         draft.effect(
             "integration.run",
-            planned.as_json() | _present(onSuccess=call.on_success, onFailure=call.on_failure),
+            planned.as_json()
+            | _present(
+                onSuccess=call.on_success,
+                onFailure=call.on_failure,
+                decisionSignalId=transition.signal if taken.decision else None,
+            ),
             grant,
         )
     enter(draft, taken)
@@ -113,7 +123,7 @@ def _close(draft: Draft, taken: Move, request: ApprovalRequest) -> Grant | None:
             status = "rejected"
         case Move(decision=Decision()):
             status = "decided"
-        case _ if taken.transition.id == request.proposal.policy.on_expiry:
+        case Move(is_expiry=True):
             status = "expired"
         case _:
             status = "superseded"

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from redis.client import Pipeline
+
 from loops.cards import Card
 from loops.deadlines import Deadline
-from loops.effects import Effect
+from loops.effects import Effect, EffectKind
 
 EffectState = Literal["pending", "claimed", "succeeded", "failed", "dead"]
 
@@ -36,6 +38,28 @@ class EffectRecord:
     error: str | None
     detail: Mapping[str, Any] | None
     next_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEntry:
+    """One effect that a commit left behind and nobody has handed to the job queue yet."""
+
+    effect_id: str
+    kind: EffectKind
+
+
+class Outbox(Protocol):
+    """
+    Entries in the order of their commits, as the relay sees them. Sync, as the worker's main thread is.
+
+    Both methods may raise `loops.errors.StoreUnavailable`.
+    """
+
+    def peek(self, limit: int, wait_s: float = 0.0) -> Sequence[OutboxEntry]:
+        """Return up to *limit* entries from the front and leave them there; wait up to *wait_s* for the first one."""
+
+    def remove(self, pipeline: Pipeline, entries: Sequence[OutboxEntry]) -> None:
+        """Add the removal of *entries* to *pipeline*, to be executed as one MULTI with what takes them over."""
 
 
 class Effects(Protocol):

@@ -12,10 +12,9 @@ from rq import Queue
 from rq.queue import EnqueueData
 from rq.serializers import JSONSerializer
 
+from gateway.jobs.ports import Outbox, OutboxEntry
 from gateway.jobs.queues import QUEUE_OF, QUEUES, QueueName, rq_name
 from gateway.jobs.tasks import RUN_EFFECT
-from gateway.storage.entries import OutboxEntry
-from gateway.storage.outbox import Outbox
 from loops.errors import LoopgateError
 
 log = structlog.stdlib.get_logger()

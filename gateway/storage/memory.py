@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from gateway.jobs.ports import Claim, EffectRecord, EffectState
+from gateway.jobs.ports import Claim, EffectRecord, EffectState, OutboxEntry
 from gateway.storage.cursors import check_cursor, index_member, page_size
-from gateway.storage.entries import OutboxEntry
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, milliseconds
 from loops.approvals import ApprovalRequest
 from loops.cards import Card

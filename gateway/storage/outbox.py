@@ -7,8 +7,8 @@ from typing import Any
 from redis import Redis
 from redis.client import Pipeline
 
+from gateway.jobs.ports import OutboxEntry
 from gateway.storage import keys
-from gateway.storage.entries import OutboxEntry
 from gateway.storage.seam import store_errors
 
 #: One blocking wait on the server; shorter than the client's answer time-out, or the wait would look like silence.

@@ -8,9 +8,8 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
-from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
+from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, OutboxEntry, SeenOnce
 from gateway.storage.connect import connect_sync
-from gateway.storage.entries import OutboxEntry
 from gateway.storage.memory import MemoryStore
 from gateway.storage.outbox import Outbox
 from gateway.storage.redis_cards import RedisCards

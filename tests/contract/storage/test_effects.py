@@ -7,8 +7,7 @@ import pytest
 from contract.storage.builders import a_commit, a_result, an_effect, an_instance, next_of
 from contract.storage.implementations import GRACE, Storage, eventually
 
-from gateway.jobs.ports import Claim
-from gateway.storage.entries import OutboxEntry
+from gateway.jobs.ports import Claim, OutboxEntry
 from loops.commit import Commit
 from loops.ports import StaleClaim, Stored
 

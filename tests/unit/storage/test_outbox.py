@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
+from gateway.jobs.ports import OutboxEntry
 from gateway.storage import keys
 from gateway.storage.connect import connect_sync
-from gateway.storage.entries import OutboxEntry
 from gateway.storage.outbox import Outbox
 
 FIRST, SECOND, THIRD = (OutboxEntry(f"ef_{number}", "card.post") for number in (1, 2, 3))

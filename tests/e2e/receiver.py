@@ -1,0 +1,80 @@
+"""
+A system of record for the tests, as a process of its own: acts once per effect id, and can be told to fail.
+
+``POST /hook`` verifies the signature and acts; ``GET /calls`` lists what came in, ``POST /faults`` {status, count}
+makes the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent.
+"""
+
+import asyncio
+import os
+import sys
+from typing import Any
+
+import uvicorn
+from standardwebhooks import Webhook, WebhookVerificationError
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+
+class Receiver:
+    """What came in, in order, and what was done, by id."""
+
+    def __init__(self, secret: str) -> None:
+        self._webhook = Webhook(secret)
+        self._received: list[dict[str, Any]] = []
+        self._acted: dict[str, dict[str, Any]] = {}
+        self._faults: list[int] = []
+        self._hang_s = 0.0
+
+    async def hook(self, request: Request) -> Response:
+        """Act once on a signed call."""
+        body = await request.body()
+        try:
+            self._webhook.verify(body, dict(request.headers))
+        except WebhookVerificationError as error:
+            return JSONResponse({"error": str(error)}, 401)
+        effect_id = request.headers["webhook-id"]
+        payload = await request.json()
+        self._received.append({"id": effect_id, "type": payload["type"], "data": payload["data"]})
+        if self._faults:
+            return JSONResponse({"error": "not now"}, self._faults.pop(0))
+        answer = self._acted.setdefault(effect_id, {"acted": len(self._acted) + 1})
+        if self._hang_s:
+            hang, self._hang_s = self._hang_s, 0.0
+            await asyncio.sleep(hang)
+        return JSONResponse(answer)
+
+    async def calls(self, _: Request) -> Response:
+        """List what came in and what was done."""
+        return JSONResponse({"received": self._received, "acted": self._acted})
+
+    async def faults(self, request: Request) -> Response:
+        """Let the next calls fail."""
+        asked = await request.json()
+        self._faults += [asked["status"]] * asked["count"]
+        return JSONResponse({})
+
+    async def hang(self, request: Request) -> Response:
+        """Let the next call act, and stay silent."""
+        self._hang_s = (await request.json())["seconds"]
+        return JSONResponse({})
+
+
+def main() -> None:
+    """Serve on the port given as the only argument."""
+    receiver = Receiver(os.environ["RECEIVER_SECRET"])
+    app = Starlette(
+        routes=[
+            Route("/hook", receiver.hook, methods=["POST"]),
+            Route("/calls", receiver.calls),
+            Route("/faults", receiver.faults, methods=["POST"]),
+            Route("/hang", receiver.hang, methods=["POST"]),
+        ]
+    )
+    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,417 @@
+"""The whole gateway as real processes: store, sandbox, receiver, any number of gateways and workers."""
+
+import base64
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx2
+from ruamel.yaml import YAML
+from standardwebhooks import Webhook
+
+from gateway.storage.embedded import EmbeddedServer
+
+T = TypeVar("T")
+
+#: Longest wait for anything that must happen; far beyond what it takes, since the machine is shared.
+PATIENCE_S = 40.0
+
+TEAM, APP, CHANNEL = "T0TEST", "A0TEST", "C0SRE"
+PEOPLE = {
+    "dana": ("Dana Ops", ["sre"]),
+    "sam": ("Sam Lee", ["sre"]),
+    "robin": ("Robin Park", ["sre"]),
+    "kim": ("Kim Novak", ["finance"]),
+    **{f"sre{number}": (f"Engineer {number}", ["sre"]) for number in range(1, 9)},
+}
+#: In the workspace, and mapped to nobody.
+STRANGER = "U0ALEX"
+
+CHANGE = {
+    "changeId": "CHG-1",
+    "service": "checkout",
+    "summary": "Scale checkout to 12 replicas",
+    "environment": "production",
+    "parameters": {"max_replicas": 12},
+}
+
+
+def slack_id(person: str) -> str:
+    """Return the Slack user of *person*."""
+    return f"U0{person.upper()}"
+
+
+class Process:
+    """One child process in its own session, its output in a file."""
+
+    def __init__(self, name: str, arguments: list[str], environment: Mapping[str, str], log: Path) -> None:
+        self.name = name
+        self._log = log
+        with log.open("ab") as output:
+            self._child = subprocess.Popen(
+                [sys.executable, *arguments],
+                env=dict(environment),
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it has not ended."""
+        return self._child.poll() is None
+
+    def kill(self) -> None:
+        """Kill -9, and wait until it is gone."""
+        self._child.kill()
+        self._child.wait()
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.is_running:
+            self._child.send_signal(signal.SIGTERM)
+        try:
+            return self._child.wait(timeout=15)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise AssertionError(f"{self.name} did not stop within 15 s:\n{self.tail()}") from None
+
+    def tail(self) -> str:
+        """The end of its output."""
+        return self._log.read_text(errors="replace")[-4_000:]
+
+
+class Stack:
+    """Everything, started and stopped together."""
+
+    def __init__(self, home: Path, *, recording: str = "infrastructure_change", **settings: str) -> None:
+        self.home = home
+        self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
+        self.receiver_port, self.sandbox_port, *self.gateway_ports = _free_ports(4)
+        self.sandbox = f"http://127.0.0.1:{self.sandbox_port}"
+        self.receiver = f"http://127.0.0.1:{self.receiver_port}"
+        self._source_secret, self._deployer_secret = _webhook_secret(), _webhook_secret()
+        self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
+        self._recording = recording
+        self._store = EmbeddedServer(home / "store")
+        self._stack = ExitStack()
+        self._signing_secret, self._token = secrets.token_hex(16), f"xoxb-{secrets.token_hex(8)}"
+        self.gateways: list[Process] = []
+        self.workers: list[Process] = []
+        self._others: list[Process] = []
+
+    def __enter__(self) -> "Stack":
+        self._stack.enter_context(self._store)
+        self._write_configuration()
+        self._others = [
+            self._start("receiver", [str(Path(__file__).parent / "receiver.py"), str(self.receiver_port)]),
+            self._start(
+                "sandbox",
+                [
+                    "-m",
+                    "channels.slack_sandbox",
+                    "--port",
+                    str(self.sandbox_port),
+                    "--config",
+                    str(self.home / "sandbox.json"),
+                ],
+            ),
+        ]
+        self.start_gateway()
+        self.start_worker()
+        try:
+            self._until_up(f"{self.sandbox}/sandbox/messages?channel={CHANNEL}")
+            self._until_up(f"{self.receiver}/calls")
+            self._until_up(f"{self.gateway()}/readyz")
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        processes = [*self.workers, *self.gateways, *self._others]
+        for process in processes:
+            if process.is_running:
+                os.kill(process.pid, signal.SIGCONT)
+                os.kill(process.pid, signal.SIGTERM)
+        for process in processes:
+            process.stop()
+        self.http.close()
+        self._stack.close()
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL."""
+        return self._store.url
+
+    def gateway(self, number: int = 0) -> str:
+        """Return the URL of a gateway."""
+        return f"http://127.0.0.1:{self.gateway_ports[number]}"
+
+    def start_gateway(self, number: int = 0) -> Process:
+        """Start a gateway on its port."""
+        port = {"LOOPGATE_PORT": str(self.gateway_ports[number])}
+        process = self._start(f"gateway{number}", ["-m", "gateway.cli", "serve"], port)
+        self.gateways.append(process)
+        return process
+
+    def start_worker(self) -> Process:
+        """Start one more worker."""
+        process = self._start(f"worker{len(self.workers)}", ["-m", "gateway.cli", "work"])
+        self.workers.append(process)
+        return process
+
+    def await_gateway(self, number: int = 0) -> None:
+        """Wait until a gateway is ready."""
+        self._until_up(f"{self.gateway(number)}/readyz")
+
+    def stop_store(self) -> None:
+        """Take the store away."""
+        self._store.stop()
+
+    def start_store(self) -> None:
+        """Bring the store back, where it was."""
+        self._store.start()
+
+    def run_cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a `loopgate` command against this stack."""
+        return subprocess.run(
+            [sys.executable, "-m", "gateway.cli", *arguments],
+            env=self._environment({}),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def deliver(
+        self, body: Any, *, delivery_id: str | None = None, source: str = "ci", at: datetime | None = None
+    ) -> httpx2.Response:
+        """Send a signed webhook as the CI system."""
+        payload = body if isinstance(body, str) else json.dumps(body)
+        delivery, now = delivery_id or f"msg_{secrets.token_hex(8)}", at or datetime.now(UTC)
+        headers = {
+            "content-type": "application/json",
+            "webhook-id": delivery,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(self._source_secret).sign(delivery, now, payload),
+        }
+        return self.http.post(f"{self.gateway()}/webhooks/{source}", content=payload.encode(), headers=headers)
+
+    def propose(self, change_id: str, *, requested_by: str = "lee") -> dict[str, Any]:
+        """Have the CI system propose a change; return the card that asks about it."""
+        data = {**CHANGE, "changeId": change_id, "requestedBy": requested_by}
+        answer = self.deliver({"type": "change.proposed", "data": data})
+        assert answer.status_code == 202, answer.text
+        return self.card(change_id)
+
+    def cards(self) -> list[dict[str, Any]]:
+        """Return the messages in the approvers' channel, oldest first."""
+        answer = self.http.get(f"{self.sandbox}/sandbox/messages", params={"channel": CHANNEL}).json()
+        return list(answer["messages"])
+
+    def card(self, change_id: str, *, saying: str = "") -> dict[str, Any]:
+        """Wait for the card about *change_id*, and until it says *saying*; return it."""
+        return self.until(lambda: self._card(change_id, saying), f"the card of {change_id} to say {saying!r}")
+
+    def click(
+        self, card: Mapping[str, Any], button: str, by: str, client: httpx2.Client | None = None
+    ) -> dict[str, Any]:
+        """Click a card's *button* as the Slack user of the person *by*; return what came of the delivery."""
+        element = next(e for e in _buttons(card) if e["text"]["text"] == button)
+        asked = {
+            "user": by if by.startswith("U") else slack_id(by),
+            "channel": CHANNEL,
+            "ts": card["ts"],
+            "action_id": element["action_id"],
+        }
+        answer = (client or self.http).post(f"{self.sandbox}/sandbox/act/click", json=asked)
+        return dict(answer.json())
+
+    def view(self, user: str) -> dict[str, Any]:
+        """Wait for a modal of the person *user*; return the top one."""
+
+        def top() -> dict[str, Any] | None:
+            answer = self.http.get(f"{self.sandbox}/sandbox/views", params={"user": slack_id(user)}).json()
+            return answer["views"][-1] if answer["views"] else None
+
+        return self.until(top, f"a modal of {user}")
+
+    def submit(self, user: str, view: Mapping[str, Any], text: str) -> dict[str, Any]:
+        """Fill the one input of *view* with *text* and submit it."""
+        block = next(block for block in view["blocks"] if block["type"] == "input")
+        values = {block["block_id"]: {block["element"]["action_id"]: text}}
+        asked = {"user": slack_id(user), "view_id": view["id"], "values": values}
+        return dict(self.http.post(f"{self.sandbox}/sandbox/act/submit", json=asked).json())
+
+    def private_words(self, user: str) -> list[str]:
+        """Return what only *user* was shown, oldest first."""
+        user_id = user if user.startswith("U") else slack_id(user)
+        answer = self.http.get(f"{self.sandbox}/sandbox/ephemerals", params={"user": user_id}).json()
+        return [message["text"] for message in answer["messages"]]
+
+    def calls(self) -> dict[str, Any]:
+        """Return what the receiver got and did."""
+        return dict(self.http.get(f"{self.receiver}/calls").json())
+
+    def ledger(self, aggregate: str) -> list[dict[str, Any]]:
+        """Return the events of an aggregate, after `loopgate audit verify` held."""
+        verified = self.run_cli("audit", "verify", aggregate, "--json")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+        shown = self.run_cli("audit", "show", aggregate, "--json")
+        return list(json.loads(shown.stdout))
+
+    def until(self, ask: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
+        """Ask until the answer is one, and return it; fail with every process's last words."""
+        end = time.monotonic() + patience_s
+        while time.monotonic() < end:
+            answer = ask()
+            if answer:
+                return answer
+            time.sleep(0.05)
+        tails = "\n".join(f"--- {p.name}\n{p.tail()}" for p in (*self.gateways, *self.workers, *self._others))
+        raise AssertionError(f"waited {patience_s:.0f} s in vain for {what}\n{tails}")
+
+    def _card(self, change_id: str, saying: str) -> dict[str, Any] | None:
+        for message in self.cards():
+            shown = json.dumps(message)
+            if change_id in shown and saying in shown:
+                return message
+        return None
+
+    def _until_up(self, url: str) -> None:
+        def answers() -> bool:
+            try:
+                return self.http.get(url).status_code == 200
+            except httpx2.TransportError:
+                return False
+
+        self.until(answers, f"{url} to answer")
+
+    def _start(self, name: str, arguments: list[str], extra: Mapping[str, str] | None = None) -> Process:
+        return Process(name, arguments, self._environment(extra or {}), self.home / f"{name}.log")
+
+    def _environment(self, extra: Mapping[str, str]) -> dict[str, str]:
+        return {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))},
+            "LOOPGATE_CONFIG": str(self.home / "loopgate.yaml"),
+            "LOOPGATE_REDIS_URL": self._store.url,
+            "SLACK_BOT_TOKEN": self._token,
+            "SLACK_SIGNING_SECRET": self._signing_secret,
+            "CI_SECRET": self._source_secret,
+            "DEPLOYER_SECRET": self._deployer_secret,
+            "RECEIVER_SECRET": self._deployer_secret,
+            **self._settings,
+            **extra,
+        }
+
+    def _write_configuration(self) -> None:
+        configuration = {
+            "slack": {
+                "team": TEAM,
+                "app": APP,
+                "botUser": "U0BOT",
+                "apiUrl": f"{self.sandbox}/api/",
+                "channels": {"sre-approvals": CHANNEL, "finance-approvals": CHANNEL},
+            },
+            "people": [
+                {"id": person, "name": name, "groups": groups, "slack": slack_id(person)}
+                for person, (name, groups) in PEOPLE.items()
+            ],
+            "providers": {
+                "analyst": {"kind": "recorded", "recording": self._recording},
+                "reviewer": {"kind": "recorded", "recording": "purchase_approval"},
+            },
+            "integrations": {
+                name: {"kind": "webhook", "url": f"{self.receiver}/hook", "secretEnv": "DEPLOYER_SECRET", "timeoutS": 5}
+                for name in ("deployer", "erp")
+            },
+            "sources": {
+                "ci": {
+                    "verifier": "standard-webhooks",
+                    "secretEnv": "CI_SECRET",
+                    "actor": {"serviceId": "ci", "displayName": "CI", "onBehalfOf": "data.requestedBy"},
+                    "rules": [
+                        {
+                            "when": {"type": "change.proposed"},
+                            "start": {
+                                "loop": "infrastructure.change",
+                                "aggregateId": "{{ body.data.changeId }}",
+                                "whole": "data",
+                            },
+                        },
+                        {
+                            "when": {"type": "loop.wanted"},
+                            "start": {"loop": "no.such.loop", "aggregateId": "{{ body.data.changeId }}"},
+                        },
+                    ],
+                }
+            },
+            "loops": ["library"],
+        }
+        with (self.home / "loopgate.yaml").open("w") as file:
+            YAML().dump(configuration, file)
+        sandbox = {
+            "team": {"id": TEAM, "name": "Test", "domain": "test"},
+            "app": {
+                "app_id": APP,
+                "bot_token": self._token,
+                "signing_secret": self._signing_secret,
+                "bot_user": {"id": "U0BOT", "name": "loopgate"},
+                "request_url": f"{self.gateway()}/slack/events",
+                "commands": [{"command": "/loops", "description": "Inspect loops"}],
+            },
+            "channels": [
+                {
+                    "id": CHANNEL,
+                    "name": "sre-approvals",
+                    "members": ["U0BOT", STRANGER, *(slack_id(person) for person in PEOPLE)],
+                }
+            ],
+            "users": [
+                *({"id": slack_id(p), "name": p, "real_name": name} for p, (name, _) in PEOPLE.items()),
+                {"id": STRANGER, "name": "alex", "real_name": "Alex Guest"},
+            ],
+            "rate_limits": "off",
+        }
+        (self.home / "sandbox.json").write_text(json.dumps(sandbox))
+
+
+def _buttons(card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [
+        element
+        for block in card["blocks"]
+        if block["type"] == "actions"
+        for element in block["elements"]
+        if element["type"] == "button"
+    ]
+
+
+def _webhook_secret() -> str:
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def _free_ports(count: int) -> list[int]:
+    sockets = [socket.socket() for _ in range(count)]
+    try:
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+    finally:
+        for each in sockets:
+            each.close()
