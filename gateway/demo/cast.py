@@ -37,13 +37,19 @@ class Room:
     members: tuple[str, ...]
 
 
-DANA = Member("U0DANA", "Dana Ops", "Site reliability", "approves changes", "1264a3", "dana", ("sre",))
-SAM = Member("U0SAM", "Sam Lee", "Site reliability", "approves changes", "2b8a3e", "sam", ("sre",))
-KIM = Member("U0KIM", "Kim Novak", "Finance", "approves purchases", "9c36b5", "kim", ("finance",))
+DANA = Member("U0DANA", "Dana Ops", "Site reliability", "SRE approver", "1264a3", "dana", ("sre",))
+SAM = Member("U0SAM", "Sam Lee", "Site reliability", "SRE approver", "2b8a3e", "sam", ("sre",))
+KIM = Member("U0KIM", "Kim Novak", "Finance", "finance", "9c36b5", "kim", ("finance",))
 ROBIN = Member(
-    "U0ROBIN", "Robin Park", "Engineer, owns the release agent", "not own agent's", "c2410c", "robin", ("sre",)
+    "U0ROBIN",
+    "Robin Park",
+    "Engineer, owns an agent that proposes changes",
+    "owns an agent",
+    "c2410c",
+    "robin",
+    ("sre",),
 )
-ALEX = Member("U0ALEX", "Alex Guest", "Contractor, unknown to Loopgate", "unknown to Loopgate", "5c677d")
+ALEX = Member("U0ALEX", "Alex Guest", "Contractor, unknown to Loopgate", "unknown here", "5c677d")
 
 MEMBERS = (DANA, SAM, KIM, ROBIN, ALEX)
 

@@ -42,9 +42,9 @@ def fresh_secrets() -> Secrets:
     return Secrets(
         bot_token=f"xoxb-{secrets.token_hex(24)}",
         signing_secret=secrets.token_hex(16),
-        ci=_webhook_secret(),
-        deployer=_webhook_secret(),
-        erp=_webhook_secret(),
+        ci=webhook_secret(),
+        deployer=webhook_secret(),
+        erp=webhook_secret(),
     )
 
 
@@ -139,5 +139,6 @@ def _provider(recording: str, model: str | None) -> str:
     return json.dumps(entry)
 
 
-def _webhook_secret() -> str:
+def webhook_secret() -> str:
+    """Return a signing secret as Standard Webhooks writes them."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

@@ -4,8 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from gateway.audit import AuditedLedger
+from loops.approvals import ApprovalRequest
 from loops.definition import LoopDefinition
 from loops.events import Event
+from loops.instance import LoopInstance
 from loops.ledger import Broken, Verified
 
 #: How a line looks: a step of the story, something good, something refused, or a detail between steps.
@@ -15,25 +17,36 @@ Tone = Literal["step", "good", "bad", "quiet"]
 HASH_SHOWN = 8
 
 
-def ledger_json(audited: AuditedLedger, definition: LoopDefinition, title: str, waits_for: str) -> dict[str, Any]:
-    """Return one instance's ledger for the page. *waits_for* says whose answer an open request needs, if any."""
+def ledger_json(audited: AuditedLedger, definition: LoopDefinition, request: ApprovalRequest | None) -> dict[str, Any]:
+    """Return one instance's ledger for the page; *request* is its latest approval request."""
     instance = audited.instance
     state = definition.state(instance.state)
+    waits = request is not None and request.is_open and not instance.is_closed
     return {
         "instanceId": instance.instance_id,
         "aggregateId": instance.aggregate_id,
         "loop": definition.name,
-        "title": title,
+        "title": request.title if request else str(instance.data.get("summary", instance.aggregate_id)),
         "state": state.label,
-        "status": "failed" if state.is_error else instance.status,
-        "waitsForHuman": state.asks_humans and not instance.is_closed,
-        "waitsFor": waits_for,
+        "tone": _standing(instance, request, is_error=state.is_error, waits=waits),
+        "isOver": instance.is_closed,
+        "waitsFor": request.proposal.policy.approvers.named() if request and waits else "",
         "isDecided": any(event.type == "approval.decision.recorded" for event in audited.events),
         "startedAt": instance.started_at.isoformat(),
         "chain": _chain(audited.verdict),
         "assessment": _assessment(audited.events),
         "events": [_line(event, definition) for event in audited.events],
     }
+
+
+def _standing(instance: LoopInstance, request: ApprovalRequest | None, *, is_error: bool, waits: bool) -> str:
+    if is_error or instance.status in {"failed", "cancelled"}:
+        return "bad"
+    if waits:
+        return "waiting"
+    if not instance.is_closed:
+        return "moving"
+    return "good" if request is None or request.status == "approved" else "bad"
 
 
 def _chain(verdict: Verified | Broken) -> dict[str, Any]:
@@ -92,7 +105,7 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return _effect(event.type == "effect.succeeded", data)
         case "loop.completed":
             label = definition.state(data["finalState"]).label
-            return "good", f"Ended: {label}", f"{data['durationMs'] / 1000:.1f} s from proposal to end"
+            return "step", f"Ended: {label}", f"{data['durationMs'] / 1000:.1f} s from proposal to end"
         case "loop.learning.recorded":
             return "quiet", "Learning signal recorded", f"{data['transitionCount']} transitions"
         case "loop.cancelled":
@@ -115,7 +128,9 @@ def _moved(data: Mapping[str, Any], definition: LoopDefinition) -> tuple[Tone, s
     if actor["type"] == "ai-agent":
         sure = f"confidence {actor['confidence']:.0%}".replace("%", " %") if actor.get("confidence") is not None else ""
         return "step", f"Assessed by {_name(actor)}", ", ".join(part for part in (sure, judged) if part)
-    return ("bad" if to.is_error else "step"), f"Now: {to.label}", judged
+    if to.is_terminal:
+        return "quiet", f"Now: {to.label}", judged
+    return "step", f"Now: {to.label}", judged
 
 
 def _effect(succeeded: bool, data: Mapping[str, Any]) -> tuple[Tone, str, str]:
@@ -133,8 +148,9 @@ def _effect(succeeded: bool, data: Mapping[str, Any]) -> tuple[Tone, str, str]:
 def _policy(policy: Mapping[str, Any]) -> str:
     approvers = policy.get("approvers", {})
     who = ", ".join([*approvers.get("groups", ()), *approvers.get("users", ())])
-    apart = ", ".join(policy.get("separation", ()))
-    return f"one of {who}" + (f"; never the {apart}" if apart else "") if who else ""
+    roles = {"requester": "who asked", "submitter": "who proposed"}
+    apart = " or ".join(roles[role] for role in policy.get("separation", ()))
+    return f"one of {who}" + (f"; never {apart}" if apart else "") if who else ""
 
 
 def _decision(decision: Mapping[str, Any]) -> tuple[Tone, str, str]:

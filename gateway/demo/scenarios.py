@@ -17,7 +17,8 @@ class Scenario:
     One thing an agent may propose.
 
     `prefix` begins the business object's id, which is fresh each time. `behind` is the id of the person whose agent
-    asks; they may not decide. `seat` is whose place the page gives you to answer it.
+    asks; they may not decide. `seat` is whose place the page gives you,
+    `decider` somebody who may answer.
     """
 
     id: str
@@ -30,6 +31,7 @@ class Scenario:
     data: Mapping[str, Any]
     room: Room
     seat: Member
+    decider: Member
 
     def body(self, number: int, proposed_at: str) -> tuple[str, dict[str, Any]]:
         """Return the business object's id and the webhook's body, in the shape the Standard Webhooks specify."""
@@ -42,8 +44,8 @@ SCALE = Scenario(
     id="scale",
     kind="change.proposed",
     prefix="CHG",
-    button="Scale checkout to 12 replicas",
-    hint="Capacity agent; SRE decides",
+    button="Checkout to 12 replicas",
+    hint="Capacity agent asks SRE",
     agent="Capacity agent",
     behind="priya",
     data={
@@ -54,6 +56,7 @@ SCALE = Scenario(
     },
     room=SRE_APPROVALS,
     seat=DANA,
+    decider=DANA,
 )
 
 ROLLOUT = Scenario(
@@ -61,7 +64,7 @@ ROLLOUT = Scenario(
     kind="change.proposed",
     prefix="CHG",
     button="Roll out payments v2.14",
-    hint="Delivery agent; SRE decides",
+    hint="Delivery agent asks SRE",
     agent="Delivery agent",
     behind="priya",
     data={
@@ -72,6 +75,7 @@ ROLLOUT = Scenario(
     },
     room=SRE_APPROVALS,
     seat=DANA,
+    decider=DANA,
 )
 
 PURCHASE = Scenario(
@@ -79,8 +83,8 @@ PURCHASE = Scenario(
     kind="purchase.proposed",
     prefix="PO",
     button="Buy 25 laptops",
-    hint="Procurement agent; finance decides",
-    agent="Procurement agent",
+    hint="Buying agent asks finance",
+    agent="Buying agent",
     behind="tom",
     data={
         "amount": 41_250,
@@ -91,6 +95,7 @@ PURCHASE = Scenario(
     },
     room=FINANCE_APPROVALS,
     seat=KIM,
+    decider=KIM,
 )
 
 OWN_CHANGE = Scenario(
@@ -98,8 +103,8 @@ OWN_CHANGE = Scenario(
     kind="change.proposed",
     prefix="CHG",
     button="Rebuild the search index",
-    hint="Robin's own agent: Robin is refused",
-    agent="Robin's release agent",
+    hint="Robin's agent; Robin is refused",
+    agent="Robin's agent",
     behind="robin",
     data={
         "service": "search",
@@ -109,6 +114,7 @@ OWN_CHANGE = Scenario(
     },
     room=SRE_APPROVALS,
     seat=ROBIN,
+    decider=DANA,
 )
 
 SCENARIOS: Mapping[str, Scenario] = MappingProxyType({s.id: s for s in (SCALE, ROLLOUT, PURCHASE, OWN_CHANGE)})

@@ -22,6 +22,9 @@ from gateway.demo.supervisor import Demo, DemoFailed, Interrupted
 #: Seconds the first card may take: a recording answers at once, Claude thinks.
 CARD_TIMEOUT_S = 10.0
 
+#: Columns of output that goes to a file or a pipe.
+FILE_WIDTH = 140
+
 #: The shell's exit code for a program ended by Ctrl-C.
 INTERRUPTED = 130
 
@@ -29,6 +32,8 @@ INTERRUPTED = 130
 def show(*, scripted: bool, port: int | None, open_browser: bool) -> int:
     """Run the demo and return its exit code: 0 stopped or told, 1 failed, 130 stopped before it was ready."""
     console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = FILE_WIDTH
     stop = threading.Event()
     model = None if scripted else _model()
     with _stopping(stop):

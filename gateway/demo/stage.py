@@ -152,6 +152,7 @@ class Stage:
                         "button": scenario.button,
                         "hint": scenario.hint,
                         "room": scenario.room.slack,
+                        "decider": scenario.decider.slack,
                         "seat": scenario.seat.slack,
                     }
                     for scenario in SCENARIOS.values()

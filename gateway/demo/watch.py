@@ -97,11 +97,9 @@ class Watch:
         audited = await audit(self._store, TENANT, loaded.instance.instance_id)
         if audited is None:
             return
-        instance_id, request = audited.instance.instance_id, loaded.request
-        title = request.title if request else str(audited.instance.data.get("summary", ""))
-        waits_for = request.proposal.policy.approvers.named() if request and request.is_open else ""
+        instance_id = audited.instance.instance_id
         scenario = self._aggregates.get(audited.instance.aggregate_id, "")
-        shown = ledger_json(audited, loaded.definition, title, waits_for)
+        shown = ledger_json(audited, loaded.definition, loaded.request)
         self._shown[instance_id] = shown | {"scenario": scenario}
         self._heads[instance_id] = audited.instance.head.sequence
         while len(self._shown) > WATCHED_MAX:

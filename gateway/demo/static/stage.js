@@ -49,7 +49,7 @@ function face(member) {
 }
 
 function roomFor(member) {
-  const waiting = [...loops.values()].filter((loop) => loop.waitsForHuman).at(-1);
+  const waiting = [...loops.values()].filter((loop) => loop.waitsFor).at(-1);
   const scenario = waiting && scenarioOf(waiting);
   const rooms = page.rooms.filter((room) => room.members.includes(member.slack));
   return (rooms.find((room) => room.slack === scenario?.room) || rooms[0]).slack;
@@ -94,26 +94,24 @@ byId("assessed").title = page.assessedBy ? "ANTHROPIC_API_KEY is set" : "Set ANT
 // The record
 
 function pill(loop) {
-  const tone = loop.status === "failed" || loop.tone === "bad" ? "bad" : loop.waitsForHuman ? "waiting" : loop.status === "completed" ? "good" : "";
-  return h("span", { class: `pill ${tone}` }, loop.state);
+  return h("span", { class: `pill ${loop.tone}`, title: loop.loop }, loop.state);
 }
 
 function chainBadge(chain) {
   if (!chain.verified) return h("span", { class: "badge bad", "data-testid": "chain" }, `chain broken at ${chain.at}: ${chain.reason}`);
-  return h("span", { class: "badge good", "data-testid": "chain", title: "Every event's hash covers the event before; all were recomputed just now" }, "✓ chain verified", h("code", {}, `${chain.events} events, ${chain.head}`));
+  return h("span", { class: "badge good", "data-testid": "chain", title: `Every event's hash covers the event before. ${chain.events} events were recomputed just now; the head is ${chain.head}` }, `✓ chain verified, ${chain.events}`);
 }
 
 function assessmentBadge(assessment) {
   if (!assessment) return null;
-  const said = assessment.provider.includes("(recorded)") ? `${assessment.modelId}, recorded` : assessment.modelId;
-  return h("span", { class: "badge", title: "Which model answered" }, said);
+  return h("span", { class: "badge", title: `Which model answered, through ${assessment.provider}` }, assessment.modelId);
 }
 
 function ask(loop) {
   const scenario = scenarioOf(loop);
-  if (!loop.waitsForHuman || !scenario) return null;
+  if (!loop.waitsFor || !scenario) return null;
   return h("div", { class: "ask" }, h("span", {}, `Waits for ${loop.waitsFor} in #${roomName(scenario.room)}`),
-    h("button", { type: "button", onclick: () => open(scenario.seat, scenario.room) }, `Open as ${nameOf(scenario.seat)}`));
+    h("button", { type: "button", onclick: () => open(scenario.decider, scenario.room) }, `Open as ${nameOf(scenario.decider)}`));
 }
 
 function times(call) {
@@ -122,9 +120,13 @@ function times(call) {
   return call.repeats ? `${once}, ${call.repeats} ${call.repeats === 1 ? "repeat" : "repeats"} ignored` : once;
 }
 
+function callBadge(call) {
+  return h("span", { class: call.performed ? "badge good" : "badge", "data-testid": "called" }, `${call.system}: ${times(call)}`);
+}
+
 function receipt(call) {
   return h("div", { class: call.performed ? "call" : "call pending", "data-testid": "call" },
-    h("div", { class: "call-head" }, h("b", {}, `${call.system} received ${call.action.replaceAll("_", " ")}`), h("span", { class: "count" }, times(call))),
+    h("div", { class: "call-head" }, h("b", {}, `What the ${call.system} received: ${call.action.replaceAll("_", " ")}`), h("span", { class: "count" }, times(call))),
     h("code", {}, JSON.stringify(call.parameters)));
 }
 
@@ -144,8 +146,9 @@ function drawLoop(loop) {
   const hasNews = loop.events.length > seen;
   shownUpTo.set(loop.instanceId, loop.events.length);
   element.replaceChildren(
-    h("summary", {}, h("span", { class: "loop-title" }, loop.title || loop.aggregateId), pill(loop), h("span", { class: "loop-sub" }, `${loop.loop} · ${loop.aggregateId}`)),
-    h("div", { class: "loop-body" }, h("div", { class: "marks" }, chainBadge(loop.chain), assessmentBadge(loop.assessment)), ask(loop), ...mine.map(receipt), h("ol", { class: "events" }, ...lines)));
+    h("summary", {}, h("span", { class: "loop-title" }, loop.title), pill(loop),
+      h("span", { class: "marks" }, chainBadge(loop.chain), ...mine.map(callBadge), assessmentBadge(loop.assessment))),
+    h("div", { class: "loop-body" }, ask(loop), h("ol", { class: "events" }, ...lines), ...mine.map(receipt)));
   if (!known) {
     drawn.set(loop.instanceId, element);
     byId("loops").querySelector(".empty")?.remove();
@@ -159,7 +162,7 @@ function drawLoop(loop) {
 
 function follow(element) {
   const list = byId("loops");
-  const last = element.querySelector(".event:last-child");
+  const last = element.querySelector(".loop-body > :last-child");
   if (!last) return;
   const below = last.getBoundingClientRect().bottom - list.getBoundingClientRect().bottom;
   const above = element.getBoundingClientRect().top - list.getBoundingClientRect().top;
@@ -170,10 +173,9 @@ function follow(element) {
 function drawSteps() {
   const latest = [...loops.values()].at(-1);
   const mark = (id, state) => { byId(id).className = `step ${state}`; };
-  const isOver = latest && latest.status !== "active";
   mark("step-propose", latest ? "done" : "now");
-  mark("step-decide", !latest ? "" : latest.waitsForHuman || !latest.isDecided && !isOver ? "now" : "done");
-  mark("step-run", !latest || latest.waitsForHuman ? "" : isOver ? "done" : latest.isDecided ? "now" : "");
+  mark("step-decide", !latest ? "" : latest.isDecided || latest.isOver ? "done" : "now");
+  mark("step-run", latest?.isOver ? "done" : latest?.isDecided ? "now" : "");
 }
 
 // The feed
