@@ -8,6 +8,7 @@ from starlette.types import Receive, Scope, Send
 from channels.slack.asgi_guard import DELIVERY, SlackGuard
 from channels.slack.deliveries import UrlVerification
 from channels.slack.installation import SlackInstallation
+from channels.slack.listening import log
 from channels.slack.ports import SeenOnce
 from loops.ports import Clock
 
@@ -44,10 +45,14 @@ class Endpoint:
             return JSONResponse({"challenge": delivery.challenge})
         if delivery.api_app_id != self._installation.app_id:
             return JSONResponse({"error": "another_app"}, 403)
-        answer = await self._app.async_dispatch(
-            AsyncBoltRequest(
-                body=delivery.model_dump(exclude_none=True), mode="socket_mode", context={"delivery": delivery}
-            )
+        request = AsyncBoltRequest(
+            body=delivery.model_dump(exclude_none=True), mode="socket_mode", context={"delivery": delivery}
         )
+        try:
+            answer = await self._app.async_dispatch(request)
+        except Exception as error:
+            # Bolt's own error handling can break on a body it did not expect; a traceback is for our log only.
+            log.error("slack.dispatch.broken", error=type(error).__name__, exc_info=error)
+            return JSONResponse({"error": "internal_error"}, 500)
         headers = answer.first_headers_without_set_cookie()
         return Response(answer.body, answer.status, headers)

@@ -73,6 +73,8 @@ class View(_Part):
     """A modal or Home tab. `hash` changes with its content."""
 
     id: Id
+    # Bolt looks at it, to tell modals from the steps of old workflows.
+    type: str = "modal"
     hash: str = ""
     callback_id: str = ""
     private_metadata: str = ""

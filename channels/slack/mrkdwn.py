@@ -24,7 +24,7 @@ _HIDDEN = (
 )
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _INEXACT = re.compile(
-    f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]|@(?=(?:channel|here|everyone)\\b)",
+    f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]|@(?=channel|here|everyone)",
     re.IGNORECASE,
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
@@ -32,7 +32,7 @@ _MARKS = re.compile(r"[*~`]|(?<![^\W_])_|_(?![^\W_])")
 _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ˋ", "_": "ˍ"}
 _QUOTE_MARKS = re.compile(r"(?m)^[ \t>]*>")
 _EMOJI = re.compile(r":(?=[\w+'-]*[A-Za-z+])([\w+'-]+):")
-_EVERYBODY = re.compile(r"@(?=(?:channel|here|everyone)\b)", re.IGNORECASE)
+_EVERYBODY = re.compile(r"@(?=channel|here|everyone)", re.IGNORECASE)
 
 #: Shown for a text of which nothing can be seen: Slack refuses empty texts, and a gap must be seen.
 NOTHING = "—"
