@@ -41,11 +41,12 @@ class Viewing:
 
     async def turn(self, click: Click) -> BoltResponse:
         """Show another page in the modal that is open."""
+        deadline = started()
         if click.view is None:
             return done()
         try:
             view = await self._page(click)
-            async with asyncio.timeout(VIEW_S):
+            async with asyncio.timeout_at(deadline):
                 await self._desk.client.views_update(view_id=click.view.id, hash=click.view.hash, view=view)
         except NotOurs:
             return done()

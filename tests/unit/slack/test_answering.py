@@ -252,6 +252,16 @@ async def test_a_modal_that_slack_does_not_open_is_said(rig: Rig) -> None:
     assert "Nothing was decided; please click again" in (await rig.whispers("UDANA"))[0]
 
 
+async def test_a_modal_that_slack_does_not_open_in_time_is_said_in_time(rig: Rig) -> None:
+    """A Slack that hangs costs the clicker a word, not the three seconds."""
+    await rig.fault("views.open", "slow", delay_s=5)
+    click = await rig.reject("UDANA")
+
+    assert (click["problem"], click["status"]) == (None, 200)
+    assert click["ack_ms"] < 3_000
+    assert "Nothing was decided; please click again" in (await rig.whispers("UDANA"))[0]
+
+
 async def test_a_button_of_another_version_is_answered(rig: Rig) -> None:
     """A value we did not write decides nothing, and the clicker is told what to do."""
     blocks = (await rig.get("messages", channel="C1"))[0]["blocks"]

@@ -1,0 +1,336 @@
+"""What every channel promises: a card is shown once, follows its request, and people are told things privately."""
+
+import json
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import httpx2
+import pytest
+from builders import TENANT, House, a_change, a_house, an_answer
+from pydantic import SecretStr
+from unit.slack.rig import BOT_TOKEN, SIGNING_SECRET, workspace
+
+from channels.memory import MemoryChannel
+from channels.slack.channel import SlackChannel
+from channels.slack.client import slack_client
+from channels.slack.installation import SlackInstallation
+from loops.cards import Notice
+from loops.errors import LoopgateError, Rejected, Unavailable
+from loops.ports import Channel, Loaded
+
+ADDRESS = {"slackUserId": "UDANA", "slackTeamId": "T1", "slackChannelId": "C1"}
+
+
+class Watched(Protocol):
+    """A channel and what its people see."""
+
+    channel: Channel
+
+    async def cards(self) -> list[str]:
+        """Return the status each card shows: waiting, approved or rejected."""
+
+    async def told(self) -> list[str]:
+        """Return who was told something privately."""
+
+    async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
+        """Let the next call fail so that *error* is what the caller gets, after it did its work or before."""
+
+
+@dataclass
+class WatchedMemory:
+    """The memory channel."""
+
+    channel: MemoryChannel
+
+    async def cards(self) -> list[str]:
+        """Return what the cards show."""
+        shown = [card.subject.request for card in self.channel.cards.values()]
+        return ["waiting" if request.is_open else request.status for request in shown if request]
+
+    async def told(self) -> list[str]:
+        """Return who was told."""
+        return [str(notice.address["slackUserId"]) for notice, _ in self.channel.notices]
+
+    async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
+        """Fail once."""
+        self.channel.fail_next(error, after=after)
+
+
+@dataclass
+class WatchedSlack:
+    """Slack's channel against the sandbox, a process of its own."""
+
+    channel: SlackChannel
+    sandbox: httpx2.AsyncClient
+
+    async def cards(self) -> list[str]:
+        """Return what the cards show, by the first line of their status."""
+        messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "C1"})).json()["messages"]
+        return [
+            message["blocks"][1]["text"]["text"].split("*")[1].split()[0].strip(",").lower() for message in messages
+        ]
+
+    async def told(self) -> list[str]:
+        """Return who was told."""
+        ephemerals = (await self.sandbox.get("/sandbox/ephemerals")).json()["messages"]
+        return [message["ephemeral_to"] for message in ephemerals]
+
+    async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
+        """Fail once, by a fault of the sandbox that means *error*."""
+        fault: dict[str, Any]
+        match error:
+            case Unavailable() if after:
+                fault = {"kind": "reset_after_accept"}
+            case Unavailable(retry_after=None):
+                fault = {"kind": "5xx"}
+            case Unavailable(retry_after=float() as seconds):
+                fault = {"kind": "429", "retry_after_s": int(seconds)}
+            case _:
+                fault = {"kind": "error", "error": "is_archived"}
+        await self.sandbox.post("/sandbox/faults", json={"method": "*", **fault})
+
+
+@pytest.fixture(scope="module")
+def sandbox_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A sandbox process."""
+    place = tmp_path_factory.mktemp("sandbox")
+    config, ready = place / "workspace.json", place / "ready.json"
+    config.write_text(workspace("http://127.0.0.1:9").model_dump_json())
+    command = [sys.executable, "-m", "channels.slack_sandbox", "--config", str(config), "--ready-file", str(ready)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        # It says so on its first line once it listens, and the ready file is complete then.
+        process.stdout.readline()
+        yield str(json.loads(ready.read_text())["url"])
+        process.terminate()
+
+
+@pytest.fixture(params=["memory", "slack"])
+async def watched(request: pytest.FixtureRequest) -> AsyncIterator[Watched]:
+    """Each implementation of the port."""
+    if request.param == "memory":
+        yield WatchedMemory(MemoryChannel())
+        return
+    url = request.getfixturevalue("sandbox_url")
+    async with slack_of(url) as made:
+        yield made
+
+
+class slack_of:  # noqa: N801 - reads as what it opens
+    """Open Slack's channel against the sandbox at *url*, emptied."""
+
+    def __init__(self, url: str, **installation: Any) -> None:
+        self._sandbox = httpx2.AsyncClient(base_url=url, trust_env=False)
+        fields = {"bot_token": SecretStr(BOT_TOKEN), "bot_user_id": "UBOT", "api_url": f"{url}/api/"} | installation
+        self._installation = SlackInstallation("T1", "A1", signing_secret=SecretStr(SIGNING_SECRET), **fields)
+        self._client = slack_client(self._installation)
+
+    async def __aenter__(self) -> WatchedSlack:
+        await self._sandbox.post("/sandbox/reset", json={})
+        await self._sandbox.request("DELETE", "/sandbox/faults")
+        await self._sandbox.post("/sandbox/settings", json={"rate_limits": "off"})
+        client = await self._client.__aenter__()
+        routes = {"sre-approvals": "C1", "closed": "C2"}
+        return WatchedSlack(SlackChannel(client, self._installation, routes=routes, default_route="C1"), self._sandbox)
+
+    async def __aexit__(self, *error: Any) -> None:
+        await self._client.__aexit__(*error)
+        await self._sandbox.aclose()
+
+
+async def asked(house: House) -> Loaded:
+    """Return an open request of *house*, made now: the sandbox's messages carry the real time."""
+    house.clock.at = datetime.now(UTC)
+    request = await house.propose()
+    return await now(house, request.request_id)
+
+
+async def now(house: House, request_id: str) -> Loaded:
+    """Return a request as it stands."""
+    subject = await house.store.load_request(TENANT, request_id)
+    assert subject is not None
+    return subject
+
+
+async def answered(house: House, subject: Loaded, transition: str, reason: str | None = None) -> Loaded:
+    """Return *subject* after Dana's answer."""
+    assert subject.request is not None
+    await house.engine.answer(an_answer(subject.request, transition, "dana", reason=reason), tenant=TENANT)
+    return await now(house, subject.request.request_id)
+
+
+async def test_a_card_is_shown_and_follows_its_request(watched: Watched) -> None:
+    """Posted once, the card shows whatever the request has become at each update."""
+    house = a_house()
+    subject = await asked(house)
+    address = await watched.channel.post(subject, "ef_1", again=False)
+    before = await watched.cards()
+    await watched.channel.update(await answered(house, subject, "approve"), address)
+
+    assert (before, await watched.cards()) == (["waiting"], ["approved"])
+    assert json.loads(json.dumps(address)) == address
+
+
+async def test_posting_again_finds_what_was_posted(watched: Watched) -> None:
+    """The same effect, tried again, is the same card at the same address."""
+    subject = await asked(a_house())
+    first = await watched.channel.post(subject, "ef_1", again=False)
+    again = await watched.channel.post(subject, "ef_1", again=True)
+    other = await watched.channel.post(subject, "ef_2", again=True)
+
+    assert first == again != other
+    assert await watched.cards() == ["waiting", "waiting"]
+
+
+async def test_a_post_whose_answer_was_lost_is_not_posted_twice(watched: Watched) -> None:
+    """The connection breaks after the card is up: the caller is told to try again, and then finds it."""
+    subject = await asked(a_house())
+    await watched.fail_next(Unavailable("gone"), after=True)
+    with pytest.raises(Unavailable):
+        await watched.channel.post(subject, "ef_1", again=False)
+
+    assert await watched.cards() == ["waiting"]
+    address = await watched.channel.post(subject, "ef_1", again=True)
+    await watched.channel.update(subject, address)
+    assert await watched.cards() == ["waiting"]
+
+
+async def test_posting_again_after_nothing_got_through_posts(watched: Watched) -> None:
+    """Looking for a card that never was must not keep it from being shown."""
+    subject = await asked(a_house())
+    await watched.channel.post(subject, "ef_1", again=True)
+
+    assert await watched.cards() == ["waiting"]
+
+
+async def test_one_person_is_told_privately(watched: Watched) -> None:
+    """A notice reaches the person at its address and nobody else."""
+    notice = Notice(code="not_an_approver", message="no", request_id="ar_1", address=ADDRESS)
+    await watched.channel.tell(notice, await asked(a_house()))
+    await watched.channel.tell(Notice(code="unknown_request", message="no", address=ADDRESS), None)
+
+    assert await watched.told() == ["UDANA", "UDANA"]
+    assert await watched.cards() == []
+
+
+@pytest.mark.parametrize("retry_after", [None, 7.0])
+async def test_what_passes_is_unavailable(watched: Watched, retry_after: float | None) -> None:
+    """A channel that is away, or says later and when, is to be tried again."""
+    subject = await asked(a_house())
+    await watched.fail_next(Unavailable("later", retry_after=retry_after))
+    with pytest.raises(Unavailable) as error:
+        await watched.channel.post(subject, "ef_1", again=False)
+
+    assert error.value.retry_after == retry_after
+    assert await watched.cards() == []
+
+
+async def test_what_does_not_pass_is_rejected(watched: Watched) -> None:
+    """A refusal for good is not to be tried again."""
+    subject = await asked(a_house())
+    await watched.fail_next(Rejected("archived"))
+
+    with pytest.raises(Rejected):
+        await watched.channel.post(subject, "ef_1", again=False)
+
+
+async def test_nothing_is_shown_without_a_request(watched: Watched) -> None:
+    """An instance that asks nobody has no card."""
+    subject = await asked(a_house())
+    bare = Loaded(subject.instance, subject.definition, None)
+
+    with pytest.raises(Rejected, match="no approval request"):
+        await watched.channel.post(bare, "ef_1", again=False)
+
+
+@pytest.mark.parametrize("address", [{}, {"channel": "C1"}, {"memory": 99}, {"channel": "C1", "ts": "1.000001"}])
+async def test_an_address_of_nothing_is_rejected(watched: Watched, address: Mapping[str, Any]) -> None:
+    """A card that is not there cannot be updated, and trying again will not help."""
+    with pytest.raises(Rejected):
+        await watched.channel.update(await asked(a_house()), address)
+
+
+async def test_nobody_can_be_told_without_a_user(watched: Watched) -> None:
+    """A notice without a person is rejected, not sent to everybody."""
+    with pytest.raises(Rejected):
+        await watched.channel.tell(Notice(code="x", message="y", address={"slackChannelId": "C1"}), None)
+
+
+# Slack's own
+
+
+async def test_a_card_goes_where_the_policy_routes_it(sandbox_url: str) -> None:
+    """The policy's channel name picks the Slack channel; a refusal names what to do."""
+    async with slack_of(sandbox_url) as slack:
+        unrouted = await asked(a_house(a_change(channel=None)))
+        assert (await slack.channel.post(unrouted, "ef_1", again=False))["channel"] == "C1"
+        with pytest.raises(Rejected, match=r"'not_in_channel'; invite the app to the channel"):
+            await slack.channel.post(await asked(a_house(a_change(channel="closed"))), "ef_2", again=False)
+
+
+async def test_an_unconfigured_route_is_named(sandbox_url: str) -> None:
+    """Without a default, a route nobody configured is refused by name."""
+    async with slack_of(sandbox_url) as slack:
+        bare = SlackChannel(slack.channel._client, slack.channel._installation, routes={})
+        with pytest.raises(Rejected, match=r"channel route 'sre-approvals' is not configured; add it"):
+            await bare.post(await asked(a_house()), "ef_1", again=False)
+
+
+async def test_another_apps_message_is_never_taken_for_our_card(sandbox_url: str) -> None:
+    """Whoever copies our metadata into their own message does not keep the card from being posted."""
+    subject = await asked(a_house())
+    async with slack_of(sandbox_url, bot_user_id="UOTHER") as slack:
+        await slack.channel.post(subject, "ef_1", again=False)
+        stranger = SlackInstallation(
+            "T1", "A-OTHER", SecretStr(BOT_TOKEN), SecretStr(SIGNING_SECRET), "UOTHER", f"{sandbox_url}/api/"
+        )
+        ours = SlackChannel(slack.channel._client, stranger, routes={}, default_route="C1")
+        await ours.post(subject, "ef_1", again=True)
+
+        assert await slack.cards() == ["waiting", "waiting"]
+
+
+async def test_a_card_is_found_among_hundreds_of_messages(sandbox_url: str) -> None:
+    """The search pages through what was said since the request was made."""
+    async with slack_of(sandbox_url) as slack:
+        subject = await asked(a_house())
+        address = await slack.channel.post(subject, "ef_1", again=False)
+        for number in range(210):
+            await slack.channel._client.chat_postMessage(channel="C1", text=f"noise {number}")
+
+        assert await slack.channel.post(subject, "ef_1", again=True) == address
+
+
+async def test_a_slack_that_is_not_there_is_unavailable() -> None:
+    """A refused connection is to be tried again."""
+    installation = SlackInstallation(
+        "T1", "A1", SecretStr(BOT_TOKEN), SecretStr(SIGNING_SECRET), "UBOT", "http://127.0.0.1:9/api/"
+    )
+    async with slack_client(installation) as client:
+        channel = SlackChannel(client, installation, routes={}, default_route="C1")
+        with pytest.raises(Unavailable, match="could not be reached"):
+            await channel.post(await asked(a_house()), "ef_1", again=False)
+
+
+async def test_a_wrong_token_is_rejected_without_naming_it(sandbox_url: str) -> None:
+    """The error says what to check and never shows the token."""
+    async with slack_of(sandbox_url, bot_token=SecretStr("xoxb-wrong-secret")) as slack:
+        with pytest.raises(Rejected, match=r"'invalid_auth'; check the bot token") as error:
+            await slack.channel.post(await asked(a_house()), "ef_1", again=False)
+
+        assert "wrong-secret" not in str(error.value)
+
+
+async def test_a_click_without_a_channel_is_answered_by_direct_message(sandbox_url: str) -> None:
+    """A button in the Home tab has no channel; its clicker is told in the app's messages."""
+    async with slack_of(sandbox_url) as slack:
+        await slack.channel.tell(Notice(code="x", message="why", address={"slackUserId": "UDANA"}), None)
+        messages = (await slack.sandbox.get("/sandbox/messages", params={"channel": "DDANA"})).json()["messages"]
+
+        assert [message["text"] for message in messages] == [
+            "⛔ Your answer was not accepted: why. Nothing was changed by your click."
+        ]
