@@ -37,6 +37,8 @@ ACK_S = 3.0
 
 _POLL_S = 0.05
 _LABEL_WIDTH = 12
+#: Columns that the whole table of the ledger needs.
+_TABLE_WIDTH = 115
 #: The state in which the scenario's loop waits for a human, and the one it ends in.
 _WAITING, _DONE = "PENDING_HUMAN_APPROVAL", "COMPLETE"
 
@@ -211,8 +213,10 @@ class _Story:
         audited = await self._audited()
         self._console.print()
         table = ledger_table(audited.events)
-        for column in table.columns[3:5]:
-            column.no_wrap = True  # one event, one line, however narrow the terminal
+        for column in table.columns:
+            column.no_wrap = column.header != "what"
+        if self._console.width < _TABLE_WIDTH:
+            table.columns = [column for column in table.columns if column.header not in {"time (UTC)", "what"}]
         self._console.print(table)
         self._console.print()
         match audited.verdict:

@@ -99,7 +99,7 @@ function pill(loop) {
 
 function chainBadge(chain) {
   if (!chain.verified) return h("span", { class: "badge bad", "data-testid": "chain" }, `chain broken at ${chain.at}: ${chain.reason}`);
-  return h("span", { class: "badge good", "data-testid": "chain", title: `Every event's hash covers the event before. ${chain.events} events were recomputed just now; the head is ${chain.head}` }, `✓ chain verified, ${chain.events}`);
+  return h("span", { class: "badge good", "data-testid": "chain", title: `Every event's hash covers the event before. ${chain.events} events were recomputed just now; the head is ${chain.head}` }, "✓ chain verified");
 }
 
 function assessmentBadge(assessment) {
@@ -172,7 +172,7 @@ function follow(element) {
 
 function drawSteps() {
   const latest = [...loops.values()].at(-1);
-  const mark = (id, state) => { byId(id).className = `step ${state}`; };
+  const mark = (id, state) => { byId(id).className = `way ${state}`; };
   mark("step-propose", latest ? "done" : "now");
   mark("step-decide", !latest ? "" : latest.isDecided || latest.isOver ? "done" : "now");
   mark("step-run", latest?.isOver ? "done" : latest?.isDecided ? "now" : "");
