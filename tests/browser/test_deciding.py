@@ -1,0 +1,165 @@
+"""People decide on the sandbox's page, in a real browser: what they click, what they see, what comes of it."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Locator, Page, expect
+from stack import CHANGE, STRANGER, Stack, slack_id
+
+pytestmark = pytest.mark.browser
+
+SlackAs = Callable[[str], Page]
+
+
+def card_on(page: Page, card: dict[str, Any]) -> Locator:
+    """Return the message on *page* that *card* is."""
+    return page.get_by_test_id(f"message-{card['ts']}")
+
+
+def press(inside: Page | Locator, button: str) -> None:
+    """Press the button called exactly *button*; the first where a page has it at the top and at the bottom."""
+    inside.get_by_role("button", name=button, exact=True).first.click()
+
+
+def decisions(stack: Stack, change: str) -> list[dict[str, Any]]:
+    """Return the ledger's decisions about *change*, recorded and refused."""
+    return [event for event in stack.ledger(change) if event["type"].startswith("approval.decision")]
+
+
+def test_approve_is_one_click_and_the_card_ends_executed_under_the_name_of_who_decided(
+    stack: Stack, slack_as: SlackAs
+) -> None:
+    """One click approves; everybody's card says so without a reload, offers no answer any more, and it ran once."""
+    card = stack.propose("BROWSER-1")
+    dana, sam = slack_as("dana"), slack_as("sam")
+    expect(card_on(sam, card)).to_contain_text("Waiting for approval")
+    press(card_on(dana, card), "Approve")
+    for page in (dana, sam):
+        shown = card_on(page, card)
+        expect(shown).to_contain_text("Approved and executed")
+        expect(shown).to_contain_text("Decided by Dana Ops")
+        expect(shown.get_by_role("button", name="Approve", exact=True)).to_have_count(0)
+    calls = [call for call in stack.calls()["received"] if call["data"]["aggregateId"] == "BROWSER-1"]
+
+    assert len(calls) == 1
+    assert [event["type"] for event in decisions(stack, "BROWSER-1")] == ["approval.decision.recorded"]
+
+
+def test_reject_asks_for_a_reason_which_the_card_then_shows(stack: Stack, slack_as: SlackAs) -> None:
+    """Reject opens a modal; with a reason it ends the loop, the card says who and why, and nothing runs."""
+    card = stack.propose("BROWSER-2")
+    page = slack_as("sam")
+    press(card_on(page, card), "Reject")
+    modal = page.get_by_test_id("modal")
+    modal.get_by_label("Reason").fill("Not before the sale ends")
+    modal.get_by_test_id("modal-submit").click()
+    shown = card_on(page, card)
+
+    expect(modal).to_have_count(0)
+    expect(shown).to_contain_text("Rejected")
+    expect(shown).to_contain_text("Decided by Sam Lee")
+    expect(shown).to_contain_text("Not before the sale ends")
+    assert not [call for call in stack.calls()["received"] if call["data"]["aggregateId"] == "BROWSER-2"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [pytest.param("", "required field", id="by Slack"), pytest.param("  \n  ", "Please say why", id="by Loopgate")],
+)
+def test_a_rejection_without_a_reason_is_sent_back(stack: Stack, slack_as: SlackAs, typed: str, told: str) -> None:
+    """Nothing, or nothing but white space: the modal stays open and says what it needs; nothing is decided."""
+    change = f"BROWSER-3-{len(typed)}"
+    card = stack.propose(change)
+    page = slack_as("sam")
+    press(card_on(page, card), "Reject")
+    modal = page.get_by_test_id("modal")
+    modal.get_by_label("Reason").fill(typed)
+    modal.get_by_test_id("modal-submit").click()
+
+    expect(modal.get_by_test_id("error-loopgate.reason")).to_contain_text(told)
+    assert "approval.decision.recorded" not in [event["type"] for event in stack.ledger(change)]
+
+
+@pytest.mark.parametrize("way_out", ["Cancel", "Close", "Escape"])
+def test_closing_the_reason_modal_decides_nothing(stack: Stack, slack_as: SlackAs, way_out: str) -> None:
+    """Whoever leaves the modal, however far they had typed, has not answered: the card waits and can be approved."""
+    change = f"BROWSER-4-{way_out}"
+    card = stack.propose(change)
+    page = slack_as("dana")
+    press(card_on(page, card), "Reject")
+    modal = page.get_by_test_id("modal")
+    modal.get_by_label("Reason").fill("On second thoughts")
+    if way_out == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        press(modal, way_out)
+    expect(modal).to_have_count(0)
+    decided = decisions(stack, change)
+    expect(card_on(page, card)).to_contain_text("Waiting for approval")
+    press(card_on(page, card), "Approve")
+    expect(card_on(page, card)).to_contain_text("Approved and executed")
+
+    assert decided == []
+
+
+def test_a_stranger_is_refused_privately_and_told_what_to_do(stack: Stack, slack_as: SlackAs) -> None:
+    """Somebody whom the configuration does not map sees why, alone; everybody else's card goes on waiting."""
+    card = stack.propose("BROWSER-5")
+    dana, alex = slack_as("dana"), slack_as(STRANGER)
+    press(card_on(alex, card), "Approve")
+    told = alex.get_by_role("article").filter(has_text=f"Slack user {STRANGER}")
+    expect(told).to_contain_text("Only visible to you")
+    expect(told).to_contain_text("loopgate.yaml")
+    for page in (alex, dana):
+        expect(card_on(page, card)).to_contain_text("Waiting for approval")
+    expect(dana.get_by_role("article").filter(has_text="Only visible to you")).to_have_count(0)
+
+    assert [event["type"] for event in decisions(stack, "BROWSER-5")] == ["approval.decision.refused"]
+
+
+def test_the_person_behind_the_agent_is_refused_and_somebody_else_may_decide(stack: Stack, slack_as: SlackAs) -> None:
+    """On one page, acting as one person and then another: the first is refused, the second approves."""
+    change = "BROWSER-6"
+    card = stack.propose(change, requested_by="robin")
+    page = slack_as("robin")
+    press(card_on(page, card), "Approve")
+    expect(page.get_by_role("article").filter(has_text="Only visible to you")).to_contain_text("somebody else must")
+    page.get_by_test_id("act-as").click()
+    page.get_by_test_id(f"act-as-{slack_id('dana')}").click()
+    expect(page.get_by_role("article").filter(has_text="Only visible to you")).to_have_count(0)
+    press(card_on(page, card), "Approve")
+    expect(card_on(page, card)).to_contain_text("Decided by Dana Ops")
+
+    assert [event["type"] for event in decisions(stack, change)] == [
+        "approval.decision.refused",
+        "approval.decision.recorded",
+    ]
+
+
+def test_details_page_through_everything_however_long(stack: Stack, slack_as: SlackAs) -> None:
+    """The pages of Details, read one after the other, hold every parameter that was proposed, to the last character."""
+    parameters = {f"rule{number:04}": f"allow <10.0.{number % 256}.0/24> & *log* `{number}`" for number in range(1_500)}
+    data = {**CHANGE, "changeId": "BROWSER-7", "requestedBy": "lee", "parameters": parameters}
+    answer = stack.deliver({"type": "change.proposed", "data": data})
+    card = stack.card("BROWSER-7")
+    page = slack_as("kim")
+    press(card_on(page, card), "Details")
+    modal = page.get_by_test_id("modal")
+    expect(modal).to_contain_text(re.compile(r"Page 1 of \d+"))
+    count = int(re.findall(r"Page 1 of (\d+)", modal.inner_text())[0])
+    texts = []
+    for number in range(1, count + 1):
+        expect(modal).to_contain_text(f"Page {number} of {count}")
+        texts += [text.removeprefix("\n").removesuffix("\n") for text in modal.locator("pre").all_text_contents()]
+        if number < count:
+            press(modal, "Next →")
+    proposal, _ = json.JSONDecoder().raw_decode("".join(texts))
+    press(modal, "← Previous")
+    expect(modal).to_contain_text(f"Page {count - 1} of {count}")
+
+    assert answer.status_code == 202
+    assert count > 2
+    assert proposal["parameters"]["parameters"] == parameters
