@@ -1,5 +1,6 @@
 """Learning: the signal a completed loop leaves behind, to compare what was predicted with what came about."""
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -40,8 +41,14 @@ def learning_signal(definition: LoopDefinition, instance: LoopInstance, complete
     if actual:
         signal["actual"] = actual
     if shared := predicted.keys() & actual.keys():
-        signal["delta"] = {name: actual[name] - predicted[name] for name in sorted(shared)}
+        signal["delta"] = _differences(actual, predicted, sorted(shared))
     return signal
+
+
+def _differences(actual: Mapping[str, float], predicted: Mapping[str, float], names: list[str]) -> dict[str, float]:
+    # Two numbers of JSON may differ by none: 1e308 and -1e308. What cannot be written must not keep a loop from ending.
+    differences = {name: float(actual[name]) - float(predicted[name]) for name in names}
+    return {name: difference for name, difference in differences.items() if math.isfinite(difference)}
 
 
 def _numbers(values: Any, wanted: list[str]) -> dict[str, float]:
