@@ -101,7 +101,7 @@ class LoopEngine:
         )
         key = _key(idempotency_key, "start", loop_id, asked.as_json())
         for _ in range(MAX_ROUNDS):
-            loaded = await self._store.load_aggregate(tenant, aggregate_id)
+            loaded = await self._store.load_aggregate(asked.tenant, asked.aggregate_id)
             if loaded and loaded.instance.status in {"active", "suspended"}:
                 decided = decide.refuse_start(loaded, asked, self._clock.now(), self._ids)
             else:
@@ -178,16 +178,21 @@ class LoopEngine:
             return decide_answer(loaded, known, groups, verdicts, self._clock.now(), self._ids)
 
         unknown = Refused(code="unknown_request", message=f"there is no approval request {answer.request_id}")
-        key = _key(f"{tenant}:{answer.key}", "answer", answer.as_json())
+        key = _answer_key(answer)
         return await self._run(lambda: self._store.load_request(tenant, answer.request_id), judged, key, unknown)
 
     async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
         """
         Let a provider's submission ask for its transition, as an ai-agent, and close the effect that asked.
 
-        Where guards or the definition refuse it, the system sends the effect's `onFailure` in the same commit.
+        Where guards or the definition refuse it, or its signal is not one the effect offered, the system sends the
+        effect's `onFailure` in the same commit.
         """
         detail = {"modelId": submission.model_id, "signal": submission.signal, "confidence": submission.confidence}
+        offered = effect.payload.get("signals", ())
+        if submission.signal not in offered:
+            error = f"'{submission.signal}' is none of the signals offered: {', '.join(offered)}"
+            return await self.settle(effect, fence, succeeded=False, detail={**detail, "error": error})
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=detail)
         evidence = submission.as_evidence()
         on_failure = effect.payload.get("onFailure")
@@ -206,7 +211,8 @@ class LoopEngine:
         The signal is the effect's `onSuccess` or `onFailure`; an integration's comes from its automation actor, a
         provider's failure from the system.
         """
-        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=dict(detail))
+        kept = _recordable(detail)
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=kept)
         signal = effect.payload.get("onSuccess" if succeeded else "onFailure")
         tries = [_result_request(effect, result, signal)] if signal else []
         return await self._settle(effect, result, lambda _: tries)
@@ -308,8 +314,7 @@ class LoopEngine:
         """Commit, and return the answer; None where the race was lost and all must be judged again."""
         commit = decided.commit
         if key:
-            stored = decided.outcome.model_copy(update={"request": None})
-            record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=stored)
+            record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=_bare(decided.outcome))
             commit = commit.model_copy(update={"idempotency": record})
         match await self._store.commit(commit):
             case Stored():
@@ -326,11 +331,31 @@ class LoopEngine:
             return Refused(
                 code="idempotency_key_reused", message="this key was used before, with another body; use a new key"
             )
-        request = None
-        if answer.instance and answer.instance.request_id:
-            loaded = await self._store.load_request(answer.instance.tenant, answer.instance.request_id)
-            request = loaded and loaded.request
-        return answer.changed(repeated=True, request=request)
+        kept = answer.instance
+        if kept is None:
+            return answer.changed(repeated=True)
+        if kept.request_id:
+            loaded = await self._store.load_request(kept.tenant, kept.request_id)
+        else:
+            loaded = await self._store.load(kept.tenant, kept.instance_id)
+        if loaded is None:
+            return answer.changed(repeated=True)
+        instance = kept.changed(data=loaded.instance.data, evidence=loaded.instance.evidence)
+        return answer.changed(repeated=True, instance=instance, request=loaded.request)
+
+
+def _bare(outcome: Outcome) -> Outcome:
+    """Return *outcome* as it is kept under a key: what may be large is on the instance already, for every click."""
+    instance = outcome.instance and outcome.instance.model_copy(update={"data": {}, "evidence": {}})
+    return outcome.model_copy(update={"request": None, "instance": instance})
+
+
+def _recordable(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *detail* or, where the ledger cannot hold it, why: what took place outside must not be tried again."""
+    try:
+        return accept(detail, where="detail")
+    except BadEvidence as error:
+        return {"unrecordable": str(error)[:300].encode(errors="backslashreplace").decode()}
 
 
 def _result_request(effect: Effect, result: EffectResult, signal: str) -> TransitionRequest:
@@ -360,7 +385,12 @@ def _of_decision(effect: Effect) -> dict[str, Any]:
 
 
 def _key(key: str | None, *body: Any) -> _Key | None:
-    return _Key(key, digest(list(body))) if key else None
+    return _Key(f"call:{key}", digest(list(body))) if key else None
+
+
+def _answer_key(answer: HumanAnswer) -> _Key:
+    # A space of their own: no caller of another operation can choose a click's key and so have the click refused.
+    return _Key(f"answer:{answer.key}", digest(["answer", answer.as_json()]))
 
 
 def _no_instance(aggregate_id: str) -> Refused:

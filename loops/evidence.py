@@ -15,6 +15,10 @@ RESERVED_KEYS = frozenset({"_softGuardWarnings"})
 #: Keys that only a channel or an integration adapter may attach, never the caller's own evidence.
 ADAPTER_KEYS = frozenset({"channel", "integration"})
 
+#: Keys under which a human's decision stands in evidence. A model's data points never stand under them, nor under any
+#: of those above: guards, cards and readers of the record would take its word for ours.
+DECISION_KEYS = frozenset({"approved", "decisionId", "digest", "requestId"})
+
 
 class BadEvidence(ValueError):  # noqa: N818 - reads as what was sent
     """The evidence cannot be accepted; the message names the path and the reason."""

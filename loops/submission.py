@@ -5,7 +5,10 @@ from typing import Annotated
 from pydantic import Field
 
 from loops.actors import AiAgent
+from loops.evidence import ADAPTER_KEYS, DECISION_KEYS, RESERVED_KEYS
 from loops.values import Identifier, JsonObject, Value
+
+_NOT_A_MODELS = ADAPTER_KEYS | DECISION_KEYS | RESERVED_KEYS
 
 
 class Ask(Value):
@@ -44,7 +47,12 @@ class Submission(Value):
         )
 
     def as_evidence(self) -> dict[str, object]:
-        """Return the evidence of its transition; data points stand beside the contract's fields, never over them."""
+        """
+        Return the evidence of its transition.
+
+        Data points stand beside the contract's fields, never over them; those named like a finding of ours stand under
+        `dataPoints` only.
+        """
         own = {
             "reasoning": self.reasoning,
             "confidence": self.confidence,
@@ -53,4 +61,5 @@ class Submission(Value):
             "promptHash": self.prompt_hash,
             "dataPoints": self.data_points,
         }
-        return {**self.data_points, **own}
+        beside = {name: value for name, value in self.data_points.items() if name not in _NOT_A_MODELS}
+        return {**beside, **own}
