@@ -66,7 +66,17 @@ def summary(event: Event) -> str:
             return f"{data['finalState']} after {data['durationMs'] / 1000:.1f} s"
         case "loop.learning.recorded":
             return f"{data['transitionCount']} transitions, {data['durationMs'] / 1000:.1f} s"
-        case "loop.cancelled":
+        case "loop.cancelled" | "loop.suspended":
             return str(data.get("reason", ""))
+        case "loop.resumed":
+            return f"in {data['fromState']}"
+        case "approval.edited":
+            return "; ".join(f"{c['path']}: {c.get('old')} → {c.get('new')}" for c in data["changes"])
+        case "approval.question.asked":
+            return str(data["text"])
+        case "approval.question.answered":
+            return str(data["answer"])
+        case "approval.reassigned":
+            return f"{data['fromPerson']} → {data['toPerson']}"
         case "loop.failed":
             return str(data["error"]["message"])

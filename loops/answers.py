@@ -1,33 +1,38 @@
 """
 Answers: one person's decision, judged by the policy of the request and by the guards of the transition it takes.
 
-The policy's rules are verdicts like any guard's: every one is asked, all are on the ledger, any failure blocks.
+The policy's rules come before the guards; whatever forbids an answer is on the ledger, and told privately.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from loops.actors import Human, people_behind
-from loops.approvals import AnswerOffered, ApprovalRequest, Decision, HumanAnswer
+from loops.actors import Actor, Human, people_behind
+from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer
+from loops.asking import close_request, revise
 from loops.decide import executed, hard_failures, recorded, requested
 from loops.definition import Transition
 from loops.draft import Decided, Draft
+from loops.editing import Edited, edit
 from loops.guards import GuardVerdict
+from loops.instance import LoopInstance
 from loops.moving import Move
 from loops.outcomes import RefusalCode, Refused
 from loops.policy import AnswerKind
 from loops.ports import IdSource, Loaded
+from loops.quorum import Standing, Tally, Vote, may_decide, standings, tally
 
 #: What a closed request is called when somebody answers it late.
-_CLOSED = {
+CLOSED_WORDS: Mapping[str, str] = {
     "approved": "was approved",
     "rejected": "was rejected",
     "decided": "was decided",
     "expired": "expired",
     "superseded": "was superseded",
     "cancelled": "was cancelled",
+    "withdrawn": "was withdrawn",
 }
 
 
@@ -40,86 +45,168 @@ class Objection:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Everything a person's answer is judged on. `groups` are those of everybody concerned, at this moment."""
+
+    loaded: Loaded
+    request: ApprovalRequest
+    groups: Mapping[str, frozenset[str]]
+    now: datetime
+
+    @property
+    def standing(self) -> dict[str, Standing]:
+        """What everybody concerned may act as."""
+        handed_over = [(each.from_person, each.to_person) for each in self.request.reassignments]
+        return standings(self.groups, handed_over)
+
+    def tally(self, extra: Vote | None = None) -> Tally:
+        """Return where the request stands, with one vote more where *extra* is given."""
+        votes = [Vote(decision.by.user_id, decision.stage) for decision in self.request.approvals]
+        return tally(self.request.proposal.policy, [*votes, extra] if extra else votes, self.standing)
+
+
+def concerned(request: ApprovalRequest, by: Human | None) -> frozenset[str]:
+    """Return the people whose groups judging an answer of *by* depends on."""
+    people = {decision.by.user_id for decision in request.decisions}
+    people |= {person for each in request.reassignments for person in (each.from_person, each.to_person)}
+    return frozenset(people | ({by.user_id} if by else set()))
+
+
+def transition_of(loaded: Loaded, transition_id: str) -> Transition | None:
+    """Return the transition an answer would take, or None where it takes none."""
+    return loaded.definition.exit_named(loaded.instance.state, transition_id)
+
+
+def as_edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> LoopInstance:
+    """Return the instance as the answer's edits would leave it, for guards to judge; as it is where they do not fit."""
+    edited = _edited(loaded, request, answer)
+    return loaded.instance.changed(data=edited.data) if isinstance(edited, Edited) else loaded.instance
+
+
+def judged_as(request: ApprovalRequest, answer: HumanAnswer, by: Human) -> tuple[Actor, dict[str, object]]:
+    """Return the actor and evidence the guards of the answer's transition judge: the parked ones, or the human's."""
+    parked = request.proposal.parked
+    if parked:
+        return parked.actor, dict(parked.evidence)
+    return by, {"approved": True, **({"reason": answer.reason} if answer.reason else {})}
+
+
 def decide_answer(
-    loaded: Loaded,
+    asked: Asked,
     answer: HumanAnswer,
-    groups: frozenset[str],
     verdicts: Sequence[GuardVerdict],
-    now: datetime,
     ids: IdSource,
 ) -> Decided:
     """
     Judge one person's answer to an approval request.
 
     Args:
-        loaded: The instance with the request that was answered (not necessarily its latest).
+        asked: The instance, the request that was answered (not necessarily its latest), people's groups, the time.
         answer: What was answered, by whom, and what they were shown.
-        groups: What the person belongs to at this moment.
-        verdicts: One per guard of the transition the answer takes, judged for this person; empty where there is none.
-        now: Aware UTC.
+        verdicts: One per guard of the transition the answer takes, judged on the edited proposal; empty where there
+            is none.
         ids: Where new ids come from.
 
     Returns:
-        `Executed` when the answer moves the loop, `Recorded` when more approvals are needed, or `Refused`. A refusal
-        is an event too, and tells the person privately why.
+        `Executed` when the answer moves the loop, `Recorded` when more approvals are needed or nothing moves, or
+        `Refused`. A refusal is an event too, and tells the person privately why.
     """
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    request = loaded.request
-    if request is None:
-        raise ValueError(f"request {answer.request_id} was not loaded with its instance")
-    objection = next(objections(loaded, request, answer, groups, now), None)
-    if objection:
-        return _refuse(draft, request, answer, objection)
+    loaded, request = asked.loaded, asked.request
+    draft = Draft(loaded.definition, loaded.instance, asked.now, ids)
+    if objection := next(objections(asked, answer), None):
+        return refuse(draft, request, answer, objection)
     offered = request.answer(answer.transition_id)
-    transition = None if offered is None else loaded.definition.exit_named(loaded.instance.state, offered.transition_id)
-    if offered is None or transition is None or answer.by is None:
-        raise ValueError("an answer without objections names an offered transition and a person")
-    if failures := hard_failures(verdicts):
-        objection = Objection("guards", "guard_failed", "; ".join(v.message or v.guard_id for v in failures))
-        return _refuse(draft, request, answer, objection, failures)
-    return _accept(draft, loaded, request, answer, answer.by, offered, transition, verdicts)
+    if offered is None or answer.by is None:
+        raise ValueError("an answer without objections is an offered one, by a person")
+    if offered.kind != "reject" and (failures := hard_failures(verdicts)):
+        message = "; ".join(verdict.message or verdict.guard_id for verdict in failures)
+        return refuse(draft, request, answer, Objection("guards", "guard_failed", message), failures)
+    if answer.edits:
+        edited = _edited(loaded, request, answer)
+        if isinstance(edited, Edited) and edited.changes:
+            request = revise(draft, request, edited, answer.by)
+            asked = Asked(Loaded(draft.instance, loaded.definition, request), request, asked.groups, asked.now)
+    return _accept(draft, asked, answer, answer.by, offered, verdicts)
 
 
-def objections(
-    loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer, groups: frozenset[str], now: datetime
-) -> Iterator[Objection]:
+def objections(asked: Asked, answer: HumanAnswer) -> Iterator[Objection]:
     """Yield every rule of the policy that forbids *answer*, the most telling first."""
-    if answer.by is None:
-        user = answer.channel.get("slackUserId") or "this user"
-        yield Objection("identity", "unmapped_identity", f"{user} is not mapped to a person in the configuration")
+    request = asked.request
+    if stop := no_longer(asked, answer.by, answer.channel):
+        yield stop
         return
-    if not request.is_open:
-        yield _closed(request)
-        return
-    if loaded.instance.is_closed or loaded.instance.request_id != request.request_id:
-        yield Objection("open", "request_closed", "the loop has moved on since this was asked")
-        return
-    if request.expires_at and now >= request.expires_at:
-        yield Objection("in-time", "request_expired", f"the time to answer ended at {request.expires_at:%H:%M} UTC")
     if (answer.request_version, answer.digest) != (request.version, request.digest):
         yield Objection("shown", "stale_request", "the proposal is not the one that was shown; look at the new card")
     offered = request.answer(answer.transition_id)
     if offered is None:
         yield Objection("offered", "answer_not_offered", f"'{answer.transition_id}' is not an answer to this request")
-    yield from _about_person(request, answer.by, groups)
+    if answer.by:
+        yield from about_person(asked, answer.by)
+        yield from _about_vote(asked, answer, answer.by, offered)
     rule = request.proposal.policy.reason.for_kind(offered.kind if offered else "other")
     if rule == "required" and not (answer.reason or "").strip():
         yield Objection("reason", "reason_required", "this answer needs a reason")
+    yield from _about_edits(asked, answer, offered)
 
 
-def _about_person(request: ApprovalRequest, by: Human, groups: frozenset[str]) -> Iterator[Objection]:
-    policy = request.proposal.policy
+def no_longer(asked: Asked, by: Human | None, channel: Mapping[str, object]) -> Objection | None:
+    """Return what keeps anybody at all from acting on the request as this person: unknown, closed, too late."""
+    request, instance = asked.request, asked.loaded.instance
+    if by is None:
+        user = channel.get("slackUserId") or "this user"
+        return Objection("identity", "unmapped_identity", f"{user} is not mapped to a person in the configuration")
     if by.authenticated_by is None:
-        yield Objection("identity", "unmapped_identity", "no channel has verified who this is")
-    if by.user_id not in policy.approvers.users and not groups.intersection(policy.approvers.groups):
-        yield Objection("approver", "not_an_approver", f"{by.name} may not decide this; {policy.approvers.named()} may")
+        return Objection("identity", "unmapped_identity", "no channel has verified who this is")
+    if not request.is_open:
+        return _closed(request)
+    if instance.is_closed:
+        return Objection("open", "request_closed", f"the loop is {instance.status}")
+    if instance.request_id != request.request_id:
+        return Objection("open", "request_closed", "the loop has moved on since this was asked")
+    if request.expires_at and asked.now >= request.expires_at:
+        return Objection("in-time", "request_expired", f"the time to answer ended at {request.expires_at:%H:%M} UTC")
+    return None
+
+
+def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
+    """Yield what about this person forbids them to decide now: not named, or not independent."""
+    policy = asked.request.proposal.policy
+    if not may_decide(policy, asked.tally().stage, asked.standing.get(by.user_id)):
+        yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
-        if by.user_id in _people(request, role):
+        if by.user_id in _people(asked.request, role):
             yield Objection(
                 "separation", "self_approval", f"{by.name} is the {role} (or behind it) and may not decide this"
             )
-    if any(decision.by.user_id == by.user_id for decision in request.decisions):
+
+
+def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOffered | None) -> Iterator[Objection]:
+    edited = _edited(asked.loaded, asked.request, answer) if answer.edits else None
+    if isinstance(edited, Edited) and edited.changes:
+        return  # a changed proposal voids every vote, the editor's own too
+    if any(decision.by.user_id == by.user_id for decision in asked.request.decisions):
         yield Objection("once", "already_answered", f"{by.name} has answered already; each person counts once")
+    elif offered and offered.kind == "approve":
+        before = asked.tally()
+        if asked.tally(Vote(by.user_id, before.stage)).score <= before.score:
+            waiting = asked.request.proposal.policy.named()
+            yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
+
+
+def _about_edits(asked: Asked, answer: HumanAnswer, offered: AnswerOffered | None) -> Iterator[Objection]:
+    if not answer.edits:
+        return
+    if offered is None or offered.kind != "approve":
+        yield Objection("edit", "bad_edit", "only an approval may carry edits")
+        return
+    edited = _edited(asked.loaded, asked.request, answer)
+    if not isinstance(edited, Edited):
+        yield Objection("edit", "bad_edit", "; ".join(edited))
+
+
+def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Edited | list[str]:
+    return edit(loaded.instance.data, answer.edits, request.proposal.policy.editable)
 
 
 def _people(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
@@ -133,46 +220,66 @@ def _closed(request: ApprovalRequest) -> Objection:
     code: RefusalCode = "already_decided" if request.closed_by else "request_closed"
     if request.status == "expired":
         code = "request_expired"
-    return Objection("open", code, f"this request {_CLOSED[request.status]}{by}{at}")
+    return Objection("open", code, f"this request {CLOSED_WORDS[request.status]}{by}{at}")
 
 
 def _accept(
     draft: Draft,
-    loaded: Loaded,
-    request: ApprovalRequest,
+    asked: Asked,
     answer: HumanAnswer,
     by: Human,
     offered: AnswerOffered,
-    transition: Transition,
     verdicts: Sequence[GuardVerdict],
 ) -> Decided:
+    request, loaded = asked.request, asked.loaded
+    stage = asked.tally().stage
     decision = Decision(
         decision_id=draft.ids.new("de_"),
+        request_version=request.version,
+        stage=stage,
         kind=offered.kind,
-        transition_id=transition.id,
+        transition_id=offered.transition_id,
         by=by,
         at=draft.now,
         reason=(answer.reason or "").strip() or None,
         channel=answer.channel,
     )
-    count, quorum = len(request.approvals) + 1, request.proposal.policy.quorum
-    draft.event(
-        "approval.decision.recorded",
-        {
-            "requestId": request.request_id,
-            "requestVersion": request.version,
-            "digest": request.digest,
-            "decision": decision,
-            **({"approvals": count, "quorum": quorum} if offered.kind == "approve" else {}),
-        },
-    )
-    if offered.kind == "approve" and count < quorum:
+    after = asked.tally(Vote(by.user_id, stage))
+    draft.event("approval.decision.recorded", _decision_fields(request, decision, after))
+    if offered.kind == "approve" and not after.is_complete:
         draft.keep(request.changed(decisions=(*request.decisions, decision)))
         draft.effect("card.update", {"requestId": request.request_id})
-        return recorded(draft, loaded)
-    draft.event("loop.transition.requested", requested(transition, by))
-    taken = Move(transition, by, _evidence(request, decision), verdicts, decision)
-    return executed(draft, loaded, taken, request)
+        return recorded(draft, loaded, "decision_recorded")
+    if offered.transition_id == DECLINE:
+        close_request(draft, request, "rejected", decision)
+        return recorded(draft, loaded, "decision_recorded")
+    return _take(draft, asked, decision, verdicts)
+
+
+def _take(draft: Draft, asked: Asked, decision: Decision, verdicts: Sequence[GuardVerdict]) -> Decided:
+    request, loaded = asked.request, asked.loaded
+    transition = transition_of(loaded, decision.transition_id)
+    if transition is None:
+        raise ValueError(f"{decision.transition_id} was offered and does not lead out of {loaded.instance.state}")
+    parked = request.proposal.parked
+    actor: Actor = parked.actor if parked else decision.by
+    evidence = {**(parked.evidence if parked else {}), **_evidence(request, decision)}
+    draft.event("loop.transition.requested", requested(transition, actor))
+    return executed(draft, loaded, Move(transition, actor, evidence, verdicts, decision), request)
+
+
+def _decision_fields(request: ApprovalRequest, decision: Decision, after: Tally) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "requestId": request.request_id,
+        "requestVersion": request.version,
+        "digest": request.digest,
+        "decision": decision,
+        "lapsed": sorted(after.lapsed) or None,
+    }
+    if decision.kind == "approve":
+        progress = {"stage": after.stage, "filled": list(after.filled), "needed": list(after.needed)}
+        fields |= {"complete": after.is_complete} if after.is_complete else progress
+    return fields
 
 
 def _evidence(request: ApprovalRequest, decision: Decision) -> dict[str, object]:
@@ -190,13 +297,14 @@ def _evidence(request: ApprovalRequest, decision: Decision) -> dict[str, object]
     return evidence
 
 
-def _refuse(
+def refuse(
     draft: Draft,
     request: ApprovalRequest,
     answer: HumanAnswer,
     objection: Objection,
     failures: tuple[GuardVerdict, ...] = (),
 ) -> Decided:
+    """Refuse *answer* in *draft*: an event, and a private word to who gave it."""
     draft.event(
         "approval.decision.refused",
         {
@@ -210,17 +318,22 @@ def _refuse(
             "guards": list(failures) or None,
         },
     )
+    notify(draft, request, answer.channel, objection)
+    commit = draft.commit()
+    outcome = Refused(
+        code=objection.code, message=objection.message, failures=failures, instance=commit.instance, request=request
+    )
+    return Decided(outcome, commit)
+
+
+def notify(draft: Draft, request: ApprovalRequest, channel: Mapping[str, object], objection: Objection) -> None:
+    """Tell whoever acted through *channel* why nothing came of it."""
     draft.effect(
         "notice",
         {
             "requestId": request.request_id,
             "code": objection.code,
             "message": objection.message,
-            "address": dict(answer.channel),
+            "address": dict(channel),
         },
     )
-    commit = draft.commit()
-    outcome = Refused(
-        code=objection.code, message=objection.message, failures=failures, instance=commit.instance, request=request
-    )
-    return Decided(outcome, commit)

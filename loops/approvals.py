@@ -2,17 +2,21 @@
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, StringConstraints, model_validator
 
 from loops.actors import Actor, Human
 from loops.canonical import digest
+from loops.editing import Change
 from loops.guards import GuardVerdict
 from loops.policy import AnswerKind, ApprovalPolicy
 from loops.values import Instant, JsonObject, Value
 
-RequestStatus = Literal["open", "approved", "rejected", "decided", "expired", "superseded", "cancelled"]
+RequestStatus = Literal["open", "approved", "rejected", "decided", "expired", "superseded", "cancelled", "withdrawn"]
+
+#: The answer that closes a parked transition's request without taking it: there is no transition to name.
+DECLINE = "decline"
 
 
 class Fact(Value):
@@ -50,15 +54,52 @@ class AnswerOffered(Value):
 
 
 class Decision(Value):
-    """One human's answer. `channel` is the evidence of the channel it came through."""
+    """
+    One human's answer to one version of a request.
+
+    `stage` is the stage that was open, counted from 0. `channel` is the evidence of the channel it came through.
+    """
 
     decision_id: str
+    request_version: int = 1
+    stage: int = 0
     kind: AnswerKind
     transition_id: str
     by: Human
     at: Instant
     reason: str | None = None
     channel: Mapping[str, Any] = Field(default_factory=dict)
+
+
+class ParkedTransition(Value):
+    """What an agent or a service asked for and a human must approve first: that very transition, with its evidence."""
+
+    transition_id: str
+    actor: Actor
+    evidence: JsonObject
+    correlation_id: str | None = None
+
+
+class Question(Value):
+    """Something an approver wants to know before deciding. Unanswered while `answer` is None."""
+
+    question_id: str
+    by: Human
+    at: Instant
+    text: str
+    answer: str | None = None
+    answered_by: Actor | None = None
+    answered_at: Instant | None = None
+
+
+class Reassignment(Value):
+    """One approver's part, handed to somebody else, who may decide in their place."""
+
+    from_person: str
+    to_person: str
+    by: Human
+    at: Instant
+    reason: str | None = None
 
 
 class Proposal(Value):
@@ -77,6 +118,7 @@ class Proposal(Value):
     submitter: Actor | None = None
     parameters: JsonObject
     evidence: JsonObject
+    parked: ParkedTransition | None = None
     runs: tuple[PlannedEffect, ...] = ()
     policy: ApprovalPolicy
 
@@ -90,8 +132,8 @@ class ApprovalRequest(Value):
     """
     One asking of humans.
 
-    `version` grows when the proposal is changed under the same request. `closed_by` is the decision that closed it;
-    requests closed otherwise (a deadline, a cancellation) have none.
+    `version` grows when the proposal is edited; decisions on an earlier version are in `voided` and count no more.
+    `closed_by` is the decision that closed it; requests closed otherwise (a deadline, a cancellation) have none.
     """
 
     request_id: str
@@ -109,6 +151,10 @@ class ApprovalRequest(Value):
     verdicts: tuple[GuardVerdict, ...] = ()
     answers: tuple[AnswerOffered, ...]
     decisions: tuple[Decision, ...] = ()
+    voided: tuple[Decision, ...] = ()
+    changes: tuple[Change, ...] = ()
+    questions: tuple[Question, ...] = ()
+    reassignments: tuple[Reassignment, ...] = ()
     created_at: Instant
     expires_at: Instant | None = None
     closed_at: Instant | None = None
@@ -118,6 +164,16 @@ class ApprovalRequest(Value):
     def is_open(self) -> bool:
         """Whether an answer still counts."""
         return self.status == "open"
+
+    @property
+    def is_parked(self) -> bool:
+        """Whether it is about a transition somebody else asked for, not about leaving a pending state."""
+        return self.proposal.parked is not None
+
+    @property
+    def open_question(self) -> Question | None:
+        """The latest question nobody has answered."""
+        return next((question for question in reversed(self.questions) if question.answer is None), None)
 
     @property
     def approvals(self) -> tuple[Decision, ...]:
@@ -135,7 +191,8 @@ class HumanAnswer(Value):
 
     `request_version` and `digest` are what the person was shown. `by` is None where the channel could verify the
     click but nobody is mapped to it; `channel` is evidence in the shape of facts/loop-engine-contract.md and also
-    where a refusal is told to. `key` makes a repeated delivery of the same click count once.
+    where a refusal is told to. `edits` are new values by dotted path, within the policy's `editable`: the answer is
+    then about the edited proposal. `key` makes a repeated delivery of the same click count once.
     """
 
     request_id: str
@@ -144,5 +201,28 @@ class HumanAnswer(Value):
     transition_id: str
     by: Human | None
     reason: str | None = None
+    edits: Mapping[str, Any] = Field(default_factory=dict)
     channel: JsonObject
     key: str
+
+
+class HumanAsk(Value):
+    """
+    What an approver does short of deciding: ask a question, or hand their part to the person `to_person`.
+
+    Fields as in `HumanAnswer`; exactly one of `question` and `to_person` is set.
+    """
+
+    request_id: str
+    by: Human | None
+    question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3_000)] | None = None
+    to_person: str | None = None
+    reason: str | None = None
+    channel: JsonObject
+    key: str
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if (self.question is None) == (self.to_person is None):
+            raise ValueError("either ask a question or name somebody to take over")
+        return self

@@ -9,16 +9,20 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from loops.actors import Actor
-from loops.approvals import ApprovalRequest
+from loops.approvals import ApprovalRequest, RequestStatus
+from loops.asking import Entered, ask_about_transition, close_request
 from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
-from loops.moving import Move, close_request, enter, move, soft_warnings
-from loops.outcomes import Executed, Recorded, RefusalCode, Refused
+from loops.moving import Move, enter, move, soft_warnings
+from loops.outcomes import Executed, Recorded, RecordedCode, RefusalCode, Refused
 from loops.ports import IdSource, Loaded
 from loops.requests import StartRequest, TransitionRequest
+
+#: Whose requests for a transition with an approval policy wait for a human.
+PARKED_ACTORS = frozenset({"ai-agent", "automation"})
 
 
 def refuse_start(loaded: Loaded, asked: StartRequest, now: datetime, ids: IdSource) -> Decided:
@@ -70,7 +74,7 @@ def find(loaded: Loaded, asked: TransitionRequest) -> Transition | Refused:
     """Return the transition *asked* means in the instance's present state, or why it may not even be tried."""
     instance, definition = loaded.instance, loaded.definition
     if instance.is_closed:
-        return _refused("loop_closed", f"{instance.aggregate_id} is {instance.status}; a closed loop does not move")
+        return _refused("loop_closed", f"{instance.aggregate_id} is {instance.status}; only an active loop moves")
     transition = definition.exit_named(instance.state, asked.name)
     if transition is None:
         exits = ", ".join(t.id for t in definition.exits(instance.state)) or "none"
@@ -87,6 +91,10 @@ def find(loaded: Loaded, asked: TransitionRequest) -> Transition | Refused:
         # Whatever a definition allows: humans decide by answering, and a model never decides at all.
         return _refused(
             "approval_required", f"{instance.state} is left by a human's answer to request {instance.request_id}"
+        )
+    if transition.approval and asked.actor.type in PARKED_ACTORS and loaded.request and loaded.request.is_open:
+        return _refused(
+            "approval_pending", f"request {loaded.request.request_id} about {instance.aggregate_id} waits for an answer"
         )
     return transition
 
@@ -156,6 +164,9 @@ def settle(
             "detail": result.detail,
         },
     )
+    if tries and loaded.instance.status == "suspended":
+        draft.change(held_results=(*loaded.instance.held_results, tries[0][0].changed(settles=None)))
+        return recorded(draft, loaded, "effect_settled")
     decided = None
     for asked, verdicts in tries:
         decided = judge_transition(draft, loaded, asked, verdicts)
@@ -164,7 +175,7 @@ def settle(
     if loaded.request and effect.kind == "integration.run":
         draft.effect("card.update", {"requestId": loaded.request.request_id})
         decided = decided and Decided(decided.outcome, draft.commit())
-    return decided or recorded(draft, loaded)
+    return decided or recorded(draft, loaded, "effect_settled")
 
 
 def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:
@@ -172,7 +183,7 @@ def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datet
     draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
     draft.settled = result
     draft.event("approval.card.posted", {"requestId": effect.payload["requestId"], **result.detail})
-    return recorded(draft, loaded)
+    return recorded(draft, loaded, "effect_settled")
 
 
 def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: datetime, ids: IdSource) -> Decided:
@@ -180,42 +191,121 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     Close the instance's open request because its time is over.
 
     The policy's `onExpiry` transition is taken by *actor*. Without one, or where its guards object, the request is
-    closed as expired and the loop is cancelled: silence never approves, and nothing waits for ever. A request closed
-    meanwhile only loses its deadline.
+    closed as expired and, unless it was about a parked transition, the loop is cancelled: silence never approves, and
+    nothing waits for ever. A request closed meanwhile only loses its deadline.
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     request = loaded.request
     if request is None or not request.is_open or loaded.instance.is_closed:
         if request:
             draft.clear_deadline("expire", request.request_id)
-        return recorded(draft, loaded)
+        return recorded(draft, loaded, "deadline_cleared")
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
     if transition and actor.type in transition.actors and not hard_failures(verdicts):
         return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
-    close_request(draft, request, "expired", None)
+    close_request(draft, request, "expired")
+    if request.is_parked:
+        return recorded(draft, loaded, "request_closed")
     return _cancel(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
 
 
 def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
-    """Cancel an active instance, attributed; refused on a closed one."""
+    """Cancel an active or suspended instance, attributed; refused on a closed one."""
     draft = Draft(loaded.definition, loaded.instance, now, ids)
-    if loaded.instance.is_closed:
-        status = loaded.instance.status
-        return _refuse(draft, loaded, "loop_closed", f"{loaded.instance.aggregate_id} is {status} already", actor, None)
-    if loaded.request and loaded.request.is_open:
-        close_request(draft, loaded.request, "cancelled", None)
+    if refused := _over(draft, loaded, actor):
+        return refused
+    _close_open_request(draft, loaded, "cancelled")
     return _cancel(draft, loaded, actor, reason)
+
+
+def fail(loaded: Loaded, actor: Actor, code: str, message: str, now: datetime, ids: IdSource) -> Decided:
+    """Close an active or suspended instance as failed, attributed, with what went wrong."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    if refused := _over(draft, loaded, actor):
+        return refused
+    _close_open_request(draft, loaded, "cancelled")
+    from_state = loaded.instance.state
+    draft.event("loop.failed", {"fromState": from_state, "actor": actor, "error": {"code": code, "message": message}})
+    draft.change(status="failed", closed_at=now, suspended_at=None)
+    return _changed(draft, loaded)
+
+
+def suspend(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
+    """
+    Let an active instance rest: nothing moves it and no time runs until it is resumed.
+
+    Results of effects that were already granted are kept and take effect on resumption.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    if loaded.instance.status != "active":
+        return _refuse_status(draft, loaded, actor)
+    draft.event("loop.suspended", {"fromState": loaded.instance.state, "actor": actor, "reason": reason})
+    draft.change(status="suspended", suspended_at=now)
+    if loaded.request and loaded.request.is_open:
+        draft.clear_deadline("expire", loaded.request.request_id)
+        draft.effect("card.update", {"requestId": loaded.request.request_id})
+    return _changed(draft, loaded)
+
+
+def resume(
+    loaded: Loaded,
+    actor: Actor,
+    held: Sequence[Sequence[GuardVerdict]],
+    now: datetime,
+    ids: IdSource,
+) -> Decided:
+    """
+    Wake a suspended instance: deadlines move on by the time it rested, and results kept meanwhile take effect.
+
+    *held* are the verdicts for each of the instance's held results, in order.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    rested_since = loaded.instance.suspended_at
+    if loaded.instance.status != "suspended" or rested_since is None:
+        return _refuse_status(draft, loaded, actor)
+    results = loaded.instance.held_results
+    draft.event("loop.resumed", {"fromState": loaded.instance.state, "actor": actor})
+    draft.change(status="active", suspended_at=None, held_results=())
+    request = loaded.request
+    if request and request.is_open:
+        if request.expires_at:
+            request = request.changed(expires_at=request.expires_at + (now - rested_since))
+            draft.keep(request)
+            draft.deadline("expire", request.request_id, request.expires_at or now)
+        draft.effect("card.update", {"requestId": request.request_id})
+    decided = None
+    for asked, verdicts in zip(results, held, strict=True):
+        standing = Loaded(draft.instance, loaded.definition, draft.kept() or request)
+        decided = judge_transition(draft, standing, asked, verdicts)
+    return decided or _changed(draft, loaded)
+
+
+def _close_open_request(draft: Draft, loaded: Loaded, status: RequestStatus) -> None:
+    if loaded.request and loaded.request.is_open:
+        close_request(draft, loaded.request, status)
+
+
+def _over(draft: Draft, loaded: Loaded, actor: Actor) -> Decided | None:
+    return None if loaded.instance.status in {"active", "suspended"} else _refuse_status(draft, loaded, actor)
+
+
+def _refuse_status(draft: Draft, loaded: Loaded, actor: Actor) -> Decided:
+    instance = loaded.instance
+    return _refuse(draft, loaded, "loop_closed", f"{instance.aggregate_id} is {instance.status}", actor, None)
 
 
 def _cancel(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) -> Decided:
     from_state = loaded.instance.state
     draft.event("loop.cancelled", {"fromState": from_state, "actor": actor, "reason": reason})
-    draft.change(status="cancelled", closed_at=draft.now)
+    draft.change(status="cancelled", closed_at=draft.now, suspended_at=None)
+    return _changed(draft, loaded)
+
+
+def _changed(draft: Draft, loaded: Loaded) -> Decided:
     commit = draft.commit()
-    return Decided(
-        Executed(instance=commit.instance, request=draft.kept() or loaded.request, from_state=from_state), commit
-    )
+    request = draft.kept() or loaded.request
+    return Decided(Executed(instance=commit.instance, request=request, from_state=loaded.instance.state), commit)
 
 
 def judge_transition(
@@ -231,6 +321,10 @@ def judge_transition(
             draft.event("loop.guard.failed", _guard_failed(transition, asked.actor, verdict))
     if failures := hard_failures(verdicts):
         return _block(draft, loaded, transition, asked, failures, verdicts)
+    if transition.approval and asked.actor.type in PARKED_ACTORS:
+        entered = Entered(transition.signal, asked.actor, asked.evidence, verdicts)
+        ask_about_transition(draft, transition.approval, transition, entered, asked.correlation_id)
+        return recorded(draft, loaded, "pending_approval")
     return _execute(draft, loaded, Move(transition, asked.actor, asked.evidence, verdicts))
 
 
@@ -267,10 +361,10 @@ def hard_failures(verdicts: Sequence[GuardVerdict]) -> tuple[GuardVerdict, ...]:
     return tuple(verdict for verdict in verdicts if not verdict.passed and verdict.severity == "hard")
 
 
-def recorded(draft: Draft, loaded: Loaded) -> Decided:
+def recorded(draft: Draft, loaded: Loaded, code: RecordedCode) -> Decided:
     """Finish *draft* without a move."""
     commit = draft.commit()
-    return Decided(Recorded(instance=commit.instance, request=draft.kept() or loaded.request), commit)
+    return Decided(Recorded(code=code, instance=commit.instance, request=draft.kept() or loaded.request), commit)
 
 
 def _execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:

@@ -88,7 +88,11 @@ class State(Value):
 
 
 class Transition(Value):
-    """A permitted move, the actor types that may take it, its guards and its effects."""
+    """
+    A permitted move, the actor types that may take it, its guards and its effects.
+
+    With `approval`, what an agent or a service asks is parked until humans approve it.
+    """
 
     id: Identifier = Field(validation_alias=_either("transitionId", "id"))
     from_: Identifier = Field(alias="from")
@@ -102,6 +106,7 @@ class Transition(Value):
     description: str | None = None
     guards: tuple[GuardRule, ...] = ()
     effects: tuple[IntegrationCall, ...] = ()
+    approval: ApprovalPolicy | None = None
 
     @model_validator(mode="before")
     @classmethod

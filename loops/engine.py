@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from loops import decide
-from loops.actors import Actor, service, system
-from loops.answers import decide_answer
-from loops.approvals import HumanAnswer
+from loops.actors import Actor, Human, service, system
+from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
+from loops.approvals import ApprovalRequest, HumanAnswer
 from loops.canonical import digest
 from loops.commit import IdempotencyRecord
 from loops.deadlines import Deadline
@@ -30,7 +30,6 @@ from loops.ports import (
     Directory,
     IdSource,
     Loaded,
-    Person,
     Repeated,
     StaleClaim,
     Store,
@@ -167,19 +166,24 @@ class LoopEngine:
         Who the person is and what they belong to is asked of the directory now; what the channel says about roles and
         groups does not count.
         """
-        person = await self._person(tenant, answer)
-        via = answer.by.authenticated_by if answer.by else None
-        known = answer.changed(by=person.as_actor(via) if person and via else None)
+        known = answer.changed(by=await self._verified(tenant, answer.by))
 
         async def judged(loaded: Loaded) -> Decided:
-            transition = loaded.definition.exit_named(loaded.instance.state, answer.transition_id)
-            verdicts = self._verdicts(loaded, transition, known.by, {"reason": answer.reason}) if known.by else ()
-            groups = person.groups if person else frozenset[str]()
-            return decide_answer(loaded, known, groups, verdicts, self._clock.now(), self._ids)
+            request = _request_of(loaded)
+            verdicts: tuple[GuardVerdict, ...] = ()
+            if known.by:
+                transition = transition_of(loaded, answer.transition_id)
+                actor, evidence = judged_as(request, answer, known.by)
+                verdicts = self._verdicts(
+                    Loaded(as_edited(loaded, request, answer), loaded.definition, request), transition, actor, evidence
+                )
+            asked = Asked(loaded, request, await self._groups(tenant, request, known.by), self._clock.now())
+            return decide_answer(asked, known, verdicts, self._ids)
 
-        unknown = Refused(code="unknown_request", message=f"there is no approval request {answer.request_id}")
         key = _answer_key(answer)
-        return await self._run(lambda: self._store.load_request(tenant, answer.request_id), judged, key, unknown)
+        return await self._run(
+            lambda: self._store.load_request(tenant, answer.request_id), judged, key, _no_request(answer.request_id)
+        )
 
     async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
         """
@@ -236,9 +240,11 @@ class LoopEngine:
             verdicts = self._verdicts(loaded, transition, actor, {})
             return decide.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
 
-        unknown = Refused(code="unknown_request", message=f"there is no approval request {deadline.request_id}")
         return await self._run(
-            lambda: self._store.load_request(deadline.tenant, deadline.request_id), judged, None, unknown
+            lambda: self._store.load_request(deadline.tenant, deadline.request_id),
+            judged,
+            None,
+            _no_request(deadline.request_id),
         )
 
     async def _request(
@@ -283,8 +289,16 @@ class LoopEngine:
     async def _load_for(self, effect: Effect) -> Loaded | None:
         return await self._store.load(effect.tenant, effect.instance_id)
 
-    async def _person(self, tenant: str, answer: HumanAnswer) -> Person | None:
-        return await self._directory.person(tenant, answer.by.user_id) if answer.by else None
+    async def _verified(self, tenant: str, by: Human | None) -> Human | None:
+        """Return the person as the directory knows them now; None for somebody unknown, or whom no channel verified."""
+        if by is None or by.authenticated_by is None:
+            return None
+        person = await self._directory.person(tenant, by.user_id)
+        return person.as_actor(by.authenticated_by) if person else None
+
+    async def _groups(self, tenant: str, request: ApprovalRequest, by: Human | None) -> dict[str, frozenset[str]]:
+        people = {person_id: await self._directory.person(tenant, person_id) for person_id in concerned(request, by)}
+        return {person_id: person.groups for person_id, person in people.items() if person}
 
     def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)
@@ -391,6 +405,16 @@ def _key(key: str | None, *body: Any) -> _Key | None:
 def _answer_key(answer: HumanAnswer) -> _Key:
     # A space of their own: no caller of another operation can choose a click's key and so have the click refused.
     return _Key(f"answer:{answer.key}", digest(["answer", answer.as_json()]))
+
+
+def _request_of(loaded: Loaded) -> ApprovalRequest:
+    if loaded.request is None:
+        raise ValueError("a request was loaded without itself")
+    return loaded.request
+
+
+def _no_request(request_id: str) -> Refused:
+    return Refused(code="unknown_request", message=f"there is no approval request {request_id}")
 
 
 def _no_instance(aggregate_id: str) -> Refused:

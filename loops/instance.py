@@ -7,6 +7,7 @@ from pydantic import Field
 
 from loops.actors import Actor, ActorType
 from loops.ledger import LedgerHead
+from loops.requests import TransitionRequest
 from loops.values import Instant, Value
 
 Status = Literal["active", "completed", "failed", "cancelled", "suspended"]
@@ -18,7 +19,8 @@ class LoopInstance(Value):
 
     `data` is what it was started with. `evidence` gathers what executed transitions brought, the latest value of
     each key. `requester` started it; `submitter` is the last agent or service whose request moved it, so that neither
-    decides its own proposal. `request_id` names the latest approval request, open or closed.
+    decides its own proposal. `request_id` names the latest approval request, open or closed. `held_results` are
+    signals of effects that came back while it was suspended.
     """
 
     tenant: str
@@ -40,6 +42,8 @@ class LoopInstance(Value):
     updated_at: Instant
     last_transition_at: Instant | None = None
     closed_at: Instant | None = None
+    suspended_at: Instant | None = None
+    held_results: tuple[TransitionRequest, ...] = ()
     moves: Mapping[ActorType, int] = Field(default_factory=dict)
     head: LedgerHead = LedgerHead()
 

@@ -18,6 +18,7 @@ RefusalCode = Literal[
     "invalid_transition",
     "unauthorized_actor",
     "approval_required",
+    "approval_pending",
     "guard_failed",
     "bad_evidence",
     "idempotency_key_reused",
@@ -32,6 +33,11 @@ RefusalCode = Literal[
     "self_approval",
     "already_answered",
     "reason_required",
+    "not_needed",
+    "bad_edit",
+    "not_the_requester",
+    "cannot_reassign",
+    "unknown_question",
     # effects
     "stale_claim",
 ]
@@ -49,10 +55,25 @@ class Executed(Value):
     repeated: bool = False
 
 
+#: What a `Recorded` outcome kept.
+RecordedCode = Literal[
+    "pending_approval",  # a transition that waits for a human's approval
+    "decision_recorded",  # an approval that does not complete the quorum, a declined parked transition
+    "edited",
+    "question_asked",
+    "question_answered",
+    "reassigned",
+    "request_closed",
+    "effect_settled",
+    "deadline_cleared",
+]
+
+
 class Recorded(Value):
-    """Kept on the ledger without a move: a decision that does not complete the quorum, an effect's plain result."""
+    """Kept on the ledger without a move; `code` says what."""
 
     outcome: Literal["recorded"] = "recorded"
+    code: RecordedCode
     instance: LoopInstance
     request: ApprovalRequest | None = None
     repeated: bool = False

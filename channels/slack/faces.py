@@ -20,6 +20,7 @@ Face = Literal[
     "expired",
     "superseded",
     "cancelled",
+    "withdrawn",
 ]
 
 

@@ -32,6 +32,7 @@ FACES: dict[Face, tuple[str, str]] = {
     "expired": ("⌛", "Expired"),
     "superseded": ("↪️", "Superseded"),
     "cancelled": ("🚫", "Cancelled"),
+    "withdrawn": ("↩️", "Withdrawn by who asked"),
 }
 
 #: What a face means for the proposal, where the headline alone does not say it.
@@ -47,6 +48,7 @@ MEANING: dict[Face, str] = {
     "expired": "Nobody decided in time. Nothing was approved.",
     "superseded": "The loop moved on before anybody decided. Answers to this card no longer count.",
     "cancelled": "The loop was cancelled. Answers to this card no longer count.",
+    "withdrawn": "Whoever asked took it back. Answers to this card no longer count.",
 }
 
 
@@ -234,6 +236,7 @@ def already(face: Face, by: str | None, when: str | None, *, chosen: str | None 
         "expired": "expired",
         "superseded": "superseded",
         "cancelled": "cancelled",
+        "withdrawn": "withdrawn",
     }[face]
     return f"Already {words}{f' by {by}' if by else ''}{f', {when}' if when else ''}. {NOTHING_CHANGED}"
 

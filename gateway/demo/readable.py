@@ -118,6 +118,18 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return "quiet", f"Request closed: {data['status']}", ""
         case "loop.signal.received":
             return "quiet", f"Signal {data['signal']}", ""
+        case "loop.suspended":
+            return "bad", "Suspended", str(data.get("reason", ""))
+        case "loop.resumed":
+            return "step", "Resumed", ""
+        case "approval.edited":
+            return "step", f"Edited by {_name(data['by'])}", ", ".join(change["path"] for change in data["changes"])
+        case "approval.question.asked":
+            return "step", f"{_name(data['by'])} asks", str(data["text"])
+        case "approval.question.answered":
+            return "step", "Answered", str(data["answer"])
+        case "approval.reassigned":
+            return "quiet", "Reassigned", f"{data['fromPerson']} to {data['toPerson']}"
 
 
 def _moved(data: Mapping[str, Any], definition: LoopDefinition) -> tuple[Tone, str, str]:

@@ -84,7 +84,7 @@ class InMemoryEngine:
                 verdict = GuardVerdict(guard_id="human-only", severity="hard", passed=False, code="c", message="no")
                 return Refused(code="guard_failed", message="blocked", failures=(verdict,), instance=instance)
             if signal != SIGNAL:
-                return self._write(Recorded(instance=instance))
+                return self._write(Recorded(code="effect_settled", instance=instance))
             moved = instance.changed(state="COMPLETE", status="completed", version=2, evidence=evidence)
             return self._write(Executed(instance=moved, from_state=instance.state, transition_id=signal))
 

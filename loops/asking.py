@@ -1,0 +1,255 @@
+"""Asking humans: opening an approval request, revising what it proposes, and closing it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from loops.actors import Actor, AiAgent, Human
+from loops.approvals import (
+    DECLINE,
+    AnswerOffered,
+    ApprovalRequest,
+    Decision,
+    Fact,
+    ParkedTransition,
+    PlannedEffect,
+    Proposal,
+    Recommendation,
+    RequestStatus,
+)
+from loops.definition import Transition
+from loops.draft import Draft
+from loops.editing import Edited
+from loops.evidence import ADAPTER_KEYS
+from loops.guards import GuardVerdict
+from loops.policy import ApprovalPolicy
+from loops.templates import fill, render
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """How the present state was entered: by which signal, by whom, on what grounds."""
+
+    signal: str
+    actor: Actor
+    evidence: Mapping[str, Any]
+    verdicts: Sequence[GuardVerdict]
+
+
+def ask_about_state(draft: Draft, policy: ApprovalPolicy, entered: Entered | None) -> None:
+    """Open a request about how to leave the present state. *entered* is None where a start led here."""
+    exits = draft.definition.human_exits(draft.instance.state)
+    approving = next((transition for kind, transition in exits if kind == "approve"), None)
+    _open(
+        draft,
+        _proposal(draft, policy, entered.actor if entered else None, approving),
+        answers=[
+            AnswerOffered(kind=kind, transition_id=transition.id, label=_label(transition))
+            for kind, transition in exits
+        ],
+        entered=entered,
+    )
+
+
+def ask_about_transition(
+    draft: Draft, policy: ApprovalPolicy, transition: Transition, entered: Entered, correlation_id: str | None
+) -> None:
+    """Park *transition*, which an agent or a service asked for: open a request about taking it. The state stays."""
+    parked = ParkedTransition(
+        transition_id=transition.id,
+        actor=entered.actor,
+        evidence=dict(entered.evidence),
+        correlation_id=correlation_id,
+    )
+    _open(
+        draft,
+        _proposal(draft, policy, entered.actor, transition, parked),
+        answers=[
+            AnswerOffered(kind="approve", transition_id=transition.id, label=f"Approve: {_label(transition)}"),
+            AnswerOffered(kind="reject", transition_id=DECLINE, label="Reject"),
+        ],
+        entered=entered,
+    )
+
+
+def revise(draft: Draft, request: ApprovalRequest, edited: Edited, by: Human) -> ApprovalRequest:
+    """
+    Change what *request* proposes: a new version with a new digest, and no decision that still counts.
+
+    The instance's data becomes the edited data; titles, facts and planned effects are made from it anew.
+    """
+    draft.change(data=edited.data)
+    old = request.proposal
+    scope = _scope(draft, old.parked)
+    transition = _deciding(draft, request)
+    proposal = old.changed(
+        parameters=edited.data, runs=tuple(_plan(transition, scope, edited.data)) if transition else ()
+    )
+    revised = request.changed(
+        version=request.version + 1,
+        title=_title(draft, proposal.policy, scope),
+        facts=_facts(proposal.policy, scope),
+        proposal=proposal,
+        digest=proposal.digest,
+        decisions=(),
+        voided=(*request.voided, *request.decisions),
+        changes=(*request.changes, *edited.changes),
+    )
+    draft.event(
+        "approval.edited",
+        {
+            "requestId": request.request_id,
+            "fromVersion": request.version,
+            "requestVersion": revised.version,
+            "by": by,
+            "changes": list(edited.changes),
+            "digest": revised.digest,
+            "voided": [decision.decision_id for decision in request.decisions] or None,
+        },
+    )
+    draft.keep(revised)
+    return revised
+
+
+def close_request(
+    draft: Draft, request: ApprovalRequest, status: RequestStatus, decision: Decision | None = None
+) -> None:
+    """Close *request* in *draft* and let its card say so."""
+    decisions = (*request.decisions, decision) if decision else request.decisions
+    draft.keep(request.changed(status=status, closed_at=draft.now, closed_by=decision, decisions=decisions))
+    draft.clear_deadline("expire", request.request_id)
+    draft.event(
+        "approval.closed",
+        {
+            "requestId": request.request_id,
+            "requestVersion": request.version,
+            "status": status,
+            "digest": request.digest,
+        },
+    )
+    draft.effect("card.update", {"requestId": request.request_id})
+
+
+def plan(draft: Draft, transition: Transition) -> list[PlannedEffect]:
+    """Return what *transition* would run now, its templates filled."""
+    return _plan(transition, _scope(draft, None), draft.instance.data)
+
+
+def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], entered: Entered | None) -> None:
+    policy, scope = proposal.policy, _scope(draft, proposal.parked)
+    request = ApprovalRequest(
+        request_id=draft.ids.new("ar_"),
+        tenant=draft.instance.tenant,
+        instance_id=draft.instance.instance_id,
+        aggregate_id=draft.instance.aggregate_id,
+        loop_name=draft.definition.name,
+        title=_title(draft, policy, scope),
+        facts=_facts(policy, scope),
+        proposal=proposal,
+        digest=proposal.digest,
+        recommendation=_recommendation(entered),
+        verdicts=tuple(entered.verdicts) if entered else (),
+        answers=tuple(answers),
+        created_at=draft.now,
+        expires_at=draft.now + policy.expire_after if policy.expire_after else None,
+    )
+    draft.keep(request)
+    draft.change(request_id=request.request_id)
+    draft.event(
+        "approval.requested",
+        {
+            "requestId": request.request_id,
+            "requestVersion": request.version,
+            "state": draft.instance.state,
+            "parked": proposal.parked,
+            "digest": request.digest,
+            "policy": policy,
+            "answers": list(request.answers),
+            "expiresAt": request.expires_at.isoformat() if request.expires_at else None,
+        },
+    )
+    draft.effect("card.post", {"requestId": request.request_id})
+    if request.expires_at:
+        draft.deadline("expire", request.request_id, request.expires_at)
+
+
+def _proposal(
+    draft: Draft,
+    policy: ApprovalPolicy,
+    submitter: Actor | None,
+    transition: Transition | None,
+    parked: ParkedTransition | None = None,
+) -> Proposal:
+    instance = draft.instance
+    runs = _plan(transition, _scope(draft, parked), instance.data) if transition else []
+    return Proposal(
+        loop_id=instance.loop_id,
+        definition_version=instance.definition_version,
+        definition_digest=instance.definition_digest,
+        aggregate_id=instance.aggregate_id,
+        state=instance.state,
+        requester=instance.requester,
+        submitter=submitter,
+        parameters=dict(instance.data),
+        evidence={key: value for key, value in instance.evidence.items() if key not in ADAPTER_KEYS},
+        parked=parked,
+        runs=tuple(runs),
+        policy=policy,
+    )
+
+
+def _deciding(draft: Draft, request: ApprovalRequest) -> Transition | None:
+    approving = next((offered for offered in request.answers if offered.kind == "approve"), None)
+    return draft.definition.exit_named(request.proposal.state, approving.transition_id) if approving else None
+
+
+def _plan(transition: Transition, scope: Mapping[str, Any], data: Mapping[str, Any]) -> list[PlannedEffect]:
+    return [
+        PlannedEffect(
+            integration=call.integration,
+            action=call.action,
+            parameters=fill(call.parameters, scope) if call.parameters else dict(data),
+        )
+        for call in transition.effects
+    ]
+
+
+def _title(draft: Draft, policy: ApprovalPolicy, scope: Mapping[str, Any]) -> str:
+    return render(policy.title, scope) if policy.title else f"{draft.definition.name}: {draft.instance.aggregate_id}"
+
+
+def _facts(policy: ApprovalPolicy, scope: Mapping[str, Any]) -> tuple[Fact, ...]:
+    return tuple(Fact(label=label, value=render(value, scope)) for label, value in policy.facts.items())
+
+
+def _recommendation(entered: Entered | None) -> Recommendation | None:
+    if entered is None or not isinstance(entered.actor, AiAgent):
+        return None
+    points = entered.evidence.get("dataPoints")
+    return Recommendation(
+        signal=entered.signal,
+        reasoning=str(entered.evidence.get("reasoning", "")),
+        confidence=entered.actor.confidence,
+        model_id=entered.actor.model_id,
+        provider=entered.actor.provider,
+        data_points=dict(points) if isinstance(points, Mapping) else {},
+    )
+
+
+def _scope(draft: Draft, parked: ParkedTransition | None) -> dict[str, Any]:
+    instance = draft.instance
+    return {
+        "data": instance.data,
+        "evidence": {**instance.evidence, **parked.evidence} if parked else instance.evidence,
+        "instance": {
+            "aggregateId": instance.aggregate_id,
+            "instanceId": instance.instance_id,
+            "loopId": instance.loop_id,
+            "state": instance.state,
+        },
+        "requester": instance.requester.as_json(),
+    }
+
+
+def _label(transition: Transition) -> str:
+    return transition.label or transition.id.replace("_", " ").replace("-", " ").capitalize()
