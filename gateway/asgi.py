@@ -1,8 +1,12 @@
 """The HTTP service: Slack's deliveries, webhooks, and whether this process is well."""
 
 import asyncio
+import contextlib
+import gc
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import structlog
@@ -23,12 +27,15 @@ from gateway.log import configure_logging
 from gateway.settings import Settings
 from gateway.storage import health
 from gateway.wiring import Parts, open_parts, slack_installation, store_url
-from loops.errors import StoreUnavailable
+from loops.errors import Rejected, StoreUnavailable
 
 log = structlog.stdlib.get_logger()
 
 #: How long open requests may go on after SIGTERM. Slack waits three seconds for any of them.
 DRAIN_S = 5
+
+#: Connections open at once; one more is told 503 at once, before it costs memory.
+CONNECTIONS_MAX = 1_000
 
 
 def serve(settings: Settings) -> None:
@@ -36,7 +43,8 @@ def serve(settings: Settings) -> None:
     Serve HTTP until SIGTERM or SIGINT; requests in hand are answered first.
 
     Raises:
-        ConfigurationError, InvalidLoopFiles: If the service cannot start as configured.
+        ConfigurationError, InvalidLoopFiles, UnusableSource: If the service cannot start as configured.
+        Rejected: If the port cannot be had.
     """
     configure_logging(settings.log_format, settings.log_level)
     with store_url(settings) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -47,17 +55,52 @@ async def _serve(settings: Settings, url: str) -> None:
     async with open_parts(settings, url) as parts, open_app(parts) as app:
         config = uvicorn.Config(
             app,
-            host=settings.host,
-            port=settings.port,
             log_config=None,
             access_log=False,
             lifespan="off",
+            ws="none",
             server_header=False,
+            proxy_headers=False,
+            limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=DRAIN_S,
         )
-        log.info("gateway.started", host=settings.host, port=settings.port, loops=sorted(parts.definitions.all()))
-        await uvicorn.Server(config).serve()
+        with _listening(settings) as listener:
+            # A first full collection takes 50 ms and more, in the middle of somebody's click. What is here now is
+            # here to stay, so it is looked through once, before we are ready, and never again.
+            gc.collect()
+            gc.freeze()
+            host, port = listener.getsockname()[:2]
+            log.info("gateway.started", host=host, port=port, loops=sorted(parts.definitions.all()))
+            await _Server(config).serve(sockets=[listener])
         log.info("gateway.stopped")
+
+
+class _Server(uvicorn.Server):
+    """Ends by returning. uvicorn's own raises the signal again, and so dies of it before anything is tidied up."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Turn SIGTERM and SIGINT into an orderly end; a second SIGINT does not wait for open requests."""
+        loop = asyncio.get_running_loop()
+        signals = (signal.SIGTERM, signal.SIGINT)
+        for each in signals:
+            loop.add_signal_handler(each, self.handle_exit, each, None)
+        try:
+            yield
+        finally:
+            for each in signals:
+                loop.remove_signal_handler(each)
+
+
+def _listening(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
+    except OSError as error:
+        raise Rejected(
+            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
+            "set LOOPGATE_HOST and LOOPGATE_PORT to an address that is free"
+        ) from error
 
 
 @asynccontextmanager
@@ -91,7 +134,9 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         try:
             problems = await health.check(parts.client)
         except StoreUnavailable as error:
-            problems = [str(error)]
+            # Where the store is, is for our log: anybody may ask this.
+            log.warning("store.away", error=str(error))
+            problems = ["the store does not answer"]
         if problems:
             return JSONResponse({"status": "unready", "error": "; ".join(problems)}, 503, {"Retry-After": "2"})
         return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all())})

@@ -19,7 +19,10 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer()
         if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # The default formatter prints local variables too, and with them evidence and tokens.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
@@ -38,5 +41,5 @@ def configure_logging(log_format: Literal["console", "json"], level: str) -> Non
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Bolt and the SDK log whole bodies at INFO and DEBUG; RQ narrates every job; request lines belong to a proxy.
-    for name in ("slack_bolt", "slack_sdk", "rq", "uvicorn.access", "httpx2", "httpcore2", "anthropic"):
+    for name in ("slack_bolt", "slack_sdk", "rq", "uvicorn", "httpx2", "httpcore2", "anthropic"):
         logging.getLogger(name).setLevel(logging.WARNING)

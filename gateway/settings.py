@@ -33,6 +33,9 @@ class Settings(BaseSettings):
     effect_attempts: Annotated[int, Field(ge=1, le=100)] = Field(
         default=8, description="attempts before an effect is given up"
     )
+    effect_concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
+        default=8, description="effects of each queue that one worker carries out at a time"
+    )
     retry_base_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
         default=1.0, description="the first back-off; it doubles with every attempt, up to five minutes"
     )

@@ -1,7 +1,10 @@
 """The worker process: opens its parts on an event loop of its own and serves RQ's queues until it is told to stop."""
 
 import asyncio
+import contextlib
+import gc
 import os
+import secrets
 import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -11,25 +14,27 @@ from typing import TypeVar
 import structlog
 import uvloop
 
+from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName
 from gateway.jobs.relay import Relay
-from gateway.jobs.rq_worker import loop_in_thread, on_loop, relaying
+from gateway.jobs.rq_worker import StopSignal, loop_in_thread, on_loop, relaying
 from gateway.jobs.rq_worker import work as serve_queues
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.jobs.sweep import Sweep
-from gateway.jobs.tasks import Bench
 from gateway.log import configure_logging
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
 from gateway.wiring import Parts, open_handlers, open_parts, store_url
+from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
 
-#: What RQ waits beyond an effect's own time-out before it interrupts the job.
-_MARGIN = timedelta(seconds=10)
+#: How long effects under way may go on after SIGTERM, in seconds; a second signal does not wait. What is cut off is
+#: taken up by another worker.
+DRAIN_S = 20.0
 
 
 def work(settings: Settings, queues: Sequence[QueueName]) -> None:
@@ -40,35 +45,43 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         ConfigurationError, InvalidLoopFiles: If this worker cannot start as configured.
     """
     configure_logging(settings.log_format, settings.log_level)
-    holder = f"{socket.gethostname()}:{os.getpid()}"
+    stop = StopSignal()
+    stop.install()
+    # Two containers may share a host name and a process id, but must not share a lease.
+    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    with (
+        store_url(settings) as url,
+        loop_in_thread(uvloop.new_event_loop) as loop,
+        _entered(_workshop(settings, url, holder), loop) as (parts, runner),
+        connect_sync(url) as relay_client,
+        connect_sync(url) as rq_client,
+    ):
+
+        def hold(ttl: timedelta) -> bool:
+            return on_loop(loop, parts.leases.hold("relay", holder, ttl))
+
+        bench = Bench(loop, runner.run, settings.effect_concurrency)
+        # What is here now is here to stay: later collections need not walk through it.
+        gc.collect()
+        gc.freeze()
+        log.info("worker.started", queues=list(queues), holder=holder)
+        try:
+            with relaying(Relay(Outbox(relay_client), relay_client), hold):
+                serve_queues(bench, rq_client, queues, stop)
+        finally:
+            bench.close(DRAIN_S, hurried=lambda: stop.is_urgent)
+    log.info("worker.stopped", holder=holder)
+
+
+@asynccontextmanager
+async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
+    """Yield the parts and the runner, with the sweep going on beside them."""
     policy = RetryPolicy(
         lease=timedelta(seconds=settings.effect_lease_s),
         timeout=timedelta(seconds=settings.effect_timeout_s),
         attempts=settings.effect_attempts,
         base=timedelta(seconds=settings.retry_base_s),
     )
-    with (
-        store_url(settings) as url,
-        loop_in_thread(uvloop.new_event_loop) as loop,
-        _entered(_workshop(settings, url, holder, policy), loop) as (parts, runner),
-    ):
-        client = connect_sync(url)
-        relay = Relay(Outbox(client), client, policy.timeout + _MARGIN)
-
-        def hold(ttl: timedelta) -> bool:
-            return on_loop(loop, parts.leases.hold("relay", holder, ttl))
-
-        log.info("worker.started", queues=list(queues), holder=holder)
-        with relaying(relay, hold):
-            serve_queues(Bench(loop, runner), client, queues)
-        log.info("worker.stopped", holder=holder)
-
-
-@asynccontextmanager
-async def _workshop(
-    settings: Settings, url: str, holder: str, policy: RetryPolicy
-) -> AsyncIterator[tuple[Parts, EffectRunner]]:
-    """Yield the parts and the runner, with the sweep going on beside them."""
     async with open_parts(settings, url) as parts, open_handlers(parts) as handlers:
         sweep = Sweep(
             holder,
@@ -86,8 +99,9 @@ async def _workshop(
         finally:
             sweeping.cancel()
             await asyncio.gather(sweeping, return_exceptions=True)
-            for chore in ("relay", "sweep"):
-                await parts.leases.let_go(chore, holder)
+            with contextlib.suppress(Unavailable):
+                for chore in ("relay", "sweep"):
+                    await parts.leases.let_go(chore, holder)
 
 
 @contextmanager

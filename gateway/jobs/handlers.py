@@ -7,18 +7,20 @@ from typing import Any
 import structlog
 
 from gateway.integrations.ports import Integration, Run
+from gateway.jobs.grants import check_grant
 from gateway.jobs.ports import Cards, Claim, Effects, Leases
 from loops.cards import Card, Notice
-from loops.effects import Effect, EffectKind, Grant
+from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
 from loops.errors import Rejected, Unavailable
+from loops.outcomes import Refused
 from loops.ports import Channel, Loaded, Provider, Store
 from loops.submission import Ask
 
 log = structlog.stdlib.get_logger()
 
-#: How long one worker may render one card before another may.
-CARD_LEASE = timedelta(seconds=30)
+#: How long one worker may render one card before another may: some longer than a call to the channel takes.
+CARD_LEASE = timedelta(seconds=15)
 
 Handler = Callable[[Claim], Awaitable[None]]
 
@@ -60,14 +62,15 @@ class Handlers:
     async def give_up(self, claim: Claim, error: str) -> None:
         """End an effect that will not be tried again. A loop that waits for its result is told so."""
         if claim.effect.kind in {"provider.ask", "integration.run"}:
-            await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
-        else:
-            await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
+            outcome = await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
+            if not (isinstance(outcome, Refused) and outcome.code == "unknown_instance"):
+                return
+        await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
 
     async def _post_card(self, claim: Claim) -> None:
         effect = claim.effect
         loaded = await self._request_of(effect)
-        async with _Turn(self._leases, f"card:{effect.payload['requestId']}", effect.effect_id):
+        async with self._turn(claim):
             card = await self._card(effect)
             if card is None:
                 address = await self._channel.post(loaded, effect.effect_id, again=claim.attempt > 1)
@@ -77,15 +80,34 @@ class Handlers:
 
     async def _update_card(self, claim: Claim) -> None:
         effect = claim.effect
-        async with _Turn(self._leases, f"card:{effect.payload['requestId']}", effect.effect_id):
+        async with self._turn(claim):
             card = await self._card(effect)
             if card is None:
                 raise Unavailable("the card is not posted yet", retry_after=0.5)
+            shown = await self._rendered(effect, card)
+        await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": shown})
+
+    async def _rendered(self, effect: Effect, card: Card) -> int:
+        """
+        Have the card show its request as it stands, unless it does; return the version it shows.
+
+        A worker that slept through its turn may have put an older rendering over a newer one; it then renders again.
+        """
+        loaded = await self._request_of(effect)
+        while card.rendered_version < loaded.instance.version:
+            await self._channel.update(loaded, card.address)
+            mine = _card(effect, loaded, card.address)
+            await self._cards.save_card(mine)
+            newest = await self._card(effect) or mine
+            if newest.rendered_version == mine.rendered_version:
+                return mine.rendered_version
+            card = mine
             loaded = await self._request_of(effect)
-            if card.rendered_version < loaded.instance.version:
-                await self._channel.update(loaded, card.address)
-                await self._cards.save_card(_card(effect, loaded, card.address))
-        await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": loaded.instance.version})
+        return card.rendered_version
+
+    def _turn(self, claim: Claim) -> "_Turn":
+        holder = f"{claim.effect.effect_id}:{claim.fence}"
+        return _Turn(self._leases, f"card:{claim.effect.tenant}:{claim.effect.payload['requestId']}", holder)
 
     async def _tell(self, claim: Claim) -> None:
         payload = claim.effect.payload
@@ -114,8 +136,8 @@ class Handlers:
         loaded = await self._store.load(effect.tenant, effect.instance_id)
         if loaded is None or loaded.instance.status == "cancelled":
             raise Rejected("the loop was cancelled before this ran")
-        if effect.grant:
-            await self._check(effect.tenant, effect.grant)
+        asked = await self._store.load_request(effect.tenant, effect.grant.request_id) if effect.grant else None
+        check_grant(effect, loaded.definition, asked.request if asked else None)
         detail = await integration.run(
             Run(
                 effect_id=effect.effect_id,
@@ -129,18 +151,6 @@ class Handlers:
             )
         )
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
-
-    async def _check(self, tenant: str, grant: Grant) -> None:
-        """Refuse to act on an approval that is not there, or is of something else. What was shown is what runs."""
-        loaded = await self._store.load_request(tenant, grant.request_id)
-        request = loaded.request if loaded else None
-        if (
-            request is None
-            or request.closed_by is None
-            or (request.version, request.digest) != (grant.request_version, grant.digest)
-            or request.proposal.digest != grant.digest
-        ):
-            raise Rejected(f"the approval {grant.request_id} does not stand for what this would do")
 
     async def _request_of(self, effect: Effect) -> Loaded:
         loaded = await self._store.load_request(effect.tenant, effect.payload["requestId"])

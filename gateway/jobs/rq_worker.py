@@ -1,7 +1,8 @@
-"""The worker process: RQ in the main thread, one event loop for every adapter in another, relay and sweep beside it."""
+"""The worker process: RQ in the main thread, one event loop for every adapter in another, the relay beside them."""
 
 import asyncio
 import contextlib
+import signal
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -14,34 +15,137 @@ from redis import Redis
 from redis.exceptions import RedisError
 from rq import Queue, SimpleWorker
 from rq.exceptions import StopRequested
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName, rq_name
 from gateway.jobs.relay import RELAY_LEASE, Relay
-from gateway.jobs.tasks import Bench
 
 log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
 
-#: How often an idle worker tells Redis that it lives, in seconds; RQ's default is seven minutes.
+#: After how many seconds of silence RQ counts a worker as gone; its default is seven minutes.
 WORKER_TTL_S = 60
+
+#: The longest one wait for a job, in seconds: how soon a queue that got room again is looked at.
+_LOOK_S = 1
 
 _PAUSE_S = 1.0
 
 
-class EffectWorker(SimpleWorker):
-    """An RQ worker that runs jobs in its own process, beside the event loop, and knows whether it was told to stop."""
+class StopSignal:
+    """SIGTERM and SIGINT, remembered; whoever waits for jobs is woken."""
 
-    told_to_stop = False
+    def __init__(self) -> None:
+        self._times = 0
+        self._wake: Callable[[], None] | None = None
+
+    @property
+    def is_given(self) -> bool:
+        """Whether this process was told to stop."""
+        return self._times > 0
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether it was told so more than once."""
+        return self._times > 1
+
+    def install(self) -> None:
+        """Take the signals over, for as long as the process lives. In the main thread only."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, self._told)
+
+    @contextlib.contextmanager
+    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
+        """Call *wake* when told to stop, from the signal's handler."""
+        self._wake = wake
+        try:
+            yield
+        finally:
+            self._wake = None
+
+    def sleep(self, seconds: float) -> None:
+        """Sleep, but not on when told to stop. (An event's lock could be held by whom the signal interrupts.)"""
+        end = time.monotonic() + seconds
+        while not self.is_given and time.monotonic() < end:
+            time.sleep(0.05)
+
+    def _told(self, signum: int, frame: FrameType | None) -> None:
+        del signum, frame
+        self._times += 1
+        if self._wake:
+            self._wake()
+
+
+class EffectWorker(SimpleWorker):
+    """
+    An RQ worker that puts effects on the bench by the id of their job, and goes on to the next.
+
+    What a job in Redis says is to be called is never called: who can write there could otherwise run anything here.
+    RQ's own commands by pub/sub are left out for the same reason. A job is gone once its effect is on the bench: that
+    it is carried out is the claim's and the sweep's to see to, not RQ's.
+    """
+
+    max_connection_wait_time = 2.0
+
+    def __init__(self, bench: Bench, client: Redis, names: Sequence[QueueName]) -> None:
+        self._bench = bench
+        self._names = {rq_name(name): name for name in names}
+        self._is_waiting = False
+        queues = [Queue(name, connection=client, serializer=JSONSerializer) for name in self._names]
+        super().__init__(queues, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL_S)
+
+    @property
+    def dequeue_timeout(self) -> int:
+        """How long one wait for a job is; from it RQ tells when a server that does not answer is gone."""
+        return _LOOK_S
+
+    def stop(self) -> None:
+        """Take no further effect. Called from a signal's handler: a wait for jobs is broken off."""
+        self._stop_requested = True
+        if self._is_waiting:
+            raise StopRequested
+
+    def dequeue_job_and_maintain_ttl(
+        self,
+        timeout: int | None,
+        max_idle_time: int | None = None,  # noqa: ARG002 - RQ's signature; an idle worker of ours waits on
+    ) -> tuple[Job, Queue]:
+        """Wait for a job of a queue that has room on the bench."""
+        self._is_waiting = True
+        try:
+            while not self._stop_requested:
+                self._ordered_queues = [queue for queue in self.queues if self._bench.has_room(self._names[queue.name])]
+                if not self._ordered_queues:
+                    self.heartbeat()
+                    self._bench.wait_for_an_end(_LOOK_S)
+                elif found := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time=_LOOK_S):
+                    return found
+            raise StopRequested
+        finally:
+            self._is_waiting = False
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """Put the job's effect on the bench and forget the job."""
+        self._bench.take(self._names[queue.name], job.id)
+        with self.connection.pipeline(transaction=True) as pipeline:
+            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
+            pipeline.delete(job.key)
+            pipeline.execute()
 
     def procline(self, message: str) -> None:
         """Leave the process title alone: it is what operators look for."""
 
-    def request_stop(self, signum: int, frame: FrameType | None) -> None:
-        """Remember the signal: RQ's loop also ends by itself when the store goes away."""
-        self.told_to_stop = True
-        super().request_stop(signum, frame)  # type: ignore[no-untyped-call]
+    def subscribe(self) -> None:
+        """Listen to no commands."""
+
+    def unsubscribe(self) -> None:
+        """Nothing was subscribed to."""
+
+    def _install_signal_handlers(self) -> None:
+        """Leave signals to `StopSignal`."""
 
 
 @contextlib.contextmanager
@@ -79,26 +183,20 @@ def relaying(relay: Relay, hold: Callable[[timedelta], bool]) -> Iterator[None]:
         thread.join(timeout=10)
 
 
-def work(bench: Bench, client: Redis, queues: Sequence[QueueName]) -> None:
+def work(bench: Bench, client: Redis, names: Sequence[QueueName], stop: StopSignal) -> None:
     """
-    Serve *queues* until SIGTERM or SIGINT; the job in hand is finished first.
+    Serve the queues *names* until told to stop. *client* is RQ's alone: it changes the client's time-outs.
 
-    A Redis that goes away ends RQ's own loop; it is begun again until the store is back.
+    A Redis that goes away may end RQ's own loop; it is begun again until the store is back.
     """
-    Bench.current = bench
-    names = [Queue(rq_name(name), connection=client, serializer=JSONSerializer) for name in queues]
-    while True:
-        worker = EffectWorker(names, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL_S)
+    while not stop.is_given:
         try:
-            worker.work(logging_level="WARNING")
-            if worker.told_to_stop:
-                return
-            time.sleep(_PAUSE_S)
+            worker = EffectWorker(bench, client, names)
+            with stop.waking(worker.stop):
+                worker.work(logging_level="WARNING")
         except RedisError as error:
             log.warning("worker.lost_store", error=str(error))
-            time.sleep(_PAUSE_S)
-        except StopRequested:
-            return
+        stop.sleep(_PAUSE_S)
 
 
 async def _cancel_all() -> None:

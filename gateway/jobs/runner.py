@@ -3,18 +3,26 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 
-from gateway.jobs.backoff import backoff
+from gateway.jobs.backoff import LONGEST, backoff
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Claim, Effects
-from loops.errors import Rejected, Unavailable
+from loops.effects import EffectKind
+from loops.errors import LoopgateError, Rejected, Unavailable
 
 log = structlog.stdlib.get_logger()
+
+#: The longest wait between attempts at effects that are never given up because their channel is away: a card that is
+#: given up asks nobody, or goes on saying what is no longer so.
+PATIENT: Mapping[EffectKind, timedelta] = {"card.post": timedelta(seconds=30), "card.update": timedelta(seconds=30)}
+
+#: Characters of an error that are kept with its effect and on the ledger.
+_ERROR_MAX = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +56,14 @@ class EffectRunner:
         try:
             async with self._kept(claim), asyncio.timeout(self._policy.timeout.total_seconds()):
                 await self._handlers.carry_out(claim)
+        except asyncio.CancelledError:
+            # This worker is told to stop: another one need not wait for the lease to run out.
+            log.info("effect.cut_off", **facts)
+            await self._effects.retry(effect_id, claim.fence, after=timedelta(0), error="the worker stopped")
+            raise
         except Rejected as error:
             log.warning("effect.rejected", error=str(error), **facts)
-            await self._handlers.give_up(claim, str(error))
+            await self._give_up(claim, _words(error), facts)
         except (Unavailable, TimeoutError) as error:
             await self._later(claim, error, facts)
         except Exception as error:
@@ -59,16 +72,28 @@ class EffectRunner:
         else:
             log.info("effect.done", **facts)
 
-    async def _later(self, claim: Claim, error: Exception, facts: dict[str, object]) -> None:
-        text = str(error) or type(error).__name__
-        if claim.attempt >= self._policy.attempts:
+    async def _later(self, claim: Claim, error: Exception, facts: Mapping[str, object]) -> None:
+        text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))
+        longest = PATIENT.get(claim.effect.kind) if is_away else None
+        if claim.attempt >= self._policy.attempts and longest is None:
             log.error("effect.given_up", error=text, **facts)
-            await self._handlers.give_up(claim, f"given up after {claim.attempt} attempts: {text}")
+            await self._give_up(claim, f"given up after {claim.attempt} attempts: {text}", facts)
             return
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
-        after = backoff(claim.attempt, self._policy.base, random.random(), retry_after)  # noqa: S311 - spread, not secrecy
+        spread = random.random()  # noqa: S311 - spread, not secrecy
+        after = backoff(claim.attempt, self._policy.base, spread, retry_after, longest or LONGEST)
         log.info("effect.later", error=text, after_s=round(after.total_seconds(), 3), **facts)
         await self._effects.retry(claim.effect.effect_id, claim.fence, after=after, error=text)
+
+    async def _give_up(self, claim: Claim, error: str, facts: Mapping[str, object]) -> None:
+        try:
+            await self._handlers.give_up(claim, error)
+        except Unavailable:
+            raise
+        except Exception:
+            # Its loop cannot be told, now or later: what is left is to stop trying.
+            log.exception("effect.buried", **facts)
+            await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
 
     @contextlib.asynccontextmanager
     async def _kept(self, claim: Claim) -> AsyncIterator[None]:
@@ -85,3 +110,9 @@ class EffectRunner:
             await asyncio.sleep(self._policy.lease.total_seconds() / 3)
             with contextlib.suppress(Unavailable):
                 held = await self._effects.renew(claim.effect.effect_id, claim.fence, lease=self._policy.lease)
+
+
+def _words(error: Exception) -> str:
+    # Only our own errors are written for people; the text of another may quote the payload, or a secret.
+    text = str(error) if isinstance(error, LoopgateError) else type(error).__name__
+    return text.encode(errors="replace").decode()[:_ERROR_MAX]

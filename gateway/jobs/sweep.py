@@ -1,19 +1,23 @@
 """The sweep: queues again what a crash or a back-off left due, and turns due deadlines into signals."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
 from gateway.jobs.ports import Deadlines, Effects, Leases
+from loops.deadlines import Deadline
 from loops.engine import LoopEngine
-from loops.errors import LoopgateError
+from loops.errors import LoopgateError, StoreUnavailable
 from loops.ports import Clock
 
 log = structlog.stdlib.get_logger()
 
 #: How long the chore stays with a sweeper that died.
 SWEEP_LEASE = timedelta(seconds=3)
+
+#: How long a deadline that cannot take effect is left alone.
+_STUCK_PAUSE = timedelta(minutes=1)
 
 
 class Sweep:
@@ -39,6 +43,7 @@ class Sweep:
         self._clock = clock
         self._grace = grace
         self._every = every
+        self._stuck: dict[tuple[str, str], datetime] = {}
 
     async def run(self) -> None:
         """Sweep until cancelled; a store that is away is tried again."""
@@ -57,6 +62,25 @@ class Sweep:
         overdue = await self._effects.requeue_overdue(grace=self._grace)
         if overdue:
             log.info("sweep.requeued", effects=len(overdue))
-        for deadline in await self._deadlines.due(self._clock.now()):
+        now = self._clock.now()
+        self._stuck = {key: until for key, until in self._stuck.items() if until > now}
+        # More than are stuck are asked for: they stay the earliest, and must not keep the others from being seen.
+        for deadline in await self._deadlines.due(now, limit=100 + len(self._stuck)):
+            if (deadline.tenant, deadline.deadline_id) not in self._stuck:
+                await self._fall_due(deadline, now)
+
+    async def _fall_due(self, deadline: Deadline, now: datetime) -> None:
+        facts = {"request_id": deadline.request_id, "kind": deadline.kind}
+        try:
             outcome = await self._engine.fall_due(deadline)
-            log.info("deadline.due", request_id=deadline.request_id, kind=deadline.kind, outcome=outcome.outcome)
+        except StoreUnavailable:
+            raise
+        except Exception:
+            # One that breaks must not keep the others from falling due.
+            log.exception("deadline.broke", **facts)
+            is_stuck = True
+        else:
+            log.info("deadline.due", outcome=outcome.outcome, **facts)
+            is_stuck = outcome.outcome == "refused"
+        if is_stuck:
+            self._stuck[deadline.tenant, deadline.deadline_id] = now + _STUCK_PAUSE

@@ -1,36 +1,17 @@
 """The job function. RQ finds it by its dotted name, so it stays where it is."""
 
-import asyncio
-from typing import ClassVar
-
-from gateway.jobs.runner import EffectRunner
+from typing import NoReturn
 
 #: What the relay enqueues; part of what stands in Redis, so never renamed while jobs wait.
 RUN_EFFECT = "gateway.jobs.tasks.run_effect"
 
 
-class Bench:
-    """Where this process carries out effects: one runner on one event loop that lives as long as the process."""
-
-    current: ClassVar["Bench | None"] = None
-
-    def __init__(self, loop: asyncio.AbstractEventLoop, runner: EffectRunner) -> None:
-        self.loop = loop
-        self.runner = runner
-
-
-def run_effect(effect_id: str) -> None:
+def run_effect(effect_id: str) -> NoReturn:
     """
-    Make one attempt at an effect. Called by RQ in the worker's main thread.
+    Say that effects are not carried out this way.
 
-    RQ's own time-out interrupts the wait; the attempt is then cancelled on the loop.
+    `gateway.jobs.rq_worker.EffectWorker` takes effects by the id of their job and never calls what a job in Redis
+    names; a bare ``rq worker`` does, and has neither the adapters nor the event loop. The effect itself is not lost:
+    the sweep queues it again.
     """
-    bench = Bench.current
-    if bench is None:
-        raise RuntimeError("effects are carried out by `loopgate work`, not by a bare RQ worker")
-    attempt = asyncio.run_coroutine_threadsafe(bench.runner.run(effect_id), bench.loop)
-    try:
-        attempt.result()
-    except BaseException:
-        attempt.cancel()
-        raise
+    raise RuntimeError(f"{effect_id}: effects are carried out by `loopgate work`, not by a bare RQ worker")
