@@ -207,7 +207,7 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     close_request(draft, request, "expired")
     if request.is_parked:
         return recorded(draft, loaded, "request_closed")
-    return _cancel(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
+    return cancelled(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
 
 
 def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
@@ -216,7 +216,7 @@ def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids:
     if refused := _over(draft, loaded, actor):
         return refused
     _close_open_request(draft, loaded, "cancelled")
-    return _cancel(draft, loaded, actor, reason)
+    return cancelled(draft, loaded, actor, reason)
 
 
 def fail(loaded: Loaded, actor: Actor, code: str, message: str, now: datetime, ids: IdSource) -> Decided:
@@ -295,7 +295,8 @@ def _refuse_status(draft: Draft, loaded: Loaded, actor: Actor) -> Decided:
     return _refuse(draft, loaded, "loop_closed", f"{instance.aggregate_id} is {instance.status}", actor, None)
 
 
-def _cancel(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) -> Decided:
+def cancelled(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) -> Decided:
+    """Cancel the instance in a draft that may already hold what led to it."""
     from_state = loaded.instance.state
     draft.event("loop.cancelled", {"fromState": from_state, "actor": actor, "reason": reason})
     draft.change(status="cancelled", closed_at=draft.now, suspended_at=None)

@@ -7,14 +7,16 @@ number of times, so every caller's answer is about the instance as it really sta
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from loops import decide
 from loops.actors import Actor, Human, service, system
 from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
-from loops.approvals import ApprovalRequest, HumanAnswer
+from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.canonical import digest
 from loops.commit import IdempotencyRecord
+from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
 from loops.definition import Transition
 from loops.draft import Decided
@@ -149,12 +151,54 @@ class LoopEngine:
         reason: str | None = None,
         idempotency_key: str | None = None,
     ) -> Outcome:
-        """Cancel the aggregate's active instance."""
+        """Cancel the aggregate's active or suspended instance."""
+        key = _key(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
+        return await self._close(
+            tenant, aggregate_id, key, lambda loaded, now: decide.cancel(loaded, actor, reason, now, self._ids)
+        )
+
+    async def fail(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        actor: Actor,
+        code: str,
+        message: str,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Close the aggregate's active or suspended instance as failed."""
+        key = _key(idempotency_key, "fail", tenant, aggregate_id, actor.as_json(), code, message)
+        return await self._close(
+            tenant, aggregate_id, key, lambda loaded, now: decide.fail(loaded, actor, code, message, now, self._ids)
+        )
+
+    async def suspend(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        actor: Actor,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Let the aggregate's active instance rest until it is resumed."""
+        key = _key(idempotency_key, "suspend", tenant, aggregate_id, actor.as_json(), reason)
+        return await self._close(
+            tenant, aggregate_id, key, lambda loaded, now: decide.suspend(loaded, actor, reason, now, self._ids)
+        )
+
+    async def resume(
+        self, *, tenant: str, aggregate_id: str, actor: Actor, idempotency_key: str | None = None
+    ) -> Outcome:
+        """Wake the aggregate's suspended instance; results that came in meanwhile take effect."""
 
         async def judged(loaded: Loaded) -> Decided:
-            return decide.cancel(loaded, actor, reason, self._clock.now(), self._ids)
+            awake = Loaded(loaded.instance.changed(status="active"), loaded.definition, loaded.request)
+            held = [self._asked(awake, asked) for asked in loaded.instance.held_results]
+            return decide.resume(loaded, actor, held, self._clock.now(), self._ids)
 
-        key = _key(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
+        key = _key(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
         return await self._run(
             lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
         )
@@ -183,6 +227,64 @@ class LoopEngine:
         key = _answer_key(answer)
         return await self._run(
             lambda: self._store.load_request(tenant, answer.request_id), judged, key, _no_request(answer.request_id)
+        )
+
+    async def consult(self, ask: HumanAsk, *, tenant: str) -> Outcome:
+        """Take an approver's question about a request, or their part for somebody else."""
+        known = ask.changed(by=await self._verified(tenant, ask.by))
+        taker = await self._directory.person(tenant, ask.to_person) if ask.to_person else None
+
+        async def judged(loaded: Loaded) -> Decided:
+            request = _request_of(loaded)
+            groups = await self._groups(tenant, request, known.by)
+            if taker:
+                groups[taker.person_id] = taker.groups
+            return consult(Asked(loaded, request, groups, self._clock.now()), known, taker, self._ids)
+
+        key = _key(f"{tenant}:{ask.key}", "consult", ask.as_json())
+        return await self._run(
+            lambda: self._store.load_request(tenant, ask.request_id), judged, key, _no_request(ask.request_id)
+        )
+
+    async def inform(
+        self,
+        *,
+        tenant: str,
+        request_id: str,
+        question_id: str,
+        text: str,
+        actor: Actor,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Answer a question an approver asked."""
+
+        async def judged(loaded: Loaded) -> Decided:
+            asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
+            return inform(asked, question_id, text, actor, self._ids)
+
+        key = _key(idempotency_key, "inform", tenant, request_id, question_id, text, actor.as_json())
+        return await self._run(
+            lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
+        )
+
+    async def withdraw(
+        self,
+        *,
+        tenant: str,
+        request_id: str,
+        actor: Actor,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        """Take a request back, as whoever asked."""
+
+        async def judged(loaded: Loaded) -> Decided:
+            asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
+            return withdraw(asked, actor, reason, self._ids)
+
+        key = _key(idempotency_key, "withdraw", tenant, request_id, actor.as_json(), reason)
+        return await self._run(
+            lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
         )
 
     async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
@@ -273,6 +375,16 @@ class LoopEngine:
             return decide.decide(loaded, asked, self._asked(loaded, asked), self._clock.now(), self._ids)
 
         key = _key(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
+        return await self._run(
+            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
+        )
+
+    async def _close(
+        self, tenant: str, aggregate_id: str, key: _Key | None, ended: Callable[[Loaded, datetime], Decided]
+    ) -> Outcome:
+        async def judged(loaded: Loaded) -> Decided:
+            return ended(loaded, self._clock.now())
+
         return await self._run(
             lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
         )

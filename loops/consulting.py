@@ -1,0 +1,169 @@
+"""Consulting: what people do about an open request short of deciding it: ask, answer, hand over, take back."""
+
+from loops.actors import Actor, Human, people_behind
+from loops.answers import Asked, Objection, about_person, no_longer, notify
+from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment
+from loops.asking import close_request
+from loops.decide import cancelled, recorded
+from loops.draft import Decided, Draft
+from loops.outcomes import RefusalCode, Refused
+from loops.ports import IdSource, Person
+
+
+def consult(asked: Asked, ask: HumanAsk, to: Person | None, ids: IdSource) -> Decided:
+    """
+    Put an approver's question on the record, or hand their part to *to*.
+
+    Only somebody who may decide may do either. *to* is the person `ask.to_person` names, None where there is none.
+    """
+    draft = Draft(asked.loaded.definition, asked.loaded.instance, asked.now, ids)
+    objection = no_longer(asked, ask.by, ask.channel)
+    if objection is None and ask.by:
+        objection = next(about_person(asked, ask.by), None)
+    if objection is None and ask.to_person is not None:
+        objection = _about_taker(asked, ask, to)
+    if objection or ask.by is None:
+        return _refuse(draft, asked.request, ask, objection)
+    if ask.question is not None:
+        return _question(draft, asked, ask.by, ask.question)
+    return _hand_over(draft, asked, ask, ask.by)
+
+
+def inform(asked: Asked, question_id: str, text: str, by: Actor, ids: IdSource) -> Decided:
+    """
+    Answer a question that was asked about a request.
+
+    The requester, the submitter, who is behind them, and any human a channel verified may answer.
+    """
+    draft = Draft(asked.loaded.definition, asked.loaded.instance, asked.now, ids)
+    request = asked.request
+    question = next((each for each in request.questions if each.question_id == question_id), None)
+    if question is None or question.answer is not None:
+        return _refuse_actor(draft, request, by, "unknown_question", f"no question {question_id} waits for an answer")
+    if not request.is_open or asked.loaded.instance.is_closed:
+        return _refuse_actor(draft, request, by, "request_closed", "the request is closed; nobody waits for the answer")
+    if not _may_inform(request, by):
+        return _refuse_actor(draft, request, by, "not_the_requester", f"{by.name} was not asked")
+    answered = question.changed(answer=text, answered_by=by, answered_at=asked.now)
+    questions = tuple(answered if each is question else each for each in request.questions)
+    draft.keep(request.changed(questions=questions))
+    draft.event(
+        "approval.question.answered",
+        {"requestId": request.request_id, "questionId": question_id, "actor": by, "answer": text},
+    )
+    draft.effect("card.update", {"requestId": request.request_id})
+    return recorded(draft, asked.loaded, "question_answered")
+
+
+def withdraw(asked: Asked, by: Actor, reason: str | None, ids: IdSource) -> Decided:
+    """
+    Take a request back, as its requester, its submitter or the human behind them.
+
+    A parked transition is then simply not taken; a loop that waited in a pending state is cancelled.
+    """
+    draft = Draft(asked.loaded.definition, asked.loaded.instance, asked.now, ids)
+    request, loaded = asked.request, asked.loaded
+    if not request.is_open or loaded.instance.is_closed or loaded.instance.request_id != request.request_id:
+        return _refuse_actor(draft, request, by, "request_closed", "the request is closed already")
+    if not _is_asker(request, by):
+        return _refuse_actor(draft, request, by, "not_the_requester", f"{by.name} did not ask for this")
+    close_request(draft, request, "withdrawn")
+    if request.is_parked:
+        return recorded(draft, loaded, "request_closed")
+    return cancelled(draft, loaded, by, reason or f"request {request.request_id} was withdrawn")
+
+
+def _question(draft: Draft, asked: Asked, by: Human, text: str) -> Decided:
+    request = asked.request
+    question = Question(question_id=draft.ids.new("qu_"), by=by, at=asked.now, text=text)
+    draft.keep(request.changed(questions=(*request.questions, question)))
+    draft.event(
+        "approval.question.asked",
+        {"requestId": request.request_id, "questionId": question.question_id, "actor": by, "text": text},
+    )
+    draft.effect("card.update", {"requestId": request.request_id})
+    return recorded(draft, asked.loaded, "question_asked")
+
+
+def _hand_over(draft: Draft, asked: Asked, ask: HumanAsk, by: Human) -> Decided:
+    request = asked.request
+    handed = Reassignment(from_person=by.user_id, to_person=ask.to_person or "", by=by, at=asked.now, reason=ask.reason)
+    draft.keep(request.changed(reassignments=(*request.reassignments, handed)))
+    draft.event(
+        "approval.reassigned",
+        {
+            "requestId": request.request_id,
+            "actor": by,
+            "fromPerson": handed.from_person,
+            "toPerson": handed.to_person,
+            "reason": handed.reason,
+        },
+    )
+    draft.effect("card.update", {"requestId": request.request_id})
+    return recorded(draft, asked.loaded, "reassigned")
+
+
+def _about_taker(asked: Asked, ask: HumanAsk, to: Person | None) -> Objection | None:
+    policy = asked.request.proposal.policy
+    name = ask.to_person or ""
+    if to is None:
+        return Objection("taker", "cannot_reassign", f"nobody called {name} is known here")
+    if ask.by and to.person_id == ask.by.user_id:
+        return Objection("taker", "cannot_reassign", "that is yourself")
+    if policy.reassign == "no":
+        return Objection("taker", "cannot_reassign", "the policy lets nobody hand this over")
+    if any(decision.by.user_id in {to.person_id, ask.by and ask.by.user_id} for decision in asked.request.decisions):
+        return Objection("taker", "cannot_reassign", "one of you has answered already")
+    taker = to.as_actor(ask.by.authenticated_by if ask.by and ask.by.authenticated_by else "directory")
+    for objection in about_person(asked, taker):
+        if objection.code == "not_an_approver" and policy.reassign == "anyone":
+            continue
+        return Objection("taker", "cannot_reassign", objection.message)
+    return None
+
+
+def _may_inform(request: ApprovalRequest, by: Actor) -> bool:
+    return _is_asker(request, by) or (isinstance(by, Human) and by.authenticated_by is not None)
+
+
+def _is_asker(request: ApprovalRequest, by: Actor) -> bool:
+    if isinstance(by, Human) and by.authenticated_by is None:
+        return False
+    askers = [actor for actor in (request.proposal.requester, request.proposal.submitter) if actor]
+    if any((actor.type, actor.id) == (by.type, by.id) for actor in askers):
+        return True
+    return isinstance(by, Human) and any(by.user_id in people_behind(actor) for actor in askers)
+
+
+def _refuse(draft: Draft, request: ApprovalRequest, ask: HumanAsk, objection: Objection | None) -> Decided:
+    found = objection or Objection("identity", "unmapped_identity", "nobody is known to have asked this")
+    draft.event(
+        "approval.decision.refused",
+        {
+            "requestId": request.request_id,
+            "rule": found.rule,
+            "code": found.code,
+            "message": found.message,
+            "by": ask.by,
+            "channel": ask.channel or None,
+        },
+    )
+    notify(draft, request, ask.channel, found)
+    commit = draft.commit()
+    outcome = Refused(code=found.code, message=found.message, instance=commit.instance, request=request)
+    return Decided(outcome, commit)
+
+
+def _refuse_actor(draft: Draft, request: ApprovalRequest, by: Actor, code: RefusalCode, message: str) -> Decided:
+    draft.event(
+        "loop.transition.refused",
+        {
+            "code": code,
+            "message": message,
+            "actor": by,
+            "name": request.request_id,
+            "fromState": draft.instance.state,
+        },
+    )
+    commit = draft.commit()
+    return Decided(Refused(code=code, message=message, instance=commit.instance, request=request), commit)
