@@ -30,6 +30,12 @@ def _unmanned(definition: LoopDefinition, state: State, configuration: Configura
         yield f"{where} asks in channel '{policy.channel}'; name its Slack channel under slack.channels"
     if not policy.channel and not configuration.slack.default_channel:
         yield f"{where} names no channel; set approval.channel, or slack.defaultChannel in the configuration"
+    for step in policy.escalate:
+        if step.channel and step.channel not in configuration.slack.channels:
+            yield f"{where} escalates to channel '{step.channel}'; name its Slack channel under slack.channels"
+    for user in policy.approvers.users:
+        if user not in {person.id for person in configuration.people}:
+            yield f"{where} lets '{user}' decide; name that person under people"
     able = [
         person
         for person in configuration.people

@@ -5,16 +5,16 @@ Secrets are never in it: where one is needed, the file names the environment var
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, model_validator
+from pydantic import Field, SecretStr
 
 from gateway.intake.config import SourceConfig
 from gateway.marked import FileProblem, read_mapping
 from loops.errors import LoopgateError
-from loops.problems import misfits
+from loops.problems import Place, misfits, suggestion
 from loops.values import Identifier, Value
 
 #: The name of an environment variable, as POSIX writes them.
@@ -37,7 +37,11 @@ class PersonConfig(Value):
 
 
 class SlackConfig(Value):
-    """The connected workspace. `channels` maps the names loop files use to Slack channel ids."""
+    """
+    The connected workspace.
+
+    `channels` maps the names loop files use to Slack channel ids; `default_channel` is one of those names.
+    """
 
     team: Identifier
     app: Identifier
@@ -89,18 +93,6 @@ class Configuration(Value):
     sources: Mapping[Identifier, SourceConfig] = Field(default_factory=dict)
     loops: tuple[str, ...] = ("library",)
 
-    @model_validator(mode="after")
-    def _people_are_distinct(self) -> Self:
-        for what, keys in (
-            ("id", [(p.tenant, p.id) for p in self.people]),
-            ("slack", [(p.tenant, p.slack) for p in self.people if p.slack]),
-        ):
-            repeated = {key for key in keys if keys.count(key) > 1}
-            if repeated:
-                names = ", ".join(sorted(str(key[1]) for key in repeated))
-                raise ValueError(f"people: {what} {names} stands for more than one person")
-        return self
-
 
 def load_configuration(path: Path) -> Configuration:
     """
@@ -113,15 +105,38 @@ def load_configuration(path: Path) -> Configuration:
         data, line_of = read_mapping(path)
     except FileProblem as error:
         raise ConfigurationError(str(error)) from error
-    problems = [
-        f"{path}:{line_of(place)}: {problem.path}: {problem.message}" for place, problem in misfits(Configuration, data)
-    ]
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    try:
-        return Configuration.model_validate(data)
-    except ValidationError as error:
-        raise ConfigurationError("\n".join(f"{path}: {detail['msg']}" for detail in error.errors())) from error
+    wrong = [(place, problem.message) for place, problem in misfits(Configuration, data)]
+    configuration = None if wrong else Configuration.model_validate(data)
+    if configuration:
+        wrong = list(_contradictions(configuration))
+    if configuration is None or wrong:
+        raise ConfigurationError(
+            "\n".join(
+                f"{path}:{line_of(place)}: {'.'.join(map(str, place))}{': ' if place else ''}{message}"
+                for place, message in wrong
+            )
+        )
+    return configuration
+
+
+def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]:
+    """Yield what fits by itself, but not with the rest."""
+    seen: dict[tuple[str, str, str], int] = {}
+    for index, person in enumerate(configuration.people):
+        for key, value in (("id", person.id), ("slack", person.slack)):
+            if value is None:
+                continue
+            first = seen.setdefault((person.tenant, key, value), index)
+            if first != index:
+                named = configuration.people[first].name
+                yield ("people", index, key), f"'{value}' stands for {named} already; each person has their own"
+    slack = configuration.slack
+    if slack.default_channel and slack.default_channel not in slack.channels:
+        known = list(slack.channels)
+        yield (
+            ("slack", "defaultChannel"),
+            f"'{slack.default_channel}' is no name under slack.channels{suggestion(slack.default_channel, known)}",
+        )
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
@@ -129,9 +144,11 @@ def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
     Return the secret in the environment variable *name*.
 
     Raises:
-        ConfigurationError: If it is not set, naming the variable.
+        ConfigurationError: If it is not set, or has white space around it, naming the variable and not the secret.
     """
     value = environ.get(name)
     if not value:
         raise ConfigurationError(f"the environment variable {name} is not set; the configuration names it as a secret")
+    if value != value.strip():
+        raise ConfigurationError(f"the environment variable {name} has white space or a line end around its secret")
     return SecretStr(value)

@@ -30,7 +30,7 @@ from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
-from gateway.loopfiles import LoadedLoops, load_directory, load_library
+from gateway.loopfiles import LoadedLoops, load_directory, load_library, loop_files_at
 from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
@@ -69,12 +69,24 @@ class Parts:
 
 @contextmanager
 def store_url(settings: Settings) -> Iterator[str]:
-    """Yield the URL of the store: the configured one, or an embedded server's that is started on demand."""
+    """
+    Yield the URL of the store: the configured one, or an embedded server's that is started on demand.
+
+    Raises:
+        ConfigurationError: If the embedded server's data directory cannot be used.
+        StoreUnavailable, Rejected: If the embedded server does not start.
+    """
     if settings.redis_url:
         yield settings.redis_url.get_secret_value()
         return
     server = EmbeddedServer(settings.data_dir / "store")
-    url = server.start()
+    try:
+        url = server.start()
+    except OSError as error:
+        raise ConfigurationError(
+            f"the store cannot keep its data in {server.data_dir}: {error.strerror or error}; set LOOPGATE_DATA_DIR to "
+            "a directory of yours, or LOOPGATE_REDIS_URL to a server"
+        ) from error
     try:
         yield url
     finally:
@@ -142,7 +154,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 slack,
                 slack_installation(configuration),
                 routes=configuration.slack.channels,
-                default_route=configuration.slack.default_channel,
+                default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
             ),
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
@@ -202,6 +214,12 @@ def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
         ConfigurationError: If a loop names something the configuration lacks.
     """
     places = [beside / place for place in configuration.loops if place != LIBRARY]
+    try:
+        empty = [str(place) for place in places if not any(loop_files_at([place]))]
+    except OSError as error:
+        raise ConfigurationError(f"loops: {error.filename} cannot be read: {error.strerror}") from error
+    if empty:
+        raise ConfigurationError(f"loops: there are no loop files in {', '.join(empty)}")
     loaded = load_directory(*places)
     if LIBRARY in configuration.loops:
         loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
