@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from loops.errors import LoopgateError
 
@@ -52,7 +53,10 @@ def main() -> None:
     try:
         app()
     except LoopgateError as error:
-        err.print(f"[red]loopgate:[/red] {error}", highlight=False, soft_wrap=True, markup=False)
+        _say(str(error))
+        sys.exit(1)
+    except OSError as error:
+        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(1)
 
 
@@ -129,7 +133,7 @@ def check(
                     soft_wrap=True,
                 )
     if not read:
-        err.print("no loop files there; they end in .yaml, .yml or .json")
+        _say("no loop files there; they end in .yaml, .yml or .json")
     if not read or any(file.definition is None for file in read):
         raise typer.Exit(1)
 
@@ -143,6 +147,8 @@ def loops(
 ) -> None:
     """List the open loop instances, newest first."""
 
+    from gateway.ledger_table import shown
+
     async def read(parts: "Parts") -> tuple[list[dict[str, Any]], bool]:
         found, more = await parts.store.instances(tenant, state=state, limit=limit)
         return [instance.as_json() for instance in found], more is not None
@@ -154,9 +160,8 @@ def loops(
     table = Table("aggregate", "loop", "state", "asked by", "started", "instance", box=None, header_style="bold")
     for row in rows:
         requester = row["requester"].get("displayName") or row["requester"]["id"]
-        table.add_row(
-            row["aggregateId"], row["loopId"], row["state"], requester, row["startedAt"][:19], row["instanceId"]
-        )
+        cells = (row["aggregateId"], row["loopId"], row["state"], requester, row["startedAt"][:19], row["instanceId"])
+        table.add_row(*map(shown, cells))
     out.print(table if rows else "no open loops")
     if more:
         out.print(f"more than {limit}; ask with --limit or --state", style="dim")
@@ -231,7 +236,7 @@ def _settings() -> "Settings":
     except ValidationError as error:
         for problem in error.errors():
             name = f"LOOPGATE_{'_'.join(str(step) for step in problem['loc'])}".upper()
-            err.print(f"loopgate: {name}: {problem['msg']}", highlight=False, markup=False)
+            _say(f"{name}: {problem['msg']}")
         raise typer.Exit(1) from error
 
 
@@ -257,16 +262,16 @@ def _audited(tenant: str, aggregate: str) -> "AuditedLedger":
 
 
 def _print_verdict(found: "AuditedLedger") -> None:
+    from gateway.ledger_table import shown
     from loops.ledger import Broken, Verified
 
     match found.verdict:
         case Verified(head=head):
-            out.print(
-                f"[green]verified[/green]: {head.sequence} events, head {head.hash[:19]}, {found.instance.status} "
-                f"in {found.instance.state}"
-            )
+            instance = found.instance
+            words = f": {head.sequence} events, head {head.hash[:19]}, {instance.status} in {instance.state}"
+            out.print(Text.assemble(("verified", "green"), shown(words)))
         case Broken(sequence=sequence, reason=reason):
-            out.print(f"[red]broken[/red] at {sequence}: {reason}")
+            out.print(Text.assemble(("broken", "red"), shown(f" at {sequence}: {reason}")))
 
 
 def _checked(file: "LoopFile") -> dict[str, Any]:
@@ -282,8 +287,12 @@ def _print_json(value: Any) -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    err.print(f"loopgate: {message}", highlight=False, markup=False, soft_wrap=True)
+    _say(message)
     raise typer.Exit(1)
+
+
+def _say(message: str) -> None:
+    err.print(f"loopgate: {message}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

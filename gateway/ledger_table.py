@@ -4,8 +4,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from rich.table import Table
+from rich.text import Text
 
 from loops.events import Event
+
+
+def shown(text: object) -> Text:
+    """
+    Return *text* for a terminal, as it is: no markup in it counts, no control character moves the cursor.
+
+    Whoever proposes a change chooses some of what is printed here, models included.
+    """
+    return Text("".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in str(text)))
 
 
 def ledger_table(events: Iterable[Event]) -> Table:
@@ -21,11 +31,18 @@ def ledger_table(events: Iterable[Event]) -> Table:
             str(event.sequence),
             f"{event.occurred_at:%H:%M:%S.%f}"[:-3],
             event.type,
-            actor_of(event.data),
-            summary(event),
-            event.hash[7:15],
+            *(shown(told) for told in _told(event)),
+            shown(event.hash[7:15]),
         )
     return table
+
+
+def _told(event: Event) -> tuple[str, str]:
+    try:
+        return actor_of(event.data), summary(event)
+    except (KeyError, TypeError, AttributeError):
+        # Somebody changed it; that it is shown at all is worth more than how.
+        return "", "cannot be read"
 
 
 def actor_of(data: Mapping[str, Any]) -> str:
