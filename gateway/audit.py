@@ -1,5 +1,6 @@
-"""Audit: a ledger read back whole and verified."""
+"""Audit: a ledger read back whole, from its stored bytes, and verified."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -7,7 +8,7 @@ from pydantic import ValidationError
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import Broken, Verified, verify
+from loops.ledger import BadLine, Broken, Verified, event_in, verify_lines
 from loops.ports import Loaded, Store
 
 _PAGE = 1_000
@@ -15,11 +16,21 @@ _PAGE = 1_000
 
 @dataclass(frozen=True, slots=True)
 class AuditedLedger:
-    """One instance, its events in order, and whether they hold up to the instance's head."""
+    """
+    One instance, the lines of its ledger up to its head, and whether they hold.
 
-    instance: LoopInstance
+    `events` are the lines read for people: all of them, or those before the first that is no event any more.
+    """
+
+    loaded: Loaded
+    lines: tuple[bytes, ...]
     events: tuple[Event, ...]
     verdict: Verified | Broken
+
+    @property
+    def instance(self) -> LoopInstance:
+        """The instance whose ledger this is."""
+        return self.loaded.instance
 
 
 async def audit(store: Store, tenant: str, name: str) -> AuditedLedger | None:
@@ -29,61 +40,55 @@ async def audit(store: Store, tenant: str, name: str) -> AuditedLedger | None:
     Raises:
         Rejected: If the instance itself, which says where its ledger ends, was changed beyond reading.
     """
-    try:
-        loaded = await store.load(tenant, name) or await store.load_aggregate(tenant, name)
-    except ValidationError as error:
-        raise Rejected(
-            f"the instance '{name}' cannot be read; it was changed by something else than Loopgate"
-        ) from error
+    loaded = await _loaded(store, tenant, name)
     if loaded is None:
         return None
-    instance = loaded.instance
-    # Events of commits made while we read are not this instance's yet.
-    events, unreadable = await _read(store, tenant, instance.instance_id, instance.head.sequence)
-    verdict = _verdict(loaded, events, unreadable)
-    if isinstance(verdict, Verified) and await _goes_on(store, loaded):
-        verdict = Broken(sequence=verdict.head.sequence + 1, reason="an event stands after the instance's head")
-    return AuditedLedger(instance, events, verdict)
-
-
-async def _goes_on(store: Store, loaded: Loaded) -> bool:
-    """Whether the ledger is longer than the instance says, and not for a commit made while we read."""
-    instance = loaded.instance
-    try:
-        is_longer = bool(
-            await store.events(instance.tenant, instance.instance_id, after=instance.head.sequence, limit=1)
-        )
-    except ValidationError:
-        is_longer = True
-    again = await store.load(instance.tenant, instance.instance_id)
-    return is_longer and again is not None and again.instance.head == instance.head
-
-
-def _verdict(loaded: Loaded, events: tuple[Event, ...], unreadable: int | None) -> Verified | Broken:
     head = loaded.instance.head
-    verdict = verify(events, head if unreadable is None else None)
-    if isinstance(verdict, Broken):
-        return verdict
-    if unreadable is not None:
-        return Broken(sequence=unreadable, reason="the event cannot be read")
-    if events and loaded.definition.digest != events[0].definition_digest:
-        return Broken(sequence=1, reason="the pinned definition is not the one the loop was started from")
-    return verdict
+    lines = await _read(store, loaded.instance)
+    # Lines of commits made while we read are not this instance's yet.
+    kept = tuple(lines[: head.sequence])
+    verdict = verify_lines(kept, head)
+    events = _readable(kept)
+    if isinstance(verdict, Verified):
+        if events and loaded.definition.digest != events[0].definition_digest:
+            verdict = Broken(sequence=1, reason="the pinned definition is not the one the loop was started from")
+        elif len(lines) > head.sequence and await _stands(store, loaded.instance):
+            verdict = Broken(sequence=head.sequence + 1, reason="an event stands after the instance's head")
+    return AuditedLedger(loaded, kept, events, verdict)
 
 
-async def _read(store: Store, tenant: str, instance_id: str, end: int) -> tuple[tuple[Event, ...], int | None]:
-    """Return the events up to the sequence *end*, or up to the first that is no event any more, and its place."""
-    events: list[Event] = []
-    page = _PAGE
-    while len(events) < end:
-        try:
-            found = await store.events(tenant, instance_id, after=len(events), limit=min(page, end - len(events)))
-        except ValidationError:
-            if page == 1:
-                return tuple(events), len(events) + 1
-            page = 1
-            continue
+async def _loaded(store: Store, tenant: str, name: str) -> Loaded | None:
+    try:
+        return await store.load(tenant, name) or await store.load_aggregate(tenant, name)
+    except ValidationError as error:
+        message = f"the instance '{name}' cannot be read; it was changed by something else than Loopgate"
+        raise Rejected(message) from error
+
+
+async def _read(store: Store, instance: LoopInstance) -> list[bytes]:
+    """Return the instance's lines, and the one after its head if there is one."""
+    lines: list[bytes] = []
+    end = instance.head.sequence + 1
+    while len(lines) < end:
+        wanted = min(_PAGE, end - len(lines))
+        found = await store.lines(instance.tenant, instance.instance_id, after=len(lines), limit=wanted)
         if not found:
             break
-        events += found
-    return tuple(events), None
+        lines += found
+    return lines
+
+
+async def _stands(store: Store, instance: LoopInstance) -> bool:
+    """Whether the instance is still at the head it was read with, so that no commit explains a longer ledger."""
+    again = await store.load(instance.tenant, instance.instance_id)
+    return again is not None and again.instance.head == instance.head
+
+
+def _readable(lines: Sequence[bytes]) -> tuple[Event, ...]:
+    events: list[Event] = []
+    for line in lines:
+        try:
+            events.append(event_in(line))
+        except BadLine:
+            break
+    return tuple(events)

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 #: Integers beyond this lose digits in JavaScript's number type, so RFC 8785 (through I-JSON, RFC 7493) refuses them.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -40,6 +40,31 @@ def canonical_json(value: Any) -> bytes:
 def digest(value: Any) -> str:
     """Return ``sha256:<hex>`` over the canonical JSON of *value*."""
     return "sha256:" + hashlib.sha256(canonical_json(value)).hexdigest()
+
+
+def read_json(data: bytes) -> Any:
+    """
+    Return the value that *data* spells as JSON; writing it again gives *data* if, and only if, that is canonical.
+
+    Integers beyond 2^53-1 become the doubles whose canonical form they may be.
+
+    Raises:
+        NotCanonical: If this is not JSON in UTF-8, has NaN or infinities, or is nested too deeply to be read.
+    """
+    try:
+        return json.loads(data.decode(), parse_int=_integer, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise NotCanonical(f"not JSON: {error}") from error
+
+
+def _integer(digits: str) -> int | float:
+    # RFC 8785 prints doubles up to 1e21 in plain digits, so a longer integer is a double; if not, it shows.
+    number = int(digits) if len(digits) < 18 else 2**53
+    return number if -MAX_SAFE_INTEGER <= number <= MAX_SAFE_INTEGER else float(digits)
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _write(value: Any, put: Any, path: str) -> None:

@@ -1,14 +1,27 @@
-"""The ledger: the hash-chained sequence of a loop instance's events, which anybody can verify offline."""
+"""
+The ledger: the hash-chained sequence of a loop instance's events, which anybody can verify offline.
 
+An event has one spelling, its *line*: the canonical JSON (RFC 8785) of all its fields. Stores keep lines, exports are
+lines, and a line that reads as an event but is spelled otherwise (``1.0`` for ``1``, another order of keys, an escape,
+a space, a key twice) is not accepted. So whoever changes a stored byte changes an event, and the chain shows it.
+"""
+
+import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from loops.canonical import NotCanonical, digest
+from pydantic import ValidationError
+
+from loops.canonical import NotCanonical, canonical_json, read_json
 from loops.events import Event
 from loops.values import Value
 
 #: What the first event of every ledger names as its predecessor.
 GENESIS = "sha256:" + "0" * 64
+
+
+class BadLine(ValueError):  # noqa: N818 - reads as what was found
+    """The bytes are not the line of an event; the message says why."""
 
 
 class LedgerHead(Value):
@@ -38,10 +51,50 @@ def seal(fields: Mapping[str, Any]) -> Event:
 
 
 def hash_of(event: Event) -> str:
-    """Return the hash *event* must carry."""
-    body = event.as_json()
-    del body["hash"]
-    return digest(body)
+    """Return the hash *event* must carry: SHA-256 over its line without `hash`. Raises NotCanonical."""
+    before, after = _around_hash(event)
+    return _hash(before, after)
+
+
+def line_of(event: Event) -> bytes:
+    """Return the line of *event*, without a line end. Raises NotCanonical."""
+    before, after = _around_hash(event)
+    return b"".join((before, b',"hash":', canonical_json(event.hash), b",", after))
+
+
+def read_line(line: bytes) -> Event:
+    """
+    Return the event whose line is *line*, whether or not its hash is right.
+
+    Raises:
+        BadLine: If these are not exactly the bytes `line_of` gives for an event.
+    """
+    event = event_in(line)
+    try:
+        own = line_of(event)
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"the event has no canonical form: {error}") from error
+    if own != line:
+        place = next((i for i, (ours, theirs) in enumerate(zip(own, line, strict=False)) if ours != theirs), len(own))
+        raise BadLine(f"not spelled canonically at byte {min(place, len(line)) + 1}")
+    return event
+
+
+def event_in(line: bytes) -> Event:
+    """
+    Return the event that *line* reads as, however it is spelled: to show what a store keeps, not to prove it.
+
+    Raises:
+        BadLine: If it does not read as an event.
+    """
+    try:
+        return Event.model_validate(read_json(line))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise BadLine(f"not an event: {where}: {first['msg']}") from error
+    except NotCanonical as error:
+        raise BadLine(str(error)) from error
 
 
 def verify(events: Iterable[Event], head: LedgerHead | None = None) -> Verified | Broken:
@@ -51,18 +104,65 @@ def verify(events: Iterable[Event], head: LedgerHead | None = None) -> Verified 
     An edited, dropped, reordered, inserted or foreign event is found at the first sequence where it shows; a
     truncated end only against *head*.
     """
-    last, owner = LedgerHead(), None
-    for place, event in enumerate(events, start=1):
-        owner = owner or (event.tenant, event.instance_id)
-        if reason := _reason_against(event, place, last, owner):
-            return Broken(sequence=place, reason=reason)
-        last = LedgerHead(sequence=event.sequence, hash=event.hash)
-    if head is not None and last != head:
-        return Broken(
-            sequence=last.sequence + 1,
-            reason=f"the ledger ends at {last.sequence}, the instance's head says {head.sequence}",
-        )
-    return Verified(head=last)
+    chain = _Chain()
+    for event in events:
+        if broken := chain.add(event):
+            return broken
+    return chain.end(head)
+
+
+def verify_lines(lines: Iterable[bytes], head: LedgerHead | None = None) -> Verified | Broken:
+    """Check a ledger like `verify`, from its stored or exported lines: any changed byte of any line is found."""
+    chain = _Chain()
+    for line in lines:
+        try:
+            event = read_line(line)
+        except BadLine as error:
+            return Broken(sequence=chain.place + 1, reason=str(error))
+        if broken := chain.add(event):
+            return broken
+    return chain.end(head)
+
+
+class _Chain:
+    """Checks events one after the other."""
+
+    def __init__(self) -> None:
+        self.place = 0
+        self._last = LedgerHead()
+        self._owner: tuple[str, str] | None = None
+
+    def add(self, event: Event) -> Broken | None:
+        """Return why *event* does not come next, or None."""
+        self.place += 1
+        self._owner = self._owner or (event.tenant, event.instance_id)
+        if reason := _reason_against(event, self.place, self._last, self._owner):
+            return Broken(sequence=self.place, reason=reason)
+        self._last = LedgerHead(sequence=event.sequence, hash=event.hash)
+        return None
+
+    def end(self, head: LedgerHead | None) -> Verified | Broken:
+        """Return what became of the chain, its end compared with *head*."""
+        if head is None or self._last == head:
+            return Verified(head=self._last)
+        if self._last.sequence == head.sequence:
+            reason = "the last event's hash is not the one the instance's head has"
+            return Broken(sequence=max(1, head.sequence), reason=reason)
+        first = min(self._last.sequence, head.sequence) + 1
+        reason = f"the ledger ends at {self._last.sequence}, the instance's head says {head.sequence}"
+        return Broken(sequence=first, reason=reason)
+
+
+def _around_hash(event: Event) -> tuple[bytes, bytes]:
+    """Return the canonical JSON of *event* before and after the place of `hash`, whose key is left out."""
+    body = event.as_json()
+    before = canonical_json({key: value for key, value in body.items() if key < "hash"})
+    after = canonical_json({key: value for key, value in body.items() if key > "hash"})
+    return before[:-1], after[1:]
+
+
+def _hash(before: bytes, after: bytes) -> str:
+    return "sha256:" + hashlib.sha256(before + b"," + after).hexdigest()
 
 
 def _reason_against(event: Event, place: int, last: LedgerHead, owner: tuple[str, str]) -> str | None:
@@ -75,6 +175,6 @@ def _reason_against(event: Event, place: int, last: LedgerHead, owner: tuple[str
     try:
         if event.hash != hash_of(event):
             return "the event's content does not match its hash"
-    except NotCanonical as error:
+    except (ValueError, RecursionError) as error:
         return f"the event has no canonical form: {error}"
     return None

@@ -70,10 +70,23 @@ class Store(Protocol):
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
 
+    async def lines(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """Return the stored lines of the same stretch as `events`, as they are: what an audit checks."""
+
     async def instances(
-        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        tenant: str,
+        *,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        closed: bool = False,
     ) -> tuple[Sequence[LoopInstance], str | None]:
-        """Return a page of open instances, newest first, all or those in *state*, and the next page's cursor."""
+        """
+        Return a page of open instances, newest first, or of *closed* ones, last closed first; and the next cursor.
+
+        With *state* only those in it. A suspended instance is listed as open.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,14 +14,22 @@ _YEAR_ONE = datetime(1, 1, 1, tzinfo=UTC)
 _CURSOR = re.compile(r"\d{18}:[\w.~%-]{1,1000}", re.ASCII)
 
 
+def is_listed_open(instance: LoopInstance) -> bool:
+    """Return whether the instance stands in the open indexes: one that rests is not over, and keeps its aggregate."""
+    return instance.status in {"active", "suspended"}
+
+
 def index_member(instance: LoopInstance) -> str:
     """
-    Return the instance's place in the open indexes: microseconds since year 1, zero-padded, and its id.
+    Return the instance's place in the indexes: when it was started, or closed, in microseconds, and its id.
+
+    The number counts from year 1 and is zero-padded.
 
     Text order is time order, two instances of one microsecond have an order too, and a cursor stays a place in
     between when the instance it names is closed.
     """
-    since = (instance.started_at - _YEAR_ONE) // timedelta(microseconds=1)
+    at = instance.started_at if is_listed_open(instance) else instance.closed_at or instance.started_at
+    since = (at - _YEAR_ONE) // timedelta(microseconds=1)
     return f"{since:018d}:{keys.part(instance.instance_id)}"
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, unquote
 
 #: Hash: v version, s state, o open, k index member, d definition digest, r latest request, b body. tenant, instance.
 INSTANCE = "lg:instance:"
-#: List of event bodies; the place in the list is the sequence. tenant, instance.
+#: List of event lines; the place in the list is the sequence. tenant, instance.
 LEDGER = "lg:ledger:"
 #: Hash: i instance, b body. tenant, request.
 REQUEST = "lg:request:"
@@ -26,6 +26,14 @@ DEFINITION = "lg:definition:"
 OPEN = "lg:open:"
 #: The same, per state. tenant, state.
 OPEN_IN = "lg:open-in:"
+#: Sorted set of closed instances, all scores 0, ordered by their index member. tenant.
+CLOSED = "lg:closed:"
+#: The same, per state. tenant, state.
+CLOSED_IN = "lg:closed-in:"
+#: Set of instances with events that no checkpoint has sealed. tenant.
+MOVED = "lg:moved:"
+#: List of checkpoints, oldest first; the place in the list is the sequence. tenant.
+CHECKPOINTS = "lg:checkpoints:"
 #: Body of an idempotency record, with a time to live. tenant, key.
 IDEMPOTENCY = "lg:idempotency:"
 #: Hash: s state, f fence, n attempts, u not before (ms), k kind, q stands in the outbox, e error, d detail, b body. id.
@@ -57,6 +65,10 @@ LUA: Mapping[str, str] = MappingProxyType(
         "DEFINITION": DEFINITION,
         "OPEN": OPEN,
         "OPEN_IN": OPEN_IN,
+        "CLOSED": CLOSED,
+        "CLOSED_IN": CLOSED_IN,
+        "MOVED": MOVED,
+        "CHECKPOINTS": CHECKPOINTS,
         "IDEMPOTENCY": IDEMPOTENCY,
         "EFFECT": EFFECT,
         "EFFECTS": EFFECTS,

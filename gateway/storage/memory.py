@@ -13,10 +13,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.jobs.ports import Claim, EffectRecord, EffectState, OutboxEntry
-from gateway.storage.cursors import check_cursor, index_member, page_size
+from gateway.storage.cursors import check_cursor, index_member, is_listed_open, page_size
+from gateway.storage.ledgers import stored_events
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, milliseconds
 from loops.approvals import ApprovalRequest
 from loops.cards import Card
+from loops.checkpoint import Checkpoint, checkpoint_line
 from loops.commit import Commit, IdempotencyRecord
 from loops.deadlines import Deadline
 from loops.definition import LoopDefinition
@@ -24,6 +26,7 @@ from loops.effects import Effect, EffectKind
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
+from loops.ledger import line_of
 from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 
 #: A tenant and an id of that tenant.
@@ -75,7 +78,7 @@ class MemoryStore:
         self._clock = now
         self._grace = effect_grace
         self._instances: dict[_Scoped, str] = {}
-        self._ledgers: defaultdict[_Scoped, list[str]] = defaultdict(list)
+        self._ledgers: defaultdict[_Scoped, list[bytes]] = defaultdict(list)
         self._requests: dict[_Scoped, tuple[str, str]] = {}
         self._runs: defaultdict[_Scoped, list[str]] = defaultdict(list)
         self._definitions: dict[str, str] = {}
@@ -86,6 +89,8 @@ class MemoryStore:
         self._cards: dict[_Scoped, str] = {}
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._seen: dict[str, datetime] = {}
+        self._moved: dict[str, set[str]] = {}
+        self._checkpoints: defaultdict[str, list[bytes]] = defaultdict(list)
 
     @property
     def outbox(self) -> tuple[OutboxEntry, ...]:
@@ -124,15 +129,24 @@ class MemoryStore:
 
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
+        return stored_events(await self.lines(tenant, instance_id, after=after, limit=limit))
+
+    async def lines(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """Return the stored lines of the same stretch, as they are."""
         first = max(0, after)
-        bodies = self._ledgers.get((tenant, instance_id), [])[first : first + max(0, limit)]
-        return [Event.model_validate_json(body) for body in bodies]
+        return self._ledgers.get((tenant, instance_id), [])[first : first + max(0, limit)]
 
     async def instances(
-        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        tenant: str,
+        *,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        closed: bool = False,
     ) -> tuple[Sequence[LoopInstance], str | None]:
         """
-        Return a page of open instances, newest first, all or those in *state*, and the next page's cursor.
+        Return a page of open or *closed* instances, newest first, all or those in *state*, and the next cursor.
 
         Raises:
             Rejected: If *cursor* is not one that this listing gave.
@@ -143,7 +157,7 @@ class MemoryStore:
                 (index_member(instance), instance)
                 for (owner, _), body in self._instances.items()
                 if owner == tenant
-                and not (instance := LoopInstance.model_validate_json(body)).is_closed
+                and is_listed_open(instance := LoopInstance.model_validate_json(body)) is not closed
                 and state in {None, "", instance.state}
             ),
             key=lambda pair: pair[0],
@@ -264,6 +278,32 @@ class MemoryStore:
         self._seen[key] = self._now() + _whole(ttl, least=1)
         return True
 
+    # -- gateway.auditing.ports.Checkpoints
+
+    async def moved(self, tenant: str, *, limit: int = 1000) -> Sequence[str]:
+        """Return up to *limit* instances with events that no checkpoint has sealed."""
+        return sorted(self._moved.get(tenant, ()))[: max(0, limit)]
+
+    async def checkpoint_lines(self, tenant: str, *, after: int = 0, limit: int = 100) -> Sequence[bytes]:
+        """Return up to *limit* checkpoints with a sequence greater than *after*, in order, as they are stored."""
+        first = max(0, after)
+        return self._checkpoints.get(tenant, [])[first : first + max(0, limit)]
+
+    async def latest_checkpoint(self, tenant: str) -> bytes | None:
+        """Return the last checkpoint as it is stored, or None before the first."""
+        return next(reversed(self._checkpoints.get(tenant, [])), None)
+
+    async def save_checkpoint(self, checkpoint: Checkpoint) -> bool:
+        """Keep *checkpoint*; False where another one has its sequence already, or there is none before it."""
+        tenant = checkpoint.tenant
+        if len(self._checkpoints.get(tenant, [])) != checkpoint.sequence - 1:
+            return False
+        self._checkpoints[tenant].append(checkpoint_line(checkpoint))
+        for head in checkpoint.heads:
+            if len(self._ledgers.get((tenant, head.instance_id), [])) == head.sequence:
+                self._moved.get(tenant, set()).discard(head.instance_id)
+        return True
+
     def _now(self) -> datetime:
         now = self._clock()
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
@@ -306,7 +346,7 @@ class MemoryStore:
             return None if fits else Conflict()
         runs = self._runs.get((instance.tenant, instance.aggregate_id))
         current = self._instances[instance.tenant, runs[-1]] if runs else None
-        is_free = current is None or LoopInstance.model_validate_json(current).is_closed
+        is_free = current is None or not is_listed_open(LoopInstance.model_validate_json(current))
         return None if stored is None and is_free else Conflict()
 
     def _write(self, commit: Commit) -> None:
@@ -325,7 +365,9 @@ class MemoryStore:
         if commit.settled is not None:
             state: EffectState = "succeeded" if commit.settled.succeeded else "failed"
             self._effects[commit.settled.effect_id].end(state, detail=json.dumps(commit.settled.detail))
-        self._ledgers[owner] += map(_body, commit.events)
+        self._ledgers[owner] += map(line_of, commit.events)
+        if commit.events:
+            self._moved.setdefault(instance.tenant, set()).add(instance.instance_id)
         for effect in commit.effects:
             if effect.effect_id not in self._effects:
                 self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)

@@ -10,7 +10,8 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from gateway.storage import keys
-from gateway.storage.cursors import check_cursor, index_member, page_size
+from gateway.storage.cursors import check_cursor, index_member, is_listed_open, page_size
+from gateway.storage.ledgers import stored_events
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
@@ -20,6 +21,7 @@ from loops.definition import LoopDefinition
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
+from loops.ledger import line_of
 from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 
 #: Parsed definitions kept in the process; one is some ten kilobytes.
@@ -68,18 +70,30 @@ class RedisStore:
 
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""
+        return stored_events(await self.lines(tenant, instance_id, after=after, limit=limit))
+
+    async def lines(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[bytes]:
+        """Return the stored lines of the same stretch, as they are."""
         first = max(0, after)
         if limit <= 0:
             return []
         with store_errors():
-            bodies = await self._client.lrange(keys.LEDGER + keys.pair(tenant, instance_id), first, first + limit - 1)
-        return [Event.model_validate_json(body) for body in bodies]
+            found: Any = await self._client.lrange(
+                keys.LEDGER + keys.pair(tenant, instance_id), first, first + limit - 1
+            )
+        return list(found)
 
     async def instances(
-        self, tenant: str, *, state: str | None = None, cursor: str | None = None, limit: int = 50
+        self,
+        tenant: str,
+        *,
+        state: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+        closed: bool = False,
     ) -> tuple[Sequence[LoopInstance], str | None]:
         """
-        Return a page of open instances, newest first, all or those in *state*, and the next page's cursor.
+        Return a page of open or *closed* instances, newest first, all or those in *state*, and the next cursor.
 
         Raises:
             Rejected: If *cursor* is not one that this listing gave.
@@ -87,7 +101,7 @@ class RedisStore:
         after = check_cursor(cursor) if cursor else ""
         where = keys.part(state) if state else ""
         with store_errors():
-            following, *bodies = await self._page(keys.part(tenant), where, after, page_size(limit))
+            following, *bodies = await self._page(keys.part(tenant), where, after, page_size(limit), int(closed))
         found = [LoopInstance.model_validate_json(body) for body in bodies if body]
         return found, following.decode() or None
 
@@ -146,7 +160,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         "a": keys.part(instance.aggregate_id),
         "v": instance.version,
         "s": keys.part(instance.state),
-        "o": not instance.is_closed,
+        "o": is_listed_open(instance),
         "k": index_member(instance),
         "d": instance.definition_digest,
         "r": keys.part(instance.request_id) if instance.request_id else "",
@@ -175,7 +189,8 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
             "s": "succeeded" if commit.settled.succeeded else "failed",
         }
         bodies.append(json.dumps(commit.settled.detail).encode())
-    bodies += map(_body, (*commit.events, *commit.effects, *commit.deadlines))
+    bodies += map(line_of, commit.events)
+    bodies += map(_body, (*commit.effects, *commit.deadlines))
     return [json.dumps(header, separators=(",", ":")), *bodies]
 
 

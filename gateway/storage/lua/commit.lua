@@ -50,10 +50,8 @@ if old[3] == '1' and (not h.o or old[4] ~= h.k) then redis.call('ZREM', KEY.OPEN
 if old[3] == '1' and (not h.o or old[4] ~= h.k or old[2] ~= h.s) then
   redis.call('ZREM', KEY.OPEN_IN .. tenant .. old[2], old[4])
 end
-if h.o then
-  redis.call('ZADD', KEY.OPEN .. h.t, 0, h.k)
-  redis.call('ZADD', KEY.OPEN_IN .. tenant .. h.s, 0, h.k)
-end
+redis.call('ZADD', (h.o and KEY.OPEN or KEY.CLOSED) .. h.t, 0, h.k)
+redis.call('ZADD', (h.o and KEY.OPEN_IN or KEY.CLOSED_IN) .. tenant .. h.s, 0, h.k)
 
 for _, request in ipairs(h.requests) do
   redis.call('HSET', KEY.REQUEST .. tenant .. request, 'i', h.i, 'b', body())
@@ -66,6 +64,7 @@ if settled then
   redis.call('ZREM', KEY.EFFECTS_OPEN, h.settled.e)
 end
 
+if h.events > 0 then redis.call('SADD', KEY.MOVED .. h.t, h.i) end
 for _ = 1, h.events do redis.call('RPUSH', KEY.LEDGER .. tenant .. h.i, body()) end
 for _, effect in ipairs(h.effects) do
   local id, kind, text = effect[1], effect[2], body()

@@ -1,6 +1,9 @@
--- ARGV: tenant and state ('' for any), quoted; the member to go on after ('' for the newest); how many.
+-- ARGV: tenant and state ('' for any), quoted; the member to go on after ('' for the newest); how many; 1 for closed
+-- instances, 0 for open ones.
 -- Returns {cursor of the next page or '', instance body ...}, newest first.
-local index = ARGV[2] == '' and KEY.OPEN .. ARGV[1] or KEY.OPEN_IN .. ARGV[1] .. ':' .. ARGV[2]
+local all, within = KEY.OPEN, KEY.OPEN_IN
+if ARGV[5] == '1' then all, within = KEY.CLOSED, KEY.CLOSED_IN end
+local index = ARGV[2] == '' and all .. ARGV[1] or within .. ARGV[1] .. ':' .. ARGV[2]
 local from = ARGV[3] == '' and '+' or '(' .. ARGV[3]
 local limit = tonumber(ARGV[4])
 local members = redis.call('ZRANGE', index, from, '-', 'BYLEX', 'REV', 'LIMIT', 0, limit + 1)

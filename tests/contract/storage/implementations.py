@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
+from gateway.auditing.ports import Checkpoints
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, OutboxEntry, SeenOnce
 from gateway.storage.connect import connect_sync
 from gateway.storage.memory import MemoryStore
 from gateway.storage.outbox import Outbox
 from gateway.storage.redis_cards import RedisCards
+from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
@@ -36,6 +38,7 @@ class Storage:
     deadlines: Deadlines
     leases: Leases
     seen: SeenOnce
+    checkpoints: Checkpoints
     outbox: Callable[[], list[OutboxEntry]]
     take_outbox: Callable[[], list[OutboxEntry]]
     dump: Callable[[], Awaitable[Any]]
@@ -49,7 +52,7 @@ def in_memory() -> Storage:
         return repr({name: value for name, value in vars(memory).items() if name != "_clock"})
 
     return Storage(
-        *(memory,) * 6,
+        *(memory,) * 7,
         outbox=lambda: list(memory.outbox),
         take_outbox=lambda: list(memory.take_outbox()),
         dump=dump,
@@ -81,6 +84,7 @@ def on_redis(client: "Redis", url: str) -> Storage:
         deadlines=RedisDeadlines(client),
         leases=RedisLeases(client),
         seen=RedisSeenOnce(client),
+        checkpoints=RedisCheckpoints(client),
         outbox=outbox,
         take_outbox=take_outbox,
         dump=dump,

@@ -8,6 +8,7 @@ from contract.storage.implementations import Storage
 
 from loops.commit import Commit
 from loops.errors import Rejected
+from loops.ports import Conflict
 
 
 async def start(storage: Storage, name: str, **fields: object) -> Commit:
@@ -114,3 +115,41 @@ async def test_a_state_is_compared_as_a_whole(storage: Storage) -> None:
     assert await names(storage, state="A") == ["li_2"]
     assert await names(storage, state="A:B") == ["li_1"]
     assert await names(storage, state="*") == []
+
+
+async def test_closed_instances_are_listed_last_closed_first(storage: Storage) -> None:
+    """A closed instance leaves the open list for the closed one, of its tenant and state, page by page."""
+    commits = [await start(storage, f"li_{number}", started_at=NOW + timedelta(seconds=number)) for number in range(4)]
+    for minute, number in enumerate([2, 0, 3]):
+        over = closed(commits[number]).changed(closed_at=NOW + timedelta(minutes=minute))
+        await storage.store.commit(a_commit(over))
+
+    assert await names(storage) == ["li_1"]
+    assert await names(storage, closed=True) == ["li_3", "li_0", "li_2"]
+    assert await names(storage, closed=True, state="COMPLETE") == ["li_3", "li_0", "li_2"]
+    assert await names(storage, closed=True, state="ANALYZING") == []
+    page, cursor = await storage.store.instances("acme", closed=True, limit=2)
+    assert [instance.instance_id for instance in page] == ["li_3", "li_0"]
+    assert await names(storage, closed=True, cursor=cursor) == ["li_2"]
+    assert (await storage.store.instances("other", closed=True))[0] == []
+
+
+async def test_what_happens_to_a_closed_instance_leaves_it_where_it_is_listed(storage: Storage) -> None:
+    """A refusal on a closed instance is a commit, and does not list it twice or elsewhere."""
+    over = a_commit(closed(await start(storage, "li_1")))
+    await storage.store.commit(over)
+    await storage.store.commit(a_commit(next_of(over, updated_at=NOW + timedelta(days=1))))
+
+    assert await names(storage, closed=True) == ["li_1"]
+    assert await names(storage) == []
+
+
+async def test_a_suspended_instance_is_listed_as_open_and_keeps_its_aggregate(storage: Storage) -> None:
+    """Resting is not being over: the instance is found among the open ones and no second one starts beside it."""
+    commit = await start(storage, "li_1")
+    await storage.store.commit(a_commit(next_of(commit, status="suspended")))
+
+    second = a_commit(an_instance(instance_id="li_2", aggregate_id="of li_1"))
+    assert isinstance(await storage.store.commit(second), Conflict)
+    assert await names(storage) == ["li_1"]
+    assert await names(storage, closed=True) == []
