@@ -4,6 +4,7 @@ Answers: one person's decision, judged by the policy of the request and by the g
 The policy's rules come before the guards; whatever forbids an answer is on the ledger, and told privately.
 """
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -175,7 +176,7 @@ def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     if not may_decide(policy, asked.tally().stage, asked.standing.get(by.user_id)):
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
-        if by.user_id in _people(asked.request, role):
+        if _folded(by.user_id) in _people(asked.request, role):
             yield Objection(
                 "separation", "self_approval", f"{by.name} is the {role} (or behind it) and may not decide this"
             )
@@ -211,7 +212,12 @@ def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Ed
 
 def _people(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
     actor = request.proposal.requester if role == "requester" else request.proposal.submitter
-    return people_behind(actor) if actor else frozenset()
+    return frozenset(_folded(person_id) for person_id in people_behind(actor)) if actor else frozenset()
+
+
+def _folded(person_id: str) -> str:
+    # Who is behind an ask is a text of the system that sent it: "Dana " there is our dana.
+    return unicodedata.normalize("NFKC", person_id).strip().casefold()
 
 
 def _closed(request: ApprovalRequest) -> Objection:

@@ -42,7 +42,7 @@ def ask_about_state(draft: Draft, policy: ApprovalPolicy, entered: Entered | Non
     approving = next((transition for kind, transition in exits if kind == "approve"), None)
     _open(
         draft,
-        _proposal(draft, policy, entered.actor if entered else None, approving),
+        _proposal(draft, policy, draft.instance.submitter, approving),
         answers=[
             AnswerOffered(kind=kind, transition_id=transition.id, label=_label(transition))
             for kind, transition in exits

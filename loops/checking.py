@@ -102,6 +102,11 @@ class _Subject:
         taken = self.definition.exit_named(state_id, name)
         return taken is not None and actor_type in taken.actors
 
+    def approves(self, state_id: str, name: str) -> bool:
+        """Whether *name* is the transition that approving takes out of *state_id*."""
+        taken = self.definition.exit_named(state_id, name)
+        return taken is not None and ("approve", taken) in self.definition.human_exits(state_id)
+
 
 def _not_plain(data: Any) -> Problem | None:
     if not isinstance(data, Mapping):
@@ -367,6 +372,9 @@ def _times(subject: _Subject, place: Place, state: State, policy: ApprovalPolicy
     if name and not subject.may_take(state.id, name, "system"):
         exits = [each.id for each in subject.definition.exits(state.id) if "system" in each.actors]
         message = f"'{name}' is no transition the system may take out of {state.id}{suggestion(name, exits)}"
+        yield Problem("INVALID_ON_EXPIRY", at(*place, "onExpiry"), message)
+    if name and subject.approves(state.id, name):
+        message = f"'{name}' is what Approve takes; silence never approves, so name another transition"
         yield Problem("INVALID_ON_EXPIRY", at(*place, "onExpiry"), message)
     if name and policy.expire_after is None:
         message = "never happens: the policy has no expireAfter"

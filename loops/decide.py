@@ -190,9 +190,9 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     """
     Close the instance's open request because its time is over.
 
-    The policy's `onExpiry` transition is taken by *actor*. Without one, or where its guards object, the request is
-    closed as expired and, unless it was about a parked transition, the loop is cancelled: silence never approves, and
-    nothing waits for ever. A request closed meanwhile only loses its deadline.
+    The policy's `onExpiry` transition is taken by *actor*. Without one, or where its guards object, or where it is the
+    one that approves, the request is closed as expired and, unless it was about a parked transition, the loop is
+    cancelled: silence never approves, and nothing waits for ever. A request closed meanwhile only loses its deadline.
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     request = loaded.request
@@ -202,12 +202,18 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
         return recorded(draft, loaded, "deadline_cleared")
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
-    if transition and actor.type in transition.actors and not hard_failures(verdicts):
+    may_take = transition and actor.type in transition.actors and not _approves(request, transition)
+    if transition and may_take and not hard_failures(verdicts):
         return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
     close_request(draft, request, "expired")
     if request.is_parked:
         return recorded(draft, loaded, "request_closed")
     return cancelled(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
+
+
+def _approves(request: ApprovalRequest, transition: Transition) -> bool:
+    offered = request.answer(transition.id)
+    return offered is not None and offered.kind == "approve"
 
 
 def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:

@@ -18,7 +18,7 @@ class LoopInstance(Value):
     One run, as it stands after `version` commits.
 
     `data` is what it was started with. `evidence` gathers what executed transitions brought, the latest value of
-    each key. `requester` started it; `submitter` is the last agent or service whose request moved it, so that neither
+    each key. `requester` started it; `submitter` is the last one who moved it other than by an answer, so that neither
     decides its own proposal. `request_id` names the latest approval request, open or closed. `held_results` are
     signals of effects that came back while it was suspended.
     """

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loops.actors import Actor
+from loops.actors import Actor, System
 from loops.approvals import ApprovalRequest, Decision, PlannedEffect, RequestStatus
 from loops.asking import Entered, ask_about_state, close_request, plan
 from loops.definition import State, Transition
@@ -52,7 +52,7 @@ def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> Non
     draft.change(
         state=transition.to,
         last_transition_at=draft.now,
-        submitter=taken.actor,
+        submitter=_submitter(draft, taken),
         evidence={**before.evidence, **taken.evidence},
         moves={**before.moves, taken.actor.type: before.moves.get(taken.actor.type, 0) + 1},
     )
@@ -77,11 +77,19 @@ def enter(draft: Draft, entered: Entered | None) -> None:
     """Do what entering the present state asks for. *entered* is None for the initial state of a start."""
     state = draft.definition.state(draft.instance.state)
     if state.is_terminal:
-        _complete(draft, state)
+        _complete(draft, state, entered.actor if entered else draft.instance.requester)
     elif state.asks_humans:
         ask_about_state(draft, state.approval or ApprovalPolicy(), entered)
     elif state.provider:
         draft.effect("provider.ask", {"state": state.id, **state.provider.as_json()})
+
+
+def _submitter(draft: Draft, taken: Move) -> Actor | None:
+    # Answering, or giving up on a provider, proposes nothing: whoever did stays the one who may not decide it.
+    before = draft.instance.submitter
+    if taken.decision and taken.actor == taken.decision.by:
+        return before
+    return before or taken.actor if isinstance(taken.actor, System) else taken.actor
 
 
 def soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:
@@ -121,14 +129,14 @@ def _planned(draft: Draft, taken: Move, request: ApprovalRequest | None) -> Sequ
     return plan(draft, taken.transition)
 
 
-def _complete(draft: Draft, state: State) -> None:
+def _complete(draft: Draft, state: State, actor: Actor) -> None:
     draft.change(status="completed", closed_at=draft.now)
     outcome = draft.definition.outcome
     draft.event(
         "loop.completed",
         {
             "finalState": state.id,
-            "actor": draft.instance.submitter or draft.instance.requester,
+            "actor": actor,
             "durationMs": round((draft.now - draft.instance.started_at).total_seconds() * 1000),
             "outcome": {"valueUnit": outcome.value_unit} if outcome else None,
         },
