@@ -5,8 +5,7 @@ It loads, has the guards judge, decides (purely), and commits atomically. A lost
 number of times, so every caller's answer is about the instance as it really stands.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,43 +13,25 @@ from loops import decide
 from loops.actors import Actor, Human, service, system
 from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
-from loops.canonical import digest
-from loops.commit import IdempotencyRecord
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
 from loops.definition import Transition
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
-from loops.errors import Unavailable
 from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
 from loops.guards import RUNTIME_GUARDS, Guard, GuardContext, GuardVerdict, judge
 from loops.outcomes import Outcome, Refused
 from loops.ports import (
     Clock,
-    Conflict,
     Definitions,
     Directory,
     IdSource,
     Loaded,
-    Repeated,
-    StaleClaim,
     Store,
-    Stored,
 )
 from loops.requests import StartRequest, TransitionRequest
+from loops.rounds import Key, Rounds, key_of
 from loops.submission import Submission
-
-#: How often a lost race is judged again. Somebody wins every round, so this is also how many may race at once.
-MAX_ROUNDS = 64
-
-_Load = Callable[[], Awaitable[Loaded | None]]
-_Judge = Callable[[Loaded], Awaitable[Decided]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Key:
-    key: str
-    body_digest: str
 
 
 class LoopEngine:
@@ -76,6 +57,7 @@ class LoopEngine:
         self._clock = clock
         self._ids = ids
         self._guards = guards
+        self._rounds = Rounds(store)
 
     async def start(
         self,
@@ -100,17 +82,16 @@ class LoopEngine:
         asked = StartRequest(
             tenant=tenant, aggregate_id=aggregate_id, actor=actor, data=data, correlation_id=correlation_id
         )
-        key = _key(idempotency_key, "start", loop_id, asked.as_json())
-        for _ in range(MAX_ROUNDS):
-            loaded = await self._store.load_aggregate(asked.tenant, asked.aggregate_id)
+        key = key_of(idempotency_key, "start", loop_id, asked.as_json())
+
+        async def judged(loaded: Loaded | None) -> Decided:
             if loaded and loaded.instance.status in {"active", "suspended"}:
-                decided = decide.refuse_start(loaded, asked, self._clock.now(), self._ids)
-            else:
-                decided = decide.start(definition, asked, self._clock.now(), self._ids)
-            answer = await self._commit(decided, key)
-            if answer is not None:
-                return answer
-        raise _contended(aggregate_id)
+                return decide.refuse_start(loaded, asked, self._clock.now(), self._ids)
+            return decide.start(definition, asked, self._clock.now(), self._ids)
+
+        return await self._rounds.run_even_without(
+            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, aggregate_id
+        )
 
     async def transition(
         self,
@@ -152,7 +133,7 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Cancel the aggregate's active or suspended instance."""
-        key = _key(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
+        key = key_of(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
         return await self._close(
             tenant, aggregate_id, key, lambda loaded, now: decide.cancel(loaded, actor, reason, now, self._ids)
         )
@@ -168,7 +149,7 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Close the aggregate's active or suspended instance as failed."""
-        key = _key(idempotency_key, "fail", tenant, aggregate_id, actor.as_json(), code, message)
+        key = key_of(idempotency_key, "fail", tenant, aggregate_id, actor.as_json(), code, message)
         return await self._close(
             tenant, aggregate_id, key, lambda loaded, now: decide.fail(loaded, actor, code, message, now, self._ids)
         )
@@ -183,7 +164,7 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Let the aggregate's active instance rest until it is resumed."""
-        key = _key(idempotency_key, "suspend", tenant, aggregate_id, actor.as_json(), reason)
+        key = key_of(idempotency_key, "suspend", tenant, aggregate_id, actor.as_json(), reason)
         return await self._close(
             tenant, aggregate_id, key, lambda loaded, now: decide.suspend(loaded, actor, reason, now, self._ids)
         )
@@ -198,8 +179,8 @@ class LoopEngine:
             held = [self._asked(awake, asked) for asked in loaded.instance.held_results]
             return decide.resume(loaded, actor, held, self._clock.now(), self._ids)
 
-        key = _key(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
-        return await self._run(
+        key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
+        return await self._rounds.run(
             lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
         )
 
@@ -224,8 +205,9 @@ class LoopEngine:
             asked = Asked(loaded, request, await self._groups(tenant, request, known.by), self._clock.now())
             return decide_answer(asked, known, verdicts, self._ids)
 
-        key = _answer_key(answer)
-        return await self._run(
+        # Clicks have keys in a space of their own: no caller of another operation can take one and have it refused.
+        key = key_of(f"answer:{answer.key}", "answer", answer.as_json())
+        return await self._rounds.run(
             lambda: self._store.load_request(tenant, answer.request_id), judged, key, _no_request(answer.request_id)
         )
 
@@ -241,8 +223,8 @@ class LoopEngine:
                 groups[taker.person_id] = taker.groups
             return consult(Asked(loaded, request, groups, self._clock.now()), known, taker, self._ids)
 
-        key = _key(f"{tenant}:{ask.key}", "consult", ask.as_json())
-        return await self._run(
+        key = key_of(f"answer:{ask.key}", "consult", ask.as_json())
+        return await self._rounds.run(
             lambda: self._store.load_request(tenant, ask.request_id), judged, key, _no_request(ask.request_id)
         )
 
@@ -262,8 +244,8 @@ class LoopEngine:
             asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
             return inform(asked, question_id, text, actor, self._ids)
 
-        key = _key(idempotency_key, "inform", tenant, request_id, question_id, text, actor.as_json())
-        return await self._run(
+        key = key_of(idempotency_key, "inform", tenant, request_id, question_id, text, actor.as_json())
+        return await self._rounds.run(
             lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
         )
 
@@ -282,8 +264,8 @@ class LoopEngine:
             asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
             return withdraw(asked, actor, reason, self._ids)
 
-        key = _key(idempotency_key, "withdraw", tenant, request_id, actor.as_json(), reason)
-        return await self._run(
+        key = key_of(idempotency_key, "withdraw", tenant, request_id, actor.as_json(), reason)
+        return await self._rounds.run(
             lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
         )
 
@@ -330,7 +312,7 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             return decide.card_posted(loaded, effect, result, self._clock.now(), self._ids)
 
-        return await self._run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+        return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
 
     async def fall_due(self, deadline: Deadline) -> Outcome:
         """Let a deadline take effect: the request it belongs to expires."""
@@ -342,7 +324,7 @@ class LoopEngine:
             verdicts = self._verdicts(loaded, transition, actor, {})
             return decide.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
 
-        return await self._run(
+        return await self._rounds.run(
             lambda: self._store.load_request(deadline.tenant, deadline.request_id),
             judged,
             None,
@@ -374,18 +356,18 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             return decide.decide(loaded, asked, self._asked(loaded, asked), self._clock.now(), self._ids)
 
-        key = _key(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
-        return await self._run(
+        key = key_of(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
+        return await self._rounds.run(
             lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
         )
 
     async def _close(
-        self, tenant: str, aggregate_id: str, key: _Key | None, ended: Callable[[Loaded, datetime], Decided]
+        self, tenant: str, aggregate_id: str, key: Key | None, ended: Callable[[Loaded, datetime], Decided]
     ) -> Outcome:
         async def judged(loaded: Loaded) -> Decided:
             return ended(loaded, self._clock.now())
 
-        return await self._run(
+        return await self._rounds.run(
             lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
         )
 
@@ -396,7 +378,7 @@ class LoopEngine:
             asked = [(request, self._asked(loaded, request)) for request in tries(loaded)]
             return decide.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
 
-        return await self._run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+        return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
 
     async def _load_for(self, effect: Effect) -> Loaded | None:
         return await self._store.load(effect.tenant, effect.instance_id)
@@ -425,55 +407,6 @@ class LoopEngine:
             return ()
         context = GuardContext(actor=actor, evidence=evidence, instance=loaded.instance, now=self._clock.now())
         return judge(transition.guards, context, self._guards)
-
-    async def _run(self, load: _Load, judged: _Judge, key: _Key | None, unknown: Refused) -> Outcome:
-        for _ in range(MAX_ROUNDS):
-            loaded = await load()
-            if loaded is None:
-                return unknown
-            answer = await self._commit(await judged(loaded), key)
-            if answer is not None:
-                return answer
-        raise _contended(unknown.message)
-
-    async def _commit(self, decided: Decided, key: _Key | None) -> Outcome | None:
-        """Commit, and return the answer; None where the race was lost and all must be judged again."""
-        commit = decided.commit
-        if key:
-            record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=_bare(decided.outcome))
-            commit = commit.model_copy(update={"idempotency": record})
-        match await self._store.commit(commit):
-            case Stored():
-                return decided.outcome
-            case Conflict():
-                return None
-            case Repeated(answer=answer):
-                return await self._again(answer)
-            case StaleClaim():
-                return Refused(code="stale_claim", message="another worker has taken this effect over")
-
-    async def _again(self, answer: Outcome | None) -> Outcome:
-        if answer is None:
-            return Refused(
-                code="idempotency_key_reused", message="this key was used before, with another body; use a new key"
-            )
-        kept = answer.instance
-        if kept is None:
-            return answer.changed(repeated=True)
-        if kept.request_id:
-            loaded = await self._store.load_request(kept.tenant, kept.request_id)
-        else:
-            loaded = await self._store.load(kept.tenant, kept.instance_id)
-        if loaded is None:
-            return answer.changed(repeated=True)
-        instance = kept.changed(data=loaded.instance.data, evidence=loaded.instance.evidence)
-        return answer.changed(repeated=True, instance=instance, request=loaded.request)
-
-
-def _bare(outcome: Outcome) -> Outcome:
-    """Return *outcome* as it is kept under a key: what may be large is on the instance already, for every click."""
-    instance = outcome.instance and outcome.instance.model_copy(update={"data": {}, "evidence": {}})
-    return outcome.model_copy(update={"request": None, "instance": instance})
 
 
 def _recordable(detail: Mapping[str, Any]) -> dict[str, Any]:
@@ -510,15 +443,6 @@ def _of_decision(effect: Effect) -> dict[str, Any]:
     return {"decisionSignalId": effect.payload.get("decisionSignalId"), "requestId": effect.grant.request_id}
 
 
-def _key(key: str | None, *body: Any) -> _Key | None:
-    return _Key(f"call:{key}", digest(list(body))) if key else None
-
-
-def _answer_key(answer: HumanAnswer) -> _Key:
-    # A space of their own: no caller of another operation can choose a click's key and so have the click refused.
-    return _Key(f"answer:{answer.key}", digest(["answer", answer.as_json()]))
-
-
 def _request_of(loaded: Loaded) -> ApprovalRequest:
     if loaded.request is None:
         raise ValueError("a request was loaded without itself")
@@ -531,7 +455,3 @@ def _no_request(request_id: str) -> Refused:
 
 def _no_instance(aggregate_id: str) -> Refused:
     return Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}")
-
-
-def _contended(what: str) -> Unavailable:
-    return Unavailable(f"{what}: lost {MAX_ROUNDS} races in a row; try again", retry_after=1)
