@@ -30,7 +30,7 @@ from loops.ports import (
     Store,
 )
 from loops.requests import StartRequest, TransitionRequest
-from loops.rounds import Key, Rounds, key_of
+from loops.rounds import Key, Rounds, click_key, key_of
 from loops.submission import Submission
 
 
@@ -90,7 +90,7 @@ class LoopEngine:
             return decide.start(definition, asked, self._clock.now(), self._ids)
 
         return await self._rounds.run_even_without(
-            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, aggregate_id
+            lambda: self._store.load_aggregate(asked.tenant, asked.aggregate_id), judged, key, asked.aggregate_id
         )
 
     async def transition(
@@ -205,8 +205,7 @@ class LoopEngine:
             asked = Asked(loaded, request, await self._groups(tenant, request, known.by), self._clock.now())
             return decide_answer(asked, known, verdicts, self._ids)
 
-        # Clicks have keys in a space of their own: no caller of another operation can take one and have it refused.
-        key = key_of(f"answer:{answer.key}", "answer", answer.as_json())
+        key = click_key(answer.key, "answer", answer.as_json())
         return await self._rounds.run(
             lambda: self._store.load_request(tenant, answer.request_id), judged, key, _no_request(answer.request_id)
         )
@@ -223,7 +222,7 @@ class LoopEngine:
                 groups[taker.person_id] = taker.groups
             return consult(Asked(loaded, request, groups, self._clock.now()), known, taker, self._ids)
 
-        key = key_of(f"answer:{ask.key}", "consult", ask.as_json())
+        key = click_key(ask.key, "consult", ask.as_json())
         return await self._rounds.run(
             lambda: self._store.load_request(tenant, ask.request_id), judged, key, _no_request(ask.request_id)
         )

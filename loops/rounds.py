@@ -27,7 +27,12 @@ class Key:
 
 def key_of(key: str | None, *body: Any) -> Key | None:
     """Return the key for a request of *body*, or None where the caller gave none."""
-    return Key(key, digest(list(body))) if key else None
+    return Key(f"call:{key}", digest(list(body))) if key else None
+
+
+def click_key(key: str, *body: Any) -> Key:
+    """Return the key of a click: in a space of its own, so that no caller can use it up and have the click refused."""
+    return Key(f"click:{key}", digest(list(body)))
 
 
 class Rounds:
