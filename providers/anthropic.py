@@ -53,7 +53,7 @@ class AnthropicProvider:
         deadline_s: The longest one `submit` may take, retries and waits included.
         max_retries: Retries inside the SDK. 0, because the SDK waits as long as the vendor says while the job's lease
             runs; retries with back-off belong to the jobs, which read `Unavailable.retry_after`.
-        secret_keys: Key names hidden besides those `providers.redaction` knows.
+        secret_keys: Key names hidden besides those `loops.redaction` knows.
     """
 
     def __init__(

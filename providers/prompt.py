@@ -18,8 +18,8 @@ from loops.canonical import NotCanonical, canonical_json
 from loops.errors import Rejected
 from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
 from loops.guards import is_confidence
+from loops.redaction import RedactionRules, redact
 from loops.submission import Ask, Submission
-from providers.redaction import redact
 
 #: What the answer is called where a vendor wants a name for it.
 ANSWER_NAME = "submit_assessment"
@@ -63,13 +63,14 @@ def build_prompt(ask: Ask, *, secret_keys: Iterable[str] = ()) -> Prompt:
     Return the prompt for *ask*, secrets taken out.
 
     Args:
-        secret_keys: Key names whose values are hidden besides those `providers.redaction` knows.
+        secret_keys: Key names whose values are hidden besides those `loops.redaction` knows.
 
     Raises:
         Rejected: If the case has no canonical JSON form, or offers no signal.
     """
     if not ask.signals:
         raise Rejected(f"state '{ask.state}' offers no signal to a provider; name some under provider.signals")
+    rules = RedactionRules(keys=tuple(secret_keys))
     hidden = redact(
         {
             "loop": ask.loop_name,
@@ -78,9 +79,9 @@ def build_prompt(ask: Ask, *, secret_keys: Iterable[str] = ()) -> Prompt:
             "data": ask.data,
             "evidence": ask.evidence,
         },
-        extra_keys=secret_keys,
+        rules,
     )
-    instruction = redact(ask.instruction).value
+    instruction = redact(ask.instruction, rules).value
     try:
         case = canonical_json(hidden.value).decode()
     except NotCanonical as error:

@@ -1,4 +1,4 @@
-"""What looks like a secret does not leave."""
+"""What looks like a secret is neither stored nor shown nor sent."""
 
 import copy
 import time
@@ -6,8 +6,9 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
-from providers.redaction import redact, redact_text
+from loops.redaction import RedactionRules, redact, redact_text
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJkYW5hIn0.c2lnbmF0dXJlLWJ5dGVz"
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA\n-----END RSA PRIVATE KEY-----"
@@ -113,7 +114,7 @@ def test_card_number_as_a_number_is_taken_out() -> None:
 
 def test_configured_keys_are_hidden() -> None:
     """An installation adds names of its own, without regard to case and separators."""
-    found = redact({"Cost-Centre": "4711", "site": "B"}, extra_keys=["cost_centre"])
+    found = redact({"Cost-Centre": "4711", "site": "B"}, RedactionRules(keys=("cost_centre",)))
 
     assert found.value == {"Cost-Centre": "[redacted:configured]", "site": "B"}
 
@@ -125,11 +126,118 @@ def test_keys_that_are_secrets_are_hidden_and_none_is_lost() -> None:
     assert found.value == {"[redacted:aws-access-key]": 1, "[redacted:aws-access-key]#2": 2}
 
 
+#: One of every form.
+SECRETS = [
+    "AKIAIOSFODNN7EXAMPLE",
+    "Bearer abcdef1234567890",
+    "xoxb-1234567890-abcdef",
+    JWT,
+    "4111 1111 1111 1111",
+    "ghp_abcdefghijklmnopqrstuvwxyz0123456789",
+    "sk-ant-api03-abcdefghijklmnopqrstuvwx",
+    "postgres://app:hunter2@db",
+    "a://:x@",
+    "API-KEY: hunter2",
+    "DB_PASSWORD=hunter2",
+    "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    "le_0123456789abcdef0123456789abcdef",
+    "AIzaSyA-1234567890abcdefghijklmnopqrstu",
+    "-----BEGIN PRIVATE KEY-----x-----END PRIVATE KEY-----",
+]
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=30),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
     max_leaves=15,
 )
+
+
+def test_configured_forms_are_taken_out() -> None:
+    """An installation adds forms of its own, short ones too, under the name they are replaced with."""
+    rules = RedactionRules(patterns={"badge-number": "(?:^|[^0-9])B[0-9]{3}"})
+
+    found = redact({"note": "badge B123 here", "short": "B123", "x": "B12"}, rules)
+
+    assert found.value == {"note": "badge[redacted:badge-number] here", "short": "[redacted:badge-number]", "x": "B12"}
+    assert found.paths == ("$.note", "$.short")
+
+
+def test_keys_may_be_kept() -> None:
+    """A name that only says secret in other houses keeps its value, but not the credentials inside it."""
+    rules = RedactionRules(keep=("secretName",))
+
+    found = redact({"secret_name": "db", "secretName": "AKIAIOSFODNN7EXAMPLE", "secret": "x"}, rules)
+
+    assert found.value == {
+        "secret_name": "db",
+        "secretName": "[redacted:aws-access-key]",
+        "secret": "[redacted:secret]",
+    }
+    assert found.paths == ("$.secretName", "$.secret")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "says"),
+    [
+        ({"x": "(a+)+$"}, "could take too long"),
+        ({"x": "a+b"}, "could take too long"),
+        ({"x": "a?"}, "matches nothing at all"),
+        ({"x": "(?i)secret"}, "only plain groups"),
+        ({"Not A Name": "secret[0-9]"}, "is no name for a form"),
+    ],
+)
+def test_rules_that_could_stall_or_hide_everything_are_refused(patterns: dict[str, str], says: str) -> None:
+    """A configured pattern can neither be made slow by a hostile text nor match everywhere."""
+    with pytest.raises(ValidationError, match=says):
+        RedactionRules(patterns=patterns)
+
+
+def test_what_has_no_secret_is_returned_itself() -> None:
+    """Nothing is copied where nothing is taken out."""
+    value = {"a": [1, "text", {"b": None}], "url": "https://example.com", "mail": "dana@example.com"}
+
+    found = redact(value)
+
+    assert found.value is value
+    assert found.paths == ()
+
+
+def test_paths_begin_where_the_caller_says() -> None:
+    """An event names what was taken out as people write it."""
+    assert redact({"a": {"token": "x"}}, where="evidence").paths == ("evidence.a.token",)
+
+
+def test_numbers_of_any_size_are_looked_at() -> None:
+    """A number too long to be anything is left alone, and costs nothing."""
+    value = {"n": 10**5000, "x": float("inf"), "y": float("nan"), "neg": -4111111111111111, "f": 4111111111111111.0}
+
+    assert redact(value).paths == ("$.f",)
+
+
+@pytest.mark.parametrize("number", ["378282246310005", "30569309025904", "6011111111111117", "3530111333300000"])
+def test_every_length_of_card_is_known(number: str) -> None:
+    """Cards have 13 to 19 digits, written together or in groups."""
+    assert redact([f"pay {number} now"]).paths == ("$[0]",)
+    assert redact([f"{number[:4]} {number[4:8]} {number[8:]}"]).paths == ("$[0]",)
+
+
+@given(JSON)
+def test_a_secret_beside_it_changes_nothing_for_a_value(value: object) -> None:
+    """The quick look finds whatever the thorough one finds."""
+    alone, beside = redact(value), redact([value, "AKIAIOSFODNN7EXAMPLE"])
+
+    assert beside.value[0] == alone.value
+    assert len(beside.paths) == len(alone.paths) + 1
+
+
+@given(JSON, st.sampled_from(SECRETS), st.text(" \n,", max_size=2), st.lists(st.sampled_from(["k", 0]), max_size=4))
+def test_a_credential_is_found_wherever_it_stands(value: object, secret: str, space: str, path: list[object]) -> None:
+    """No depth, neighbour or surrounding text hides a credential."""
+    inner: object = f"see{space or ' '}{secret}{space}"
+    for step in path:
+        inner = {"k": inner, "other": value} if step == "k" else [inner, value]
+
+    assert secret not in str(redact(inner).value)
 
 
 @given(JSON)
@@ -146,7 +254,24 @@ def test_redacting_twice_changes_nothing_more(value: object) -> None:
     """What was taken out is out: a second pass finds nothing in the texts of the first."""
     once = redact(value).value
 
-    assert redact(once).value == once
+    again = redact(once)
+
+    assert again.value == once
+    assert again.paths == ()
+
+
+def test_linear_time_also_holds_for_values() -> None:
+    """A value of many texts costs no more than its size."""
+
+    def cost(count: int) -> float:
+        value = {"texts": ["Bearer a 4 eyJa. sk- token"] * count, "k": {str(n): "x" for n in range(count)}}
+        started = time.perf_counter()
+        redact(value)
+        return time.perf_counter() - started
+
+    small = min(cost(1_000) for _ in range(3))
+
+    assert min(cost(8_000) for _ in range(2)) < 30 * small + 0.05
 
 
 @pytest.mark.parametrize(
