@@ -176,7 +176,7 @@ def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     if not may_decide(policy, asked.tally().stage, asked.standing.get(by.user_id)):
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
-        if _folded(by.user_id) in _people(asked.request, role):
+        if folded(by.user_id) in _people(asked.request, role):
             yield Objection(
                 "separation", "self_approval", f"{by.name} is the {role} (or behind it) and may not decide this"
             )
@@ -212,11 +212,11 @@ def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Ed
 
 def _people(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
     actor = request.proposal.requester if role == "requester" else request.proposal.submitter
-    return frozenset(_folded(person_id) for person_id in people_behind(actor)) if actor else frozenset()
+    return frozenset(folded(person_id) for person_id in people_behind(actor)) if actor else frozenset()
 
 
-def _folded(person_id: str) -> str:
-    # Who is behind an ask is a text of the system that sent it: "Dana " there is our dana.
+def folded(person_id: str) -> str:
+    """Return *person_id* as people are compared: who is behind an ask is its sender's text, and "Dana " is our dana."""
     return unicodedata.normalize("NFKC", person_id).strip().casefold()
 
 

@@ -1,7 +1,7 @@
 """Consulting: what people do about an open request short of deciding it: ask, answer, hand over, take back."""
 
 from loops.actors import Actor, Human, people_behind
-from loops.answers import Asked, Objection, about_person, no_longer, notify
+from loops.answers import Asked, Objection, about_person, folded, no_longer, notify
 from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment
 from loops.asking import close_request
 from loops.decide import cancelled, recorded
@@ -132,7 +132,8 @@ def _is_asker(request: ApprovalRequest, by: Actor) -> bool:
     askers = [actor for actor in (request.proposal.requester, request.proposal.submitter) if actor]
     if any((actor.type, actor.id) == (by.type, by.id) for actor in askers):
         return True
-    return isinstance(by, Human) and any(by.user_id in people_behind(actor) for actor in askers)
+    behind = {folded(person_id) for actor in askers for person_id in people_behind(actor)}
+    return isinstance(by, Human) and folded(by.user_id) in behind
 
 
 def _refuse(draft: Draft, request: ApprovalRequest, ask: HumanAsk, objection: Objection | None) -> Decided:

@@ -191,6 +191,10 @@ class LoopEngine:
         Who the person is and what they belong to is asked of the directory now; what the channel says about roles and
         groups does not count.
         """
+        try:
+            accept(answer.edits, where="edits")
+        except BadEvidence as error:
+            return Refused(code="bad_edit", message=str(error))
         known = answer.changed(by=await self._verified(tenant, answer.by))
 
         async def judged(loaded: Loaded) -> Decided:

@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import ANALYSIS, CHANGE, DATA, TENANT, House, a_house, an_agent, an_answer, ci
+from builders import ANALYSIS, CHANGE, DATA, TENANT, House, a_change, a_house, an_agent, an_answer, ci
 
 from gateway.storage.memory import MemoryStore
 from loops.commit import Commit
 from loops.definition import LoopDefinition
 from loops.ledger import Verified, verify
-from loops.outcomes import Executed, Outcome
+from loops.outcomes import Executed, Outcome, Refused
 from loops.ports import Conflict, Repeated, StaleClaim, Stored
 from loops.submission import Submission
 
@@ -169,3 +169,18 @@ async def test_an_answer_given_again_is_whole() -> None:
     assert again.repeated
     assert again.instance is not None
     assert again.instance.data == DATA
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 10**400, 2**53, "\ud800", [[[]]] * 3, True, None])
+async def test_no_edit_breaks_the_engine_or_gets_past_its_type(value: Any) -> None:
+    """Whatever stands in an edit that is no number of JSON is a refusal, and changes nothing."""
+    house = a_house(a_change(editable={"replicas": {"type": "number"}}))
+    request = await house.propose()
+    outcome = await house.engine.answer(an_answer(request, "approve", "dana", edits={"replicas": value}), tenant=TENANT)
+    loaded = await house.store.load(TENANT, request.instance_id)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.code == "bad_edit"
+    assert loaded is not None
+    assert loaded.instance.data == DATA
+    assert loaded.instance.state == "PENDING_HUMAN_APPROVAL"

@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import CHANGE, DATA, TENANT, a_change, a_house, a_person, an_answer, ci
+from builders import CHANGE, DATA, TENANT, a_change, a_house, a_person, an_answer, ci, person
 
 from loops.actors import service, system
 from loops.approvals import ApprovalRequest
@@ -32,6 +32,18 @@ async def test_no_spelling_of_a_name_lets_somebody_approve_their_own_ask(behind:
 
     assert isinstance(outcome, Refused)
     assert outcome.code == "self_approval"
+
+
+async def test_who_may_not_approve_for_their_spelling_may_withdraw_with_it() -> None:
+    """The one comparison of names decides both: the person behind an ask takes it back, nobody else does."""
+    house = a_house()
+    request = await house.propose(behind="Dana ")
+    others = await house.engine.withdraw(tenant=TENANT, request_id=request.request_id, actor=person("sam"))
+    own = await house.engine.withdraw(tenant=TENANT, request_id=request.request_id, actor=person("dana"))
+
+    assert isinstance(others, Refused)
+    assert isinstance(own, Executed)
+    assert own.instance.status == "cancelled"
 
 
 async def test_an_answer_in_between_does_not_launder_a_submission() -> None:
