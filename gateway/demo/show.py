@@ -20,7 +20,7 @@ from gateway.demo.scenarios import SCALE
 from gateway.demo.supervisor import Demo, DemoFailed, Interrupted
 
 #: Seconds the first card may take: a recording answers at once, Claude thinks.
-CARD_TIMEOUT_S = 10.0
+CARD_TIMEOUT_S = 20.0
 
 #: Columns of output that goes to a file or a pipe.
 FILE_WIDTH = 140
