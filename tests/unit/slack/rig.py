@@ -59,6 +59,7 @@ class Gate:
     answers: list[HumanAnswer] = field(default_factory=list)
     outcomes: list[Outcome] = field(default_factory=list)
     is_away: bool = False
+    loses_answers: bool = False
     before: Callable[[], Awaitable[None]] | None = None
 
     async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
@@ -69,6 +70,8 @@ class Gate:
             await self.before()
         self.answers.append(answer)
         self.outcomes.append(await self.inner.answer(answer, tenant=tenant))
+        if self.loses_answers:
+            raise StoreUnavailable("committed, but nobody heard")
         return self.outcomes[-1]
 
     async def load_request(self, tenant: str, request_id: str) -> Loaded | None:

@@ -219,6 +219,20 @@ async def test_a_submission_that_cannot_be_recorded_keeps_the_modal(rig: Rig) ->
     assert (await rig.stored()).request.status == "rejected"  # type: ignore[union-attr]
 
 
+async def test_a_submission_whose_answer_got_lost_may_be_sent_again(rig: Rig) -> None:
+    """Recorded or not, sending again is safe: the same reason gets the first answer, another one the truth."""
+    (view,) = (await rig.reject("UDANA"))["views"]
+    rig.gate.loses_answers = True
+    lost = await rig.act("submit", "UDANA", view_id=view["id"], values={"loopgate.reason": {"reason": "no"}})
+    rig.gate.loses_answers = False
+    edited = await rig.act("submit", "UDANA", view_id=view["id"], values={"loopgate.reason": {"reason": "never"}})
+    await rig.act("close", "UDANA", all=True)
+
+    assert lost["status"] == 500
+    assert "Already rejected by Dana" in said(edited["views"][0]["blocks"])
+    assert (await rig.stored()).request.closed_by.reason == "no"  # type: ignore[union-attr]
+
+
 async def test_a_slow_commit_is_given_up_within_slacks_three_seconds(rig: Rig) -> None:
     """When commit and private word both hang, Slack still has its 500 in time."""
 

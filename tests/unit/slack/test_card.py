@@ -219,7 +219,7 @@ def test_soft_objections_come_first_and_in_words() -> None:
     text = said(render(with_request(waiting(), verdicts=(*passed, warned))).blocks)
 
     assert "*Checks*\n⚠️ Enough time since the last move: *no*, moved 2 s ago\n✅ check-0 passed" in text
-    assert "11 more checks under Details" in text
+    assert "13 more checks under Details" in text
 
 
 def test_what_does_not_fit_is_counted() -> None:
@@ -247,6 +247,56 @@ def test_what_does_not_fit_is_counted() -> None:
     assert "1,000,011 bytes of parameters under Details" in text
     assert "confidence 99.9 %" in text
     assert re.search(r"> because .*…\n_[\d,]+ more characters under Details_", text)
+
+
+def test_a_card_full_to_the_brim_fits() -> None:
+    """With every part at its limit at once the card is still one Slack takes."""
+    name = "N" * 200
+    approvals = tuple(an_approval(f"{n}{name[1:]}", n, "r" * 3_000) for n in range(8))
+    subject = waiting(50)
+    request = subject.request
+    assert request is not None
+    somebody = human("x", name, via="slack")
+    planned = PlannedEffect(integration=name, action=name, parameters={"k": "v" * 220})
+    verdict = GuardVerdict(guard_id=name, severity="soft", passed=False, message="m" * 500)
+    policy = request.proposal.policy.changed(approvers={"users": [f"user-{n}" for n in range(200)]})
+    full = with_request(
+        subject,
+        title="T" * 1_000,
+        loop_name=name,
+        aggregate_id=name,
+        request_id="ar_" + name[3:],
+        facts=tuple(Fact(label="L" * 200, value="v" * 1_000) for _ in range(200)),
+        verdicts=(verdict,) * 40,
+        decisions=approvals,
+        proposal=request.proposal.changed(
+            requester=somebody, submitter=human("y", name), runs=(planned,) * 40, policy=policy
+        ),
+        recommendation=Recommendation(
+            signal=name, reasoning="because " * 2_000, confidence=0.5, model_id=name, provider=name, data_points={}
+        ),
+        answers=tuple(AnswerOffered(kind="other", transition_id=f"{n}{name[4:]}", label="l" * 200) for n in range(60)),
+    )
+
+    for face in (
+        full,
+        with_result(with_request(full, status="approved", closed_by=approvals[-1]), "failed", error="e" * 900),
+    ):
+        message = render(face)
+        assert_slack_takes_message(message.blocks)
+        assert size(said(message.blocks)) < MESSAGE_BLOCK_TEXT_MAX
+
+
+def test_answers_stand_in_one_order() -> None:
+    """Approve first, then Reject, then the rest, however the loop file has them."""
+    subject = waiting()
+    assert subject.request is not None
+    other = AnswerOffered(kind="other", transition_id="split", label="Split it")
+
+    shown = buttons(render(with_request(subject, answers=(other, *reversed(subject.request.answers)))).blocks)
+
+    assert list(shown) == ["Approve", "Reject", "Split it", "Details"]
+    assert [button.get("style") for button in shown.values()] == ["primary", "danger", None, None]
 
 
 def test_a_card_needs_a_request() -> None:
