@@ -6,18 +6,13 @@ UTF-16 units of the escaped text (see `mrkdwn.size`), the largest of the ways Sl
 """
 
 BLOCKS_PER_MESSAGE_MAX = 50
-BLOCKS_PER_VIEW_MAX = 100
 #: All block text in one message. Undocumented; measured, answered with `msg_blocks_too_long`.
 MESSAGE_BLOCK_TEXT_MAX = 13_200
 #: Source: docs.slack.dev, reference/methods/chat.update, `text`.
 MESSAGE_TEXT_MAX = 4_000
-BLOCK_ID_MAX = 255
-ACTION_ID_MAX = 255
 SECTION_TEXT_MAX = 3_000
 SECTION_FIELDS_MAX = 10
-SECTION_FIELD_TEXT_MAX = 2_000
 HEADER_TEXT_MAX = 150
-CONTEXT_ELEMENTS_MAX = 10
 ACTIONS_ELEMENTS_MAX = 25
 BUTTON_TEXT_MAX = 75
 BUTTON_VALUE_MAX = 2_000

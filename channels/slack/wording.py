@@ -11,8 +11,6 @@ from channels.slack.faces import Face
 
 APP_NAME = "Loopgate"
 
-APPROVE = "Approve"
-REJECT = "Reject"
 DETAILS = "Details"
 PREVIOUS = "← Previous"
 NEXT = "Next →"
@@ -73,11 +71,6 @@ def approvals_so_far(given: int, quorum: int) -> str:
 def decide_by(when: str) -> str:
     """Say until when."""
     return f"Decide by {when}"
-
-
-def expired_at(when: str) -> str:
-    """Say when the time was over."""
-    return f"The time to answer ended {when}."
 
 
 def decided_by(name: str, when: str) -> str:
@@ -280,7 +273,6 @@ def refused(message: str) -> str:
 REASON_LABEL = "Reason"
 REASON_HINT = "Goes on the record with your name, and onto the card."
 REASON_MISSING = "Please say why; this answer needs a reason."
-COULD_NOT_RECORD_TITLE = "Not recorded"
 REFUSED_TITLE = "Not counted"
 
 

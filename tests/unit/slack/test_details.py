@@ -9,6 +9,7 @@ from unit.slack.nasty import nasty_text
 from unit.slack.subjects import assert_slack_takes_modal, said, waiting, with_request
 
 from channels.slack.details import details_view, document, pages
+from channels.slack.limits import VIEW_BYTES_MAX
 from channels.slack.shown import Shown
 from loops.canonical import canonical_json, digest
 from loops.ports import Loaded
@@ -30,6 +31,7 @@ def read_all(subject: Loaded) -> str:
     while number is not None:
         view = details_view(subject, Shown.of(subject.request, page=number))
         assert_slack_takes_modal(view)
+        assert len(json.dumps(view)) < VIEW_BYTES_MAX
         fenced = [
             block["text"]["text"] for block in view["blocks"] if block.get("text", {}).get("text", "")[:3] == "```"
         ]
