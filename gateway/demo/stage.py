@@ -102,9 +102,12 @@ class Stage:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self._background(self.watch.run())
         yield
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        # Asked until they end: Python 3.11's wait_for, which redis-py uses, swallows a cancellation that comes just as
+        # the answer does.
+        while self._tasks:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(tuple(self._tasks), timeout=0.1)
         await self._client.aclose()
         await self._redis.aclose()
 

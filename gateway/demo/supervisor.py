@@ -134,7 +134,8 @@ class Demo:
         os.close(self._leash)
         os.close(self._hold)
         if self._janitor is not None:
-            # It sees the pipe end and the directory gone, and has nothing to do.
+            # It would see the pipe end and the directory gone, and have nothing to do.
+            self._janitor.kill()
             self._janitor.wait()
 
     def propose(self, scenario: str) -> dict[str, Any]:
@@ -191,6 +192,8 @@ class Demo:
                 "LOOPGATE_REDIS_URL": store_url,
                 "LOOPGATE_PORT": str(_port(addresses.gateway)),
                 "LOOPGATE_LOG_FORMAT": "console",
+                # Somebody is looking: a model that cannot be reached is given up within seconds, and people take over.
+                "LOOPGATE_EFFECT_ATTEMPTS": "4",
                 **gateway_environment(self._secrets),
             }
         )

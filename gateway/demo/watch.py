@@ -56,6 +56,8 @@ class Watch:
                 await self.look()
             except LoopgateError as error:
                 log.warning("watch.failed", error=str(error))
+            except Exception:
+                log.exception("watch.broke")
             await asyncio.sleep(EVERY_S)
 
     async def look(self) -> None:
