@@ -61,6 +61,13 @@ class Asked:
         handed_over = [(each.from_person, each.to_person) for each in self.request.reassignments]
         return standings(self.groups, handed_over)
 
+    @property
+    def grounds(self) -> dict[str, list[str]]:
+        """The groups this is judged on, for the ledger: of everybody concerned, those the policy names."""
+        needs = [need for stage in self.request.proposal.policy.gates for need in stage.needs]
+        named = {group for need in needs for group in need.groups}
+        return {person: sorted(groups & named) for person, groups in sorted(self.groups.items())}
+
     def tally(self, extra: Vote | None = None) -> Tally:
         """Return where the request stands, with one vote more where *extra* is given."""
         votes = [Vote(decision.by.user_id, decision.stage) for decision in self.request.approvals]
@@ -116,13 +123,13 @@ def decide_answer(
     loaded, request = asked.loaded, asked.request
     draft = Draft(loaded.definition, loaded.instance, asked.now, ids)
     if objection := next(objections(asked, answer), None):
-        return refuse(draft, request, answer, objection)
+        return refuse(draft, asked, answer, objection)
     offered = request.answer(answer.transition_id)
     if offered is None or answer.by is None:
         raise ValueError("an answer without objections is an offered one, by a person")
     if offered.kind != "reject" and (failures := hard_failures(verdicts)):
         message = "; ".join(verdict.message or verdict.guard_id for verdict in failures)
-        return refuse(draft, request, answer, Objection("guards", "guard_failed", message), failures)
+        return refuse(draft, asked, answer, Objection("guards", "guard_failed", message), failures)
     if answer.edits:
         edited = _edited(loaded, request, answer)
         if isinstance(edited, Edited) and edited.changes:
@@ -251,7 +258,7 @@ def _accept(
         channel=answer.channel,
     )
     after = asked.tally(Vote(by.user_id, stage))
-    draft.event("approval.decision.recorded", _decision_fields(request, decision, after))
+    draft.event("approval.decision.recorded", _decision_fields(asked, decision, after))
     if offered.kind == "approve" and not after.is_complete:
         draft.keep(request.changed(decisions=(*request.decisions, decision)))
         draft.effect("card.update", {"requestId": request.request_id})
@@ -274,12 +281,14 @@ def _take(draft: Draft, asked: Asked, decision: Decision, verdicts: Sequence[Gua
     return executed(draft, loaded, Move(transition, actor, evidence, verdicts, decision), request)
 
 
-def _decision_fields(request: ApprovalRequest, decision: Decision, after: Tally) -> dict[str, object]:
+def _decision_fields(asked: Asked, decision: Decision, after: Tally) -> dict[str, object]:
+    request = asked.request
     fields: dict[str, object] = {
         "requestId": request.request_id,
         "requestVersion": request.version,
         "digest": request.digest,
         "decision": decision,
+        "groups": asked.grounds,
         "lapsed": sorted(after.lapsed) or None,
     }
     if decision.kind == "approve":
@@ -305,21 +314,27 @@ def _evidence(request: ApprovalRequest, decision: Decision) -> dict[str, object]
 
 def refuse(
     draft: Draft,
-    request: ApprovalRequest,
+    asked: Asked,
     answer: HumanAnswer,
     objection: Objection,
     failures: tuple[GuardVerdict, ...] = (),
 ) -> Decided:
-    """Refuse *answer* in *draft*: an event, and a private word to who gave it."""
+    """Refuse *answer* in *draft*: an event with all it was judged on, and a private word to who gave it."""
+    request = asked.request
     draft.event(
         "approval.decision.refused",
         {
             "requestId": request.request_id,
+            "requestVersion": answer.request_version,
+            "digest": answer.digest,
             "rule": objection.rule,
             "code": objection.code,
             "message": objection.message,
             "transitionId": answer.transition_id,
             "by": answer.by,
+            "reason": answer.reason,
+            "edits": answer.edits or None,
+            "groups": asked.grounds,
             "channel": answer.channel or None,
             "guards": list(failures) or None,
         },

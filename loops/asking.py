@@ -112,9 +112,20 @@ def revise(draft: Draft, request: ApprovalRequest, edited: Edited, by: Human) ->
 
 
 def close_request(
-    draft: Draft, request: ApprovalRequest, status: RequestStatus, decision: Decision | None = None
+    draft: Draft,
+    request: ApprovalRequest,
+    status: RequestStatus,
+    decision: Decision | None = None,
+    *,
+    by: Actor | None = None,
+    reason: str | None = None,
+    objected: Sequence[GuardVerdict] = (),
 ) -> None:
-    """Close *request* in *draft* and let its card say so."""
+    """
+    Close *request* in *draft* and let its card say so.
+
+    Where no decision or move closed it, *by* took it back, or guards *objected* to what was to follow its expiry.
+    """
     decisions = (*request.decisions, decision) if decision else request.decisions
     draft.keep(request.changed(status=status, closed_at=draft.now, closed_by=decision, decisions=decisions))
     draft.clear_deadline("expire", request.request_id)
@@ -125,6 +136,9 @@ def close_request(
             "requestVersion": request.version,
             "status": status,
             "digest": request.digest,
+            "actor": by,
+            "reason": reason,
+            "guards": list(objected) or None,
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
@@ -166,6 +180,8 @@ def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], en
             "policy": policy,
             "answers": list(request.answers),
             "expiresAt": request.expires_at.isoformat() if request.expires_at else None,
+            # Of a parked transition nothing is executed yet that would carry its verdicts.
+            "guards": list(entered.verdicts) if entered and proposal.parked else None,
         },
     )
     draft.effect("card.post", {"requestId": request.request_id})

@@ -23,7 +23,7 @@ def consult(asked: Asked, ask: HumanAsk, to: Person | None, ids: IdSource) -> De
     if objection is None and ask.to_person is not None:
         objection = _about_taker(asked, ask, to)
     if objection or ask.by is None:
-        return _refuse(draft, asked.request, ask, objection)
+        return _refuse(draft, asked, ask, objection)
     if ask.question is not None:
         return _question(draft, asked, ask.by, ask.question)
     return _hand_over(draft, asked, ask, ask.by)
@@ -67,7 +67,7 @@ def withdraw(asked: Asked, by: Actor, reason: str | None, ids: IdSource) -> Deci
         return _refuse_actor(draft, request, by, "request_closed", "the request is closed already")
     if not _is_asker(request, by):
         return _refuse_actor(draft, request, by, "not_the_requester", f"{by.name} did not ask for this")
-    close_request(draft, request, "withdrawn")
+    close_request(draft, request, "withdrawn", by=by, reason=reason)
     if request.is_parked:
         return recorded(draft, loaded, "request_closed")
     return cancelled(draft, loaded, by, reason or f"request {request.request_id} was withdrawn")
@@ -79,7 +79,13 @@ def _question(draft: Draft, asked: Asked, by: Human, text: str) -> Decided:
     draft.keep(request.changed(questions=(*request.questions, question)))
     draft.event(
         "approval.question.asked",
-        {"requestId": request.request_id, "questionId": question.question_id, "actor": by, "text": text},
+        {
+            "requestId": request.request_id,
+            "questionId": question.question_id,
+            "actor": by,
+            "text": text,
+            "groups": asked.grounds,
+        },
     )
     draft.effect("card.update", {"requestId": request.request_id})
     return recorded(draft, asked.loaded, "question_asked")
@@ -97,6 +103,7 @@ def _hand_over(draft: Draft, asked: Asked, ask: HumanAsk, by: Human) -> Decided:
             "fromPerson": handed.from_person,
             "toPerson": handed.to_person,
             "reason": handed.reason,
+            "groups": asked.grounds,
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
@@ -136,7 +143,8 @@ def _is_asker(request: ApprovalRequest, by: Actor) -> bool:
     return isinstance(by, Human) and folded(by.user_id) in behind
 
 
-def _refuse(draft: Draft, request: ApprovalRequest, ask: HumanAsk, objection: Objection | None) -> Decided:
+def _refuse(draft: Draft, asked: Asked, ask: HumanAsk, objection: Objection | None) -> Decided:
+    request = asked.request
     found = objection or Objection("identity", "unmapped_identity", "nobody is known to have asked this")
     draft.event(
         "approval.decision.refused",
@@ -146,6 +154,10 @@ def _refuse(draft: Draft, request: ApprovalRequest, ask: HumanAsk, objection: Ob
             "code": found.code,
             "message": found.message,
             "by": ask.by,
+            "question": ask.question,
+            "toPerson": ask.to_person,
+            "reason": ask.reason,
+            "groups": asked.grounds,
             "channel": ask.channel or None,
         },
     )

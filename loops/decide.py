@@ -154,6 +154,7 @@ def settle(
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
     draft.settled = result
+    held = bool(tries) and loaded.instance.status == "suspended"
     draft.event(
         "effect.succeeded" if result.succeeded else "effect.failed",
         {
@@ -162,9 +163,10 @@ def settle(
             "integration": effect.payload.get("integration"),
             "action": effect.payload.get("action"),
             "detail": result.detail,
+            "held": tries[0][0].changed(settles=None) if held else None,
         },
     )
-    if tries and loaded.instance.status == "suspended":
+    if held:
         draft.change(held_results=(*loaded.instance.held_results, tries[0][0].changed(settles=None)))
         return recorded(draft, loaded, "effect_settled")
     decided = None
@@ -203,9 +205,10 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
     may_take = transition and actor.type in transition.actors and not _approves(request, transition)
-    if transition and may_take and not hard_failures(verdicts):
+    failures = hard_failures(verdicts) if may_take else ()
+    if transition and may_take and not failures:
         return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
-    close_request(draft, request, "expired")
+    close_request(draft, request, "expired", objected=failures)
     if request.is_parked:
         return recorded(draft, loaded, "request_closed")
     return cancelled(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
