@@ -9,16 +9,16 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from loops.actors import ActorType
 from loops.canonical import NotCanonical, canonical_json
-from loops.definition import HUMAN_STATE_PREFIX, IntegrationCall, LoopDefinition, State, Transition
-from loops.durations import format_duration
+from loops.checking_approvals import approval_problems
+from loops.definition import IntegrationCall, LoopDefinition, Transition
 from loops.guards import RUNTIME_GUARDS, Guard
 from loops.policy import ApprovalPolicy
 from loops.problems import Place, Problem, Severity, at, misfits, suggestion
+from loops.subject import Subject
 from loops.templates import problems as template_problems
 
 #: Source: semver.org, the suggested regular expression.
@@ -54,58 +54,11 @@ def check(data: Mapping[str, Any], *, guards: Mapping[str, Guard] = RUNTIME_GUAR
     if all(problem.code in {"UNKNOWN_KEY", "DUPLICATE_KEY"} for problem in problems):
         # Without the keys nobody knows, the rest can still be judged: one run of the check tells everything.
         definition = LoopDefinition.model_validate(_without([place for place, _ in found], data))
-        subject = _Subject(definition, data, guards)
+        subject = Subject(definition, data, guards)
         problems += [problem for rule in _RULES for problem in rule(subject)]
     if any(problem.severity == "error" for problem in problems):
         definition = None
     return Checked(definition, tuple(problems))
-
-
-@dataclass(frozen=True, slots=True)
-class _Subject:
-    """A definition under check, with the data it was read from, so that problems point at what is written there."""
-
-    definition: LoopDefinition
-    data: Mapping[str, Any]
-    guards: Mapping[str, Guard]
-
-    @property
-    def states(self) -> Iterable[tuple[Place, State]]:
-        return ((("states", index), state) for index, state in enumerate(self.definition.states))
-
-    @property
-    def transitions(self) -> Iterable[tuple[Place, Transition]]:
-        return ((("transitions", index), each) for index, each in enumerate(self.definition.transitions))
-
-    @property
-    def asking(self) -> Iterable[tuple[Place, State, ApprovalPolicy]]:
-        """The states that ask humans, with the place of their policy."""
-        return (
-            ((*place, "approval"), state, state.approval or ApprovalPolicy())
-            for place, state in self.states
-            if state.asks_humans
-        )
-
-    @property
-    def state_ids(self) -> list[str]:
-        return [state.id for state in self.definition.states]
-
-    def written(self, place: Place, *spellings: str) -> str:
-        """Return the path of a key of the thing at *place* in the spelling the file uses."""
-        here: Any = self.data
-        for step in place:
-            here = here[step]
-        return at(*place, next((key for key in spellings if key in here), spellings[0]))
-
-    def may_take(self, state_id: str, name: str, actor_type: ActorType) -> bool:
-        """Whether *name* is a transition out of *state_id* that an actor of this type may take."""
-        taken = self.definition.exit_named(state_id, name)
-        return taken is not None and actor_type in taken.actors
-
-    def approves(self, state_id: str, name: str) -> bool:
-        """Whether *name* is the transition that approving takes out of *state_id*."""
-        taken = self.definition.exit_named(state_id, name)
-        return taken is not None and ("approve", taken) in self.definition.human_exits(state_id)
 
 
 def _not_plain(data: Any) -> Problem | None:
@@ -134,13 +87,13 @@ def _without(places: Iterable[Place], value: Any, here: Place = ()) -> Any:
             return value
 
 
-def _version(subject: _Subject) -> Iterator[Problem]:
+def _version(subject: Subject) -> Iterator[Problem]:
     version = subject.definition.version
     if not _SEMVER.fullmatch(version):
         yield Problem("INVALID_VERSION", "version", f"'{version}' is not a SemVer version; write it like 1.0.0")
 
 
-def _ids(subject: _Subject) -> Iterator[Problem]:
+def _ids(subject: Subject) -> Iterator[Problem]:
     """Ids are read by people and sent to other systems: every character of them can be seen."""
     named = [(subject.written((), "id", "loopId"), subject.definition.id)]
     named += [(subject.written(place, "id", "stateId"), state.id) for place, state in subject.states]
@@ -152,7 +105,7 @@ def _ids(subject: _Subject) -> Iterator[Problem]:
             yield Problem("INVALID_VALUE", path, f"{name!r} has characters that cannot be seen; use letters and digits")
 
 
-def _references(subject: _Subject) -> Iterator[Problem]:
+def _references(subject: Subject) -> Iterator[Problem]:
     known = subject.state_ids
     initial = subject.definition.initial_state
     if initial not in known:
@@ -164,7 +117,7 @@ def _references(subject: _Subject) -> Iterator[Problem]:
                 yield Problem("INVALID_TRANSITION_STATE", at(*place, key), message)
 
 
-def _duplicates(subject: _Subject) -> Iterator[Problem]:
+def _duplicates(subject: Subject) -> Iterator[Problem]:
     states: set[str] = set()
     for place, state in subject.states:
         if state.id in states:
@@ -182,7 +135,7 @@ def _duplicates(subject: _Subject) -> Iterator[Problem]:
 
 
 def _clashes(
-    subject: _Subject, place: Place, transition: Transition, same_id: list[Transition], siblings: list[Transition]
+    subject: Subject, place: Place, transition: Transition, same_id: list[Transition], siblings: list[Transition]
 ) -> Iterator[Problem]:
     path = subject.written(place, "id", "transitionId")
     if any(other.from_ == transition.from_ for other in same_id):
@@ -200,7 +153,7 @@ def _clashes(
             yield Problem("DUPLICATE_SIGNAL", at(*place, "signal"), message)
 
 
-def _signal_cycles(subject: _Subject) -> Iterator[Problem]:
+def _signal_cycles(subject: Subject) -> Iterator[Problem]:
     back = {(other.signal, other.to, other.from_) for other in subject.definition.transitions}
     for place, one in subject.transitions:
         if one.from_ != one.to and (one.signal, one.from_, one.to) in back:
@@ -208,7 +161,7 @@ def _signal_cycles(subject: _Subject) -> Iterator[Problem]:
             yield Problem("SIGNAL_CYCLE_DETECTED", at(*place, "signal"), message)
 
 
-def _completion(subject: _Subject) -> Iterator[Problem]:
+def _completion(subject: Subject) -> Iterator[Problem]:
     definition = subject.definition
     terminal = {state.id for state in definition.states if state.is_terminal}
     if not terminal:
@@ -250,14 +203,14 @@ def _reached(start: Iterable[str], neighbours: Callable[[str], Iterable[str]]) -
     return reached
 
 
-def _outcome(subject: _Subject) -> Iterator[Problem]:
+def _outcome(subject: Subject) -> Iterator[Problem]:
     outcome = subject.definition.outcome
     if outcome and not outcome.business_metrics:
         message = "an outcome names at least one business metric; otherwise nothing can be learned from it"
         yield Problem("OUTCOME_METRICS_REQUIRED", "outcome.businessMetrics", message)
 
 
-def _guards(subject: _Subject) -> Iterator[Problem]:
+def _guards(subject: Subject) -> Iterator[Problem]:
     for place, transition in subject.transitions:
         ids = [rule.id for rule in transition.guards]
         if repeated := sorted({each for each in ids if ids.count(each) > 1}):
@@ -280,9 +233,11 @@ def _guards(subject: _Subject) -> Iterator[Problem]:
                     yield Problem("INVALID_GUARD_PARAMETERS", problem.path, message)
 
 
-def _templates(subject: _Subject) -> Iterator[Problem]:
-    for place, state in subject.states:
-        policy = state.approval or ApprovalPolicy()
+def _templates(subject: Subject) -> Iterator[Problem]:
+    written = [(place, state.approval) for place, state in subject.states]
+    written += [(place, transition.approval) for place, transition in subject.transitions]
+    for place, approval in written:
+        policy = approval or ApprovalPolicy()
         texts: dict[str, Any] = {"title": policy.title, "facts": policy.facts}
         yield from _template_problems((*place, "approval"), texts)
     for place, transition in subject.transitions:
@@ -305,95 +260,7 @@ def _template_problems(place: Place, value: Any) -> Iterator[Problem]:
             pass
 
 
-def _approvals(subject: _Subject) -> Iterator[Problem]:
-    for place, state in subject.states:
-        if state.approval and not state.asks_humans:
-            message = f"{state.id} never asks anybody; call it {HUMAN_STATE_PREFIX}{state.id} or remove its approval"
-            yield Problem("APPROVAL_NEVER_ASKED", at(*place, "approval"), message)
-    for place, state, policy in subject.asking:
-        if not subject.definition.human_exits(state.id):
-            message = f"{state.id} asks humans, but no transition out of it lists the actor 'human'"
-            yield Problem("NO_HUMAN_EXIT", at(*place[:-1]), message)
-        yield from _approvers(place, state, policy)
-        yield from _answers(subject, place, state, policy)
-        yield from _times(subject, place, state, policy)
-
-
-def _approvers(place: Place, state: State, policy: ApprovalPolicy) -> Iterator[Problem]:
-    users = set(policy.approvers.users)
-    groups = {*policy.approvers.groups, *(group for step in policy.escalate for group in step.groups)}
-    if not users and not groups:
-        message = f"nobody may decide {state.id}: every answer is refused until approvers are named"
-        yield Problem("NO_APPROVERS", at(*place, "approvers"), message, "warning")
-    elif not groups and policy.quorum > len(users):
-        message = f"a quorum of {policy.quorum} is out of reach for {len(users)} named; name more people or a group"
-        yield Problem("QUORUM_OUT_OF_REACH", at(*place, "quorum"), message)
-
-
-def _answers(subject: _Subject, place: Place, state: State, policy: ApprovalPolicy) -> Iterator[Problem]:
-    exits = subject.definition.human_exits(state.id)
-    names = [transition.id for _, transition in exits]
-    for answer, name in policy.answers.items():
-        if name not in names:
-            message = f"'{name}' is no transition a human may take out of {state.id}{suggestion(name, names)}"
-            yield Problem("UNKNOWN_ANSWER", at(*place, "answers", answer), message)
-    for kind in ("approve", "reject"):
-        alike = [transition.id for each, transition in exits if each == kind]
-        if len(alike) > 1:
-            message = (
-                f"{' and '.join(alike)} both look like {kind}; say which one is: `answers: {{{kind}: {alike[0]}}}`"
-            )
-            severity: Severity = "error" if kind == "approve" else "warning"
-            yield Problem("AMBIGUOUS_ANSWERS", at(*place, "answers"), message, severity)
-    approvals = [transition for kind, transition in exits if kind == "approve"]
-    if policy.quorum > 1 and not approvals:
-        # Only approvals are counted: any other answer moves the loop at once, by one person.
-        message = (
-            f"a quorum of {policy.quorum} counts approvals, and no answer is one; name it: `answers: {{approve: ...}}`"
-        )
-        yield Problem("QUORUM_WITHOUT_APPROVAL", at(*place, "quorum"), message)
-    for index, transition in subject.transitions:
-        if transition.from_ != state.id:
-            continue
-        path = subject.written(index, "actors", "allowedActors")
-        others = [actor for actor in transition.actors if actor not in ("human", "ai-agent")]
-        if "ai-agent" in transition.actors:
-            message = (
-                f"an ai-agent may take '{transition.id}' out of {state.id}: no model decides what humans are asked"
-            )
-            yield Problem("AI_MAY_DECIDE", path, message)
-        if others and transition in approvals:
-            message = f"'{transition.id}' may also be taken by {' and '.join(others)}, without anybody's approval"
-            yield Problem("APPROVAL_BYPASS", path, message, "warning")
-
-
-def _times(subject: _Subject, place: Place, state: State, policy: ApprovalPolicy) -> Iterator[Problem]:
-    name = policy.on_expiry
-    if name and not subject.may_take(state.id, name, "system"):
-        exits = [each.id for each in subject.definition.exits(state.id) if "system" in each.actors]
-        message = f"'{name}' is no transition the system may take out of {state.id}{suggestion(name, exits)}"
-        yield Problem("INVALID_ON_EXPIRY", at(*place, "onExpiry"), message)
-    if name and subject.approves(state.id, name):
-        message = f"'{name}' is what Approve takes; silence never approves, so name another transition"
-        yield Problem("INVALID_ON_EXPIRY", at(*place, "onExpiry"), message)
-    if name and policy.expire_after is None:
-        message = "never happens: the policy has no expireAfter"
-        yield Problem("ON_EXPIRY_WITHOUT_TIME", at(*place, "onExpiry"), message, "warning")
-    times = [("remindAfter", at(*place, "remindAfter"), policy.remind_after)]
-    for index, step in enumerate(policy.escalate):
-        times.append((f"escalate.{index}.after", at(*place, "escalate", index, "after"), step.after))
-        if step.channel is None and not step.groups:
-            message = "an escalation needs a channel, groups or both"
-            yield Problem("EMPTY_ESCALATION", at(*place, "escalate", index), message)
-    times.append(("expireAfter", at(*place, "expireAfter"), policy.expire_after))
-    set_times = [(key, path, span) for key, path, span in times if span is not None]
-    for (earlier, _, first), (later, path, second) in pairwise(set_times):
-        if first >= second:
-            message = f"{later} ({format_duration(second)}) must be longer than {earlier} ({format_duration(first)})"
-            yield Problem("TIMES_OUT_OF_ORDER", path, message)
-
-
-def _providers(subject: _Subject) -> Iterator[Problem]:
+def _providers(subject: Subject) -> Iterator[Problem]:
     for state_place, state in subject.states:
         ask, place = state.provider, (*state_place, "provider")
         if ask is None:
@@ -413,7 +280,7 @@ def _providers(subject: _Subject) -> Iterator[Problem]:
             yield from _result_signal(subject, (*place, "onFailure"), state.id, ask.on_failure, "system")
 
 
-def _effects(subject: _Subject) -> Iterator[Problem]:
+def _effects(subject: Subject) -> Iterator[Problem]:
     terminal = {state.id for state in subject.definition.states if state.is_terminal}
     for place, transition in subject.transitions:
         for index, call in enumerate(transition.effects):
@@ -421,7 +288,7 @@ def _effects(subject: _Subject) -> Iterator[Problem]:
 
 
 def _call(
-    subject: _Subject, place: Place, transition: Transition, call: IntegrationCall, ends: bool
+    subject: Subject, place: Place, transition: Transition, call: IntegrationCall, ends: bool
 ) -> Iterator[Problem]:
     for key, name in (("onSuccess", call.on_success), ("onFailure", call.on_failure)):
         if name is not None:
@@ -432,7 +299,7 @@ def _call(
 
 
 def _result_signal(
-    subject: _Subject, place: Place, state_id: str, name: str, actor_type: ActorType
+    subject: Subject, place: Place, state_id: str, name: str, actor_type: ActorType
 ) -> Iterator[Problem]:
     """A result arrives in *state_id* as the signal *name* from Loopgate itself or from the integration's service."""
     if not subject.may_take(state_id, name, actor_type):
@@ -441,7 +308,7 @@ def _result_signal(
         yield Problem("INVALID_RESULT_SIGNAL", at(*place), message)
 
 
-_RULES: tuple[Callable[[_Subject], Iterator[Problem]], ...] = (
+_RULES: tuple[Callable[[Subject], Iterator[Problem]], ...] = (
     _version,
     _ids,
     _references,
@@ -451,7 +318,7 @@ _RULES: tuple[Callable[[_Subject], Iterator[Problem]], ...] = (
     _outcome,
     _guards,
     _templates,
-    _approvals,
+    approval_problems,
     _providers,
     _effects,
 )

@@ -58,6 +58,7 @@ ProblemCode = Literal[
     "ON_EXPIRY_WITHOUT_TIME",
     "TIMES_OUT_OF_ORDER",
     "EMPTY_ESCALATION",
+    "INVALID_EDITABLE",
     # providers and effects
     "PROVIDER_NEVER_ASKED",
     "INVALID_PROVIDER_SIGNAL",

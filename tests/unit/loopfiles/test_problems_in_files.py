@@ -250,7 +250,107 @@ CASES = [
     ),
     case(
         "      approvers:\n        groups: [sre]\n",
-        "      approvers: {} #! NO_APPROVERS states.1.approval.approvers warning\n",
+        "      approvers: {} #! NO_APPROVERS states.1.approval.approvers\n",
+    ),
+    case(
+        "  - id: RUNNING\n",
+        "  - id: PENDING_HUMAN_WAIT #! NO_APPROVERS states.2.approval.approvers warning\n  - id: RUNNING\n",
+        "  - id: finished\n",
+        "  - id: wait\n    from: RUNNING\n    to: PENDING_HUMAN_WAIT\n    actors: [automation]\n"
+        "  - id: go_on\n    from: PENDING_HUMAN_WAIT\n    to: DONE\n    actors: [human]\n  - id: finished\n",
+    ),
+    case(
+        "      approvers:\n        groups: [sre]\n",
+        "      stages:\n"
+        "        - needs:\n"
+        "            - {groups: [sre], quorum: 2}\n"
+        "            - {name: lead} #! NO_APPROVERS states.1.approval.stages.0.needs.1\n",
+    ),
+    case(
+        "      approvers:\n        groups: [sre]\n",
+        "      stages:\n"
+        "        - needs: [{groups: [sre]}]\n"
+        "        - needs:\n"
+        "            - users: [dana, sam]\n"
+        "              quorum: 3 #! QUORUM_OUT_OF_REACH states.1.approval.stages.1.needs.0.quorum\n",
+    ),
+    case(
+        "      approvers:\n        groups: [sre]\n",
+        "      stages: #! QUORUM_OUT_OF_REACH states.1.approval.stages\n"
+        "        - needs: [{users: [dana]}, {groups: [sre]}]\n"
+        "        - needs: [{users: [dana]}]\n",
+    ),
+    case(
+        "      approvers:\n        groups: [sre]\n",
+        "      stages: #! QUORUM_WITHOUT_APPROVAL states.1.approval.stages\n"
+        "        - needs: [{groups: [sre]}]\n"
+        "        - needs: [{users: [dana]}]\n",
+        "  - id: approve\n",
+        "  - id: grant\n",
+    ),
+    case(
+        "    approval:\n",
+        "    approval: #! INVALID_VALUE states.1.approval\n",
+        "        groups: [sre]\n",
+        "        groups: [sre]\n      stages: [{needs: [{groups: [sre]}]}]\n",
+    ),
+    case(
+        "      approvers:\n        groups: [sre]\n",
+        "      stages:\n        - needs: [] #! INVALID_VALUE states.1.approval.stages.0.needs\n",
+    ),
+    *(
+        case("      title:", f"      editable:\n{rules}\n      title:")
+        for rules in (
+            "        a..b: {type: string} #! INVALID_EDITABLE states.1.approval.editable.a..b",
+            "        a: {type: string}\n        a.b: {type: string} #! INVALID_EDITABLE states.1.approval.editable.a.b",
+            "        n: {type: int} #! INVALID_EDITABLE states.1.approval.editable.n.type",
+            "        n: {typ: integer} #! INVALID_EDITABLE states.1.approval.editable.n.typ",
+            "        n:\n          type: integer\n          minimum: '1' #! INVALID_EDITABLE "
+            "states.1.approval.editable.n.minimum",
+            "        n:\n          type: integer\n          minimum: 5\n"
+            "          maximum: 4 #! INVALID_EDITABLE states.1.approval.editable.n.maximum",
+            "        n:\n          type: boolean\n          minimum: 5 #! INVALID_EDITABLE "
+            "states.1.approval.editable.n.minimum",
+            "        n:\n          type: integer\n          maxLength: 5 #! INVALID_EDITABLE "
+            "states.1.approval.editable.n.maxLength",
+            "        n:\n          maxLength: 5\n          minLength: 6 #! INVALID_EDITABLE "
+            "states.1.approval.editable.n.minLength",
+            "        n:\n          pattern: (a+)+$ #! INVALID_EDITABLE states.1.approval.editable.n.pattern",
+            "        n:\n          enum: [] #! INVALID_EDITABLE states.1.approval.editable.n.enum",
+            "        n:\n          type: integer\n          maximum: 4\n          enum:\n            - 4\n"
+            "            - 5 #! INVALID_EDITABLE states.1.approval.editable.n.enum.1\n"
+            "            - true #! INVALID_EDITABLE states.1.approval.editable.n.enum.2\n"
+            "            - 1.5 #! INVALID_EDITABLE states.1.approval.editable.n.enum.3",
+        )
+    ),
+    # parked transitions
+    case(
+        "    to: DONE\n    actors: [automation]\n",
+        "    to: DONE\n    actors: [human, system]\n"
+        "    approval: {approvers: {groups: [sre]}} #! APPROVAL_NEVER_ASKED transitions.5.approval\n",
+        "        onSuccess: finished\n",
+        "",
+    ),
+    case(
+        "    to: RUNNING\n    actors: [human]\n",
+        "    to: RUNNING\n"
+        "    approval: {approvers: {groups: [sre]}} #! APPROVAL_NEVER_ASKED transitions.2.approval\n"
+        "    actors: [human, automation] #! APPROVAL_BYPASS transitions.2.actors warning\n",
+    ),
+    case(
+        "    to: DONE\n    actors: [automation]\n",
+        "    to: DONE\n    actors: [automation, system]\n    approval:\n"
+        "      approvers: {users: [dana]}\n"
+        "      quorum: 2 #! QUORUM_OUT_OF_REACH transitions.5.approval.quorum\n"
+        '      title: "{{ nowhere }}" #! INVALID_TEMPLATE transitions.5.approval.title\n'
+        "      answers: {approve: finished} #! UNKNOWN_ANSWER transitions.5.approval.answers\n"
+        "      expireAfter: 1h\n"
+        "      onExpiry: finished #! INVALID_ON_EXPIRY transitions.5.approval.onExpiry\n",
+    ),
+    case(
+        "    to: DONE\n    actors: [automation]\n",
+        "    to: DONE\n    actors: [automation]\n    approval:\n"
+        "      approvers: {} #! NO_APPROVERS transitions.5.approval.approvers\n",
     ),
     case(
         "        groups: [sre]\n",
