@@ -32,6 +32,8 @@ log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
 
+_POLL_S = 0.2
+
 #: How long effects under way may go on after SIGTERM, in seconds; a second signal does not wait. What is cut off is
 #: taken up by another worker.
 DRAIN_S = 20.0
@@ -97,8 +99,11 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         try:
             yield parts, EffectRunner(parts.effects, handlers, policy)
         finally:
-            sweeping.cancel()
-            await asyncio.gather(sweeping, return_exceptions=True)
+            # Asked again until it is done: on Python 3.11 a wait_for inside it swallows a cancellation that arrives
+            # together with the answer it waits for.
+            while not sweeping.done():
+                sweeping.cancel()
+                await asyncio.wait([sweeping], timeout=_POLL_S)
             with contextlib.suppress(Unavailable):
                 for chore in ("relay", "sweep"):
                     await parts.leases.let_go(chore, holder)

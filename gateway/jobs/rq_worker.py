@@ -33,6 +33,7 @@ WORKER_TTL_S = 60
 _LOOK_S = 1
 
 _PAUSE_S = 1.0
+_POLL_S = 0.2
 
 
 class StopSignal:
@@ -200,7 +201,9 @@ def work(bench: Bench, client: Redis, names: Sequence[QueueName], stop: StopSign
 
 
 async def _cancel_all() -> None:
-    tasks = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    tasks = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
+    # Again until all are done: on Python 3.11 a wait_for swallows a cancellation that comes together with its answer.
+    while tasks:
+        for task in tasks:
+            task.cancel()
+        _, tasks = await asyncio.wait(tasks, timeout=_POLL_S)
