@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEV_MARK := \# --- development: everything below is for tests and linters only ---
 
-.PHONY: help demo test lint fix unit bench lock clean
+.PHONY: help demo test lint fix unit bench races lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ unit: $(VENV)/development  ## The fast tests only
 
 bench: $(VENV)/development  ## Benchmarks, each beside its floor
 	@for f in tests/benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a stack of its own
+	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/races.py 200
 
 # One lock, in two parts: what runs, then what tests. Hashes for every file, no index address.
 lock:  ## Resolve pyproject.toml again into requirements.lock
