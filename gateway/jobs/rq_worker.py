@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 
 import structlog
 from redis import Redis
-from redis.exceptions import RedisError
+from redis.exceptions import ConnectionError, RedisError, TimeoutError  # noqa: A004 - redis-py's names
 from rq import Queue, SimpleWorker
-from rq.exceptions import StopRequested
+from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
@@ -29,19 +29,25 @@ T = TypeVar("T")
 #: After how many seconds of silence RQ counts a worker as gone; its default is seven minutes.
 WORKER_TTL_S = 60
 
-#: The longest one wait for a job, in seconds: how soon a queue that got room again is looked at.
+#: The longest one wait for a job, in seconds, and so how soon a signal to stop is heeded; while some queue is full,
+#: the longest wait for room.
 _LOOK_S = 1
+_LOOK_AGAIN_S = 0.05
 
 _PAUSE_S = 1.0
 _POLL_S = 0.2
 
 
 class StopSignal:
-    """SIGTERM and SIGINT, remembered; whoever waits for jobs is woken."""
+    """
+    SIGTERM and SIGINT, remembered.
+
+    Nothing is raised from the handler, as RQ does: an exception that may come between any two steps of the main thread
+    leaves connections and locks half used. Whoever waits looks here often enough.
+    """
 
     def __init__(self) -> None:
         self._times = 0
-        self._wake: Callable[[], None] | None = None
 
     @property
     def is_given(self) -> bool:
@@ -50,7 +56,7 @@ class StopSignal:
 
     @property
     def is_urgent(self) -> bool:
-        """Whether it was told so more than once."""
+        """Whether it was told so again."""
         return self._times > 1
 
     def install(self) -> None:
@@ -58,17 +64,8 @@ class StopSignal:
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, self._told)
 
-    @contextlib.contextmanager
-    def waking(self, wake: Callable[[], None]) -> Iterator[None]:
-        """Call *wake* when told to stop, from the signal's handler."""
-        self._wake = wake
-        try:
-            yield
-        finally:
-            self._wake = None
-
     def sleep(self, seconds: float) -> None:
-        """Sleep, but not on when told to stop. (An event's lock could be held by whom the signal interrupts.)"""
+        """Sleep, but not on when told to stop."""
         end = time.monotonic() + seconds
         while not self.is_given and time.monotonic() < end:
             time.sleep(0.05)
@@ -76,8 +73,6 @@ class StopSignal:
     def _told(self, signum: int, frame: FrameType | None) -> None:
         del signum, frame
         self._times += 1
-        if self._wake:
-            self._wake()
 
 
 class EffectWorker(SimpleWorker):
@@ -89,12 +84,10 @@ class EffectWorker(SimpleWorker):
     it is carried out is the claim's and the sweep's to see to, not RQ's.
     """
 
-    max_connection_wait_time = 2.0
-
-    def __init__(self, bench: Bench, client: Redis, names: Sequence[QueueName]) -> None:
+    def __init__(self, bench: Bench, client: Redis, names: Sequence[QueueName], stop: StopSignal) -> None:
         self._bench = bench
+        self._stop = stop
         self._names = {rq_name(name): name for name in names}
-        self._is_waiting = False
         queues = [Queue(name, connection=client, serializer=JSONSerializer) for name in self._names]
         super().__init__(queues, connection=client, serializer=JSONSerializer, worker_ttl=WORKER_TTL_S)
 
@@ -103,30 +96,43 @@ class EffectWorker(SimpleWorker):
         """How long one wait for a job is; from it RQ tells when a server that does not answer is gone."""
         return _LOOK_S
 
-    def stop(self) -> None:
-        """Take no further effect. Called from a signal's handler: a wait for jobs is broken off."""
-        self._stop_requested = True
-        if self._is_waiting:
-            raise StopRequested
-
     def dequeue_job_and_maintain_ttl(
         self,
-        timeout: int | None,
-        max_idle_time: int | None = None,  # noqa: ARG002 - RQ's signature; an idle worker of ours waits on
+        timeout: int | None,  # noqa: ARG002 - RQ's signature; how long one look takes is ours to say
+        max_idle_time: int | None = None,  # noqa: ARG002 - an idle worker of ours waits on
     ) -> tuple[Job, Queue]:
-        """Wait for a job of a queue that has room on the bench."""
-        self._is_waiting = True
-        try:
-            while not self._stop_requested:
-                self._ordered_queues = [queue for queue in self.queues if self._bench.has_room(self._names[queue.name])]
-                if not self._ordered_queues:
-                    self.heartbeat()
-                    self._bench.wait_for_an_end(_LOOK_S)
-                elif found := super().dequeue_job_and_maintain_ttl(timeout, max_idle_time=_LOOK_S):
+        """
+        Wait for a job of a queue that has room on the bench. A store that is away is waited for.
+
+        Raises:
+            StopRequested: When told to stop.
+        """
+        while not self._stop.is_given:
+            try:
+                if found := self._looked():
                     return found
-            raise StopRequested
-        finally:
-            self._is_waiting = False
+            except DequeueTimeout:
+                continue
+            except (ConnectionError, TimeoutError) as error:
+                log.warning("worker.lost_store", error=str(error))
+                self._stop.sleep(_PAUSE_S)
+        raise StopRequested
+
+    def _looked(self) -> tuple[Job, Queue] | None:
+        self.heartbeat()
+        if self.should_run_maintenance_tasks:
+            self.run_maintenance_tasks()  # type: ignore[no-untyped-call]
+        roomy = [queue for queue in self.queues if self._bench.has_room(self._names[queue.name])]
+        if len(roomy) == len(self.queues):
+            return self._popped(roomy, _LOOK_S)
+        # While some queue is full, room is what to wait for: Redis cannot tell of it.
+        found = self._popped(roomy, None) if roomy else None
+        if found is None:
+            self._bench.wait_for_an_end(_LOOK_AGAIN_S)
+        return found
+
+    def _popped(self, queues: Sequence[Queue], timeout: int | None) -> tuple[Job, Queue] | None:
+        return Queue.dequeue_any(queues, timeout, connection=self.connection, serializer=JSONSerializer)
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Put the job's effect on the bench and forget the job."""
@@ -192,9 +198,7 @@ def work(bench: Bench, client: Redis, names: Sequence[QueueName], stop: StopSign
     """
     while not stop.is_given:
         try:
-            worker = EffectWorker(bench, client, names)
-            with stop.waking(worker.stop):
-                worker.work(logging_level="WARNING")
+            EffectWorker(bench, client, names, stop).work(logging_level="WARNING")
         except RedisError as error:
             log.warning("worker.lost_store", error=str(error))
         stop.sleep(_PAUSE_S)
