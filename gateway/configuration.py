@@ -26,7 +26,12 @@ class ConfigurationError(LoopgateError):
 
 
 class PersonConfig(Value):
-    """Somebody who may take part. `slack` is their user id in the configured workspace."""
+    """
+    Somebody who may take part.
+
+    `slack` is their user id in the configured workspace. `aliases` are what other systems call them (an e-mail
+    address, a login): whoever stands behind an agent under one of these may not approve what it asks.
+    """
 
     id: Identifier
     name: str
@@ -34,6 +39,7 @@ class PersonConfig(Value):
     roles: tuple[str, ...] = ()
     groups: tuple[Identifier, ...] = ()
     slack: Identifier | None = None
+    aliases: tuple[Identifier, ...] = ()
 
 
 class SlackConfig(Value):

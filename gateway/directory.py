@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gateway.configuration import PersonConfig
+from loops.actors import folded
 from loops.ports import ChannelIdentity, Person
 
 
@@ -13,6 +14,7 @@ class ConfiguredDirectory:
         known = [(entry.tenant, _person(entry, slack_team)) for entry in people]
         self._people = {(tenant, person.person_id): person for tenant, person in known}
         self._identities = {(tenant, identity): person for tenant, person in known for identity in person.identities}
+        self._names = _by_name([(entry, person) for entry, (_, person) in zip(people, known, strict=True)])
 
     async def behind(self, tenant: str, identity: ChannelIdentity) -> Person | None:
         """Return the person mapped to *identity*, or None."""
@@ -21,6 +23,22 @@ class ConfiguredDirectory:
     async def person(self, tenant: str, person_id: str) -> Person | None:
         """Return the person *person_id*, or None for somebody unknown."""
         return self._people.get((tenant, person_id))
+
+    async def called(self, tenant: str, name: str) -> Person | None:
+        """Return whom another system means by *name*; None where that is nobody, or more than one."""
+        return self._names.get((tenant, folded(name)))
+
+
+def _by_name(known: Sequence[tuple[PersonConfig, Person]]) -> dict[tuple[str, str], Person]:
+    """Return people by everything they are called, names that more than one of them has left out."""
+    called: dict[tuple[str, str], Person] = {}
+    several: set[tuple[str, str]] = set()
+    for entry, person in known:
+        for name in {folded(each) for each in (entry.id, entry.name, *entry.aliases, entry.slack) if each}:
+            if (entry.tenant, name) in called:
+                several.add((entry.tenant, name))
+            called[entry.tenant, name] = person
+    return {key: person for key, person in called.items() if key not in several}
 
 
 def _person(entry: PersonConfig, slack_team: str) -> Person:

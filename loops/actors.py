@@ -1,18 +1,33 @@
 """Actors: who asks. Nothing happens anonymously, so every actor names itself in the fields its type requires."""
 
+import unicodedata
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, field_validator
 
+from loops.canonical import canonical_json
 from loops.values import Identifier, Value
 
 ActorType = Literal["human", "automation", "ai-agent", "system"]
 
 
+#: Bytes the canonical JSON of an actor's metadata may have: it stands in every event of theirs.
+METADATA_MAX = 16 * 1024
+
+DisplayName = Annotated[str, StringConstraints(max_length=200)]
+
+
 class _Actor(Value):
     id: Identifier
-    display_name: str | None = None
+    display_name: DisplayName | None = None
     metadata: dict[str, Any] | None = None
+
+    @field_validator("metadata")
+    @classmethod
+    def _fits_the_ledger(cls, metadata: dict[str, Any] | None) -> dict[str, Any] | None:
+        if metadata is not None and len(canonical_json(metadata)) > METADATA_MAX:
+            raise ValueError(f"an actor's metadata may have {METADATA_MAX} bytes of canonical JSON")
+        return metadata
 
     @property
     def name(self) -> str:
@@ -35,7 +50,7 @@ class Automation(_Actor):
     type: Literal["automation"] = "automation"
     service_id: Identifier
     version: str | None = None
-    on_behalf_of: str | None = None
+    on_behalf_of: Identifier | None = None
 
 
 class AiAgent(_Actor):
@@ -47,7 +62,7 @@ class AiAgent(_Actor):
     confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     prompt_hash: str | None = None
     tools_used: tuple[str, ...] = ()
-    on_behalf_of: str | None = None
+    on_behalf_of: Identifier | None = None
 
 
 class System(_Actor):
@@ -88,3 +103,8 @@ def people_behind(actor: Human | Automation | AiAgent | System) -> frozenset[str
             return frozenset({actor.on_behalf_of}) if actor.on_behalf_of else frozenset()
         case System():
             return frozenset()
+
+
+def folded(name: str) -> str:
+    """Return *name* as people are compared: who is behind an ask is its sender's text, and "Dana " is our dana."""
+    return unicodedata.normalize("NFKC", name).strip().casefold()

@@ -4,13 +4,12 @@ Answers: one person's decision, judged by the policy of the request and by the g
 The policy's rules come before the guards; whatever forbids an answer is on the ledger, and told privately.
 """
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-from loops.actors import Actor, Human, people_behind
+from loops.actors import Actor, Human, folded, people_behind
 from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer
 from loops.asking import close_request, revise
 from loops.decide import executed, hard_failures, recorded, requested
@@ -68,10 +67,15 @@ class Asked:
         named = {group for need in needs for group in need.groups}
         return {person: sorted(groups & named) for person, groups in sorted(self.groups.items())}
 
-    def tally(self, extra: Vote | None = None) -> Tally:
-        """Return where the request stands, with one vote more where *extra* is given."""
-        votes = [Vote(decision.by.user_id, decision.stage) for decision in self.request.approvals]
+    def tally(self, transition_id: str, extra: Vote | None = None) -> Tally:
+        """Return where the votes for *transition_id* stand, with one more where *extra* is given."""
+        votes = [Vote(each.by.user_id, each.stage) for each in self.request.votes_for(transition_id)]
         return tally(self.request.proposal.policy, [*votes, extra] if extra else votes, self.standing)
+
+    @property
+    def stage(self) -> int:
+        """The furthest stage any answer has reached: who belongs to it may decide now."""
+        return max(self.tally(offered.transition_id).stage for offered in self.request.answers)
 
 
 def concerned(request: ApprovalRequest, by: Human | None) -> frozenset[str]:
@@ -180,7 +184,7 @@ def no_longer(asked: Asked, by: Human | None, channel: Mapping[str, object]) -> 
 def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     """Yield what about this person forbids them to decide now: not named, or not independent."""
     policy = asked.request.proposal.policy
-    if not may_decide(policy, asked.tally().stage, asked.standing.get(by.user_id)):
+    if not may_decide(policy, asked.stage, asked.standing.get(by.user_id)):
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
         if folded(by.user_id) in _people(asked.request, role):
@@ -195,9 +199,9 @@ def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOff
         return  # a changed proposal voids every vote, the editor's own too
     if any(decision.by.user_id == by.user_id for decision in asked.request.decisions):
         yield Objection("once", "already_answered", f"{by.name} has answered already; each person counts once")
-    elif offered and offered.kind == "approve":
-        before = asked.tally()
-        if asked.tally(Vote(by.user_id, before.stage)).score <= before.score:
+    elif offered and offered.kind != "reject":
+        before = asked.tally(offered.transition_id)
+        if asked.tally(offered.transition_id, Vote(by.user_id, before.stage)).score <= before.score:
             waiting = asked.request.proposal.policy.named()
             yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
 
@@ -218,13 +222,12 @@ def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Ed
 
 
 def _people(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
-    actor = request.proposal.requester if role == "requester" else request.proposal.submitter
-    return frozenset(folded(person_id) for person_id in people_behind(actor)) if actor else frozenset()
-
-
-def folded(person_id: str) -> str:
-    """Return *person_id* as people are compared: who is behind an ask is its sender's text, and "Dana " is our dana."""
-    return unicodedata.normalize("NFKC", person_id).strip().casefold()
+    proposal = request.proposal
+    actor = proposal.requester if role == "requester" else proposal.submitter
+    people = people_behind(actor) if actor else frozenset[str]()
+    if role == "submitter":
+        people |= frozenset(proposal.contributors)
+    return frozenset(folded(person_id) for person_id in people)
 
 
 def _closed(request: ApprovalRequest) -> Objection:
@@ -245,7 +248,7 @@ def _accept(
     verdicts: Sequence[GuardVerdict],
 ) -> Decided:
     request, loaded = asked.request, asked.loaded
-    stage = asked.tally().stage
+    stage = asked.tally(offered.transition_id).stage
     decision = Decision(
         decision_id=draft.ids.new("de_"),
         request_version=request.version,
@@ -257,9 +260,9 @@ def _accept(
         reason=(answer.reason or "").strip() or None,
         channel=answer.channel,
     )
-    after = asked.tally(Vote(by.user_id, stage))
+    after = asked.tally(offered.transition_id, Vote(by.user_id, stage))
     draft.event("approval.decision.recorded", _decision_fields(asked, decision, after))
-    if offered.kind == "approve" and not after.is_complete:
+    if offered.kind != "reject" and not after.is_complete:
         draft.keep(request.changed(decisions=(*request.decisions, decision)))
         draft.effect("card.update", {"requestId": request.request_id})
         return recorded(draft, loaded, "decision_recorded")
@@ -291,7 +294,7 @@ def _decision_fields(asked: Asked, decision: Decision, after: Tally) -> dict[str
         "groups": asked.grounds,
         "lapsed": sorted(after.lapsed) or None,
     }
-    if decision.kind == "approve":
+    if decision.kind != "reject":
         progress = {"stage": after.stage, "filled": list(after.filled), "needed": list(after.needed)}
         fields |= {"complete": after.is_complete} if after.is_complete else progress
     return fields
@@ -340,9 +343,20 @@ def refuse(
         },
     )
     notify(draft, request, answer.channel, objection)
-    commit = draft.commit()
+    return refused(draft, request, objection, failures)
+
+
+def refused(
+    draft: Draft, request: ApprovalRequest, objection: Objection, failures: tuple[GuardVerdict, ...] = ()
+) -> Decided:
+    """Finish *draft* with a refusal."""
+    before, commit = draft.instance, draft.refusal()
     outcome = Refused(
-        code=objection.code, message=objection.message, failures=failures, instance=commit.instance, request=request
+        code=objection.code,
+        message=objection.message,
+        failures=failures,
+        instance=commit.instance if commit else before,
+        request=request,
     )
     return Decided(outcome, commit)
 

@@ -106,7 +106,8 @@ class Proposal(Value):
     """
     Everything an approver agrees to, and nothing else: the request's digest is made over this.
 
-    A changed proposal has another digest, and an approval of the old one is worth nothing.
+    A changed proposal has another digest, and an approval of the old one is worth nothing. `contributors` are the
+    people behind every agent and service that moved the loop, so that no detour hides who had a hand in it.
     """
 
     loop_id: str
@@ -116,6 +117,7 @@ class Proposal(Value):
     state: str
     requester: Actor
     submitter: Actor | None = None
+    contributors: tuple[str, ...] = ()
     parameters: JsonObject
     evidence: JsonObject
     parked: ParkedTransition | None = None
@@ -174,6 +176,10 @@ class ApprovalRequest(Value):
     def open_question(self) -> Question | None:
         """The latest question nobody has answered."""
         return next((question for question in reversed(self.questions) if question.answer is None), None)
+
+    def votes_for(self, transition_id: str) -> tuple[Decision, ...]:
+        """Return the decisions given for one answer."""
+        return tuple(decision for decision in self.decisions if decision.transition_id == transition_id)
 
     @property
     def approvals(self) -> tuple[Decision, ...]:

@@ -38,7 +38,12 @@ class Entered:
 
 def ask_about_state(draft: Draft, policy: ApprovalPolicy, entered: Entered | None) -> None:
     """Open a request about how to leave the present state. *entered* is None where a start led here."""
-    exits = draft.definition.human_exits(draft.instance.state)
+    # What runs is shown before it is decided, and only an approval shows it: other exits with effects are not offered.
+    exits = [
+        (kind, transition)
+        for kind, transition in draft.definition.human_exits(draft.instance.state)
+        if kind == "approve" or not transition.effects
+    ]
     approving = next((transition for kind, transition in exits if kind == "approve"), None)
     _open(
         draft,
@@ -206,6 +211,7 @@ def _proposal(
         state=instance.state,
         requester=instance.requester,
         submitter=submitter,
+        contributors=instance.contributors,
         parameters=dict(instance.data),
         evidence={key: value for key, value in instance.evidence.items() if key not in ADAPTER_KEYS},
         parked=parked,
@@ -254,9 +260,11 @@ def _recommendation(entered: Entered | None) -> Recommendation | None:
 
 def _scope(draft: Draft, parked: ParkedTransition | None) -> dict[str, Any]:
     instance = draft.instance
+    # What adapters attach is not in the proposal, so nothing shown may be made of it: the digest would not cover it.
+    evidence = {**instance.evidence, **parked.evidence} if parked else instance.evidence
     return {
         "data": instance.data,
-        "evidence": {**instance.evidence, **parked.evidence} if parked else instance.evidence,
+        "evidence": {key: value for key, value in evidence.items() if key not in ADAPTER_KEYS},
         "instance": {
             "aggregateId": instance.aggregate_id,
             "instanceId": instance.instance_id,

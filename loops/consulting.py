@@ -1,12 +1,12 @@
 """Consulting: what people do about an open request short of deciding it: ask, answer, hand over, take back."""
 
-from loops.actors import Actor, Human, people_behind
-from loops.answers import Asked, Objection, about_person, folded, no_longer, notify
+from loops.actors import Actor, Human, folded, people_behind
+from loops.answers import Asked, Objection, about_person, no_longer, notify, refused
 from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment
 from loops.asking import close_request
 from loops.decide import cancelled, recorded
 from loops.draft import Decided, Draft
-from loops.outcomes import RefusalCode, Refused
+from loops.outcomes import RefusalCode
 from loops.ports import IdSource, Person
 
 
@@ -137,7 +137,8 @@ def _is_asker(request: ApprovalRequest, by: Actor) -> bool:
     if isinstance(by, Human) and by.authenticated_by is None:
         return False
     askers = [actor for actor in (request.proposal.requester, request.proposal.submitter) if actor]
-    if any((actor.type, actor.id) == (by.type, by.id) for actor in askers):
+    # The same service acting for somebody else is somebody else.
+    if any((actor.type, actor.id, people_behind(actor)) == (by.type, by.id, people_behind(by)) for actor in askers):
         return True
     behind = {folded(person_id) for actor in askers for person_id in people_behind(actor)}
     return isinstance(by, Human) and folded(by.user_id) in behind
@@ -162,9 +163,7 @@ def _refuse(draft: Draft, asked: Asked, ask: HumanAsk, objection: Objection | No
         },
     )
     notify(draft, request, ask.channel, found)
-    commit = draft.commit()
-    outcome = Refused(code=found.code, message=found.message, instance=commit.instance, request=request)
-    return Decided(outcome, commit)
+    return refused(draft, request, found)
 
 
 def _refuse_actor(draft: Draft, request: ApprovalRequest, by: Actor, code: RefusalCode, message: str) -> Decided:
@@ -178,5 +177,4 @@ def _refuse_actor(draft: Draft, request: ApprovalRequest, by: Actor, code: Refus
             "fromState": draft.instance.state,
         },
     )
-    commit = draft.commit()
-    return Decided(Refused(code=code, message=message, instance=commit.instance, request=request), commit)
+    return refused(draft, request, Objection("actor", code, message))

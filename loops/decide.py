@@ -14,12 +14,24 @@ from loops.asking import Entered, ask_about_transition, close_request
 from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
+from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
 from loops.moving import Move, enter, move, soft_warnings
 from loops.outcomes import Executed, Recorded, RecordedCode, RefusalCode, Refused
 from loops.ports import IdSource, Loaded
 from loops.requests import StartRequest, TransitionRequest
+
+
+def _is_for_humans(transition: Transition, actor: Actor) -> bool:
+    """
+    Return whether only a human's answer may take *transition* out of a state that asks humans.
+
+    Whatever a definition allows: humans decide by answering, a model never decides at all, and what humans may answer,
+    or what runs something, no service or system takes in their place.
+    """
+    return actor.type in {"human", "ai-agent"} or "human" in transition.actors or bool(transition.effects)
+
 
 #: Whose requests for a transition with an approval policy wait for a human.
 PARKED_ACTORS = frozenset({"ai-agent", "automation"})
@@ -87,8 +99,7 @@ def find(loaded: Loaded, asked: TransitionRequest) -> Transition | Refused:
             f"'{transition.id}' may be taken by {', '.join(transition.actors)}, not by the {asked.actor.type} "
             f"{asked.actor.name}",
         )
-    if asked.actor.type in {"human", "ai-agent"} and definition.state(instance.state).asks_humans:
-        # Whatever a definition allows: humans decide by answering, and a model never decides at all.
+    if definition.state(instance.state).asks_humans and _is_for_humans(transition, asked.actor):
         return _refused(
             "approval_required", f"{instance.state} is left by a human's answer to request {instance.request_id}"
         )
@@ -149,8 +160,8 @@ def settle(
     Put an effect's result on the ledger and let it move the loop in the same commit.
 
     *tries* are judged in order until one moves the loop: a provider's own signal first, then the system's when the
-    submission was refused. A signal that no longer fits (the loop moved on, was cancelled) is refused on the ledger;
-    the result stands.
+    submission was refused. A signal that no longer fits (the loop moved on, was cancelled, is in a later round of the
+    same state) is refused on the ledger; the result stands.
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
     draft.settled = result
@@ -163,11 +174,16 @@ def settle(
             "integration": effect.payload.get("integration"),
             "action": effect.payload.get("action"),
             "detail": result.detail,
-            "held": tries[0][0].changed(settles=None) if held else None,
+            "entry": effect.entry,
+            "held": [asked for asked, _ in tries] if held else None,
         },
     )
+    if tries and effect.entry != loaded.instance.entry:
+        asked = tries[0][0]
+        message = f"{loaded.instance.aggregate_id} has left the state this was asked for in; the result moves nothing"
+        return _refuse(draft, loaded, "stale_result", message, asked.actor, asked.name)
     if held:
-        draft.change(held_results=(*loaded.instance.held_results, tries[0][0].changed(settles=None)))
+        draft.change(held_results=(*loaded.instance.held_results, tuple(asked for asked, _ in tries)))
         return recorded(draft, loaded, "effect_settled")
     decided = None
     for asked, verdicts in tries:
@@ -204,7 +220,9 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
         return recorded(draft, loaded, "deadline_cleared")
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
-    may_take = transition and actor.type in transition.actors and not _approves(request, transition)
+    may_take = (
+        transition and actor.type in transition.actors and not transition.effects and not _approves(request, transition)
+    )
     failures = hard_failures(verdicts) if may_take else ()
     if transition and may_take and not failures:
         return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
@@ -260,14 +278,14 @@ def suspend(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids
 def resume(
     loaded: Loaded,
     actor: Actor,
-    held: Sequence[Sequence[GuardVerdict]],
+    held: Sequence[Sequence[Sequence[GuardVerdict]]],
     now: datetime,
     ids: IdSource,
 ) -> Decided:
     """
     Wake a suspended instance: deadlines move on by the time it rested, and results kept meanwhile take effect.
 
-    *held* are the verdicts for each of the instance's held results, in order.
+    *held* are the verdicts for each signal of each of the instance's held results, in order.
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     rested_since = loaded.instance.suspended_at
@@ -284,9 +302,12 @@ def resume(
             draft.deadline("expire", request.request_id, request.expires_at or now)
         draft.effect("card.update", {"requestId": request.request_id})
     decided = None
-    for asked, verdicts in zip(results, held, strict=True):
-        standing = Loaded(draft.instance, loaded.definition, draft.kept() or request)
-        decided = judge_transition(draft, standing, asked, verdicts)
+    for tries, judged in zip(results, held, strict=True):
+        for asked, verdicts in zip(tries, judged, strict=True):
+            standing = Loaded(draft.instance, loaded.definition, draft.kept() or request)
+            decided = judge_transition(draft, standing, asked, verdicts)
+            if isinstance(decided.outcome, Executed):
+                break
     return decided or _changed(draft, loaded)
 
 
@@ -296,7 +317,7 @@ def _close_open_request(draft: Draft, loaded: Loaded, status: RequestStatus) -> 
 
 
 def _over(draft: Draft, loaded: Loaded, actor: Actor) -> Decided | None:
-    return None if loaded.instance.status in {"active", "suspended"} else _refuse_status(draft, loaded, actor)
+    return _refuse_status(draft, loaded, actor) if loaded.instance.is_over else None
 
 
 def _refuse_status(draft: Draft, loaded: Loaded, actor: Actor) -> Decided:
@@ -383,7 +404,11 @@ def _execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
 
 
 def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRequest | None) -> Decided:
-    """Take the transition in *draft* and return what came of it."""
+    """Take the transition in *draft* and return what came of it; refused where the evidence would outgrow its bound."""
+    try:
+        accept({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
+    except BadEvidence as error:
+        return _refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
     move(draft, taken, open_request)
     commit = draft.commit()
     outcome = Executed(
@@ -401,8 +426,8 @@ def _refuse(draft: Draft, loaded: Loaded, code: RefusalCode, message: str, actor
         "loop.transition.refused",
         {"code": code, "message": message, "actor": actor, "name": name, "fromState": loaded.instance.state},
     )
-    commit = draft.commit()
-    return Decided(_refused(code, message, commit.instance, loaded.request), commit)
+    commit = draft.refusal()
+    return Decided(_refused(code, message, commit.instance if commit else loaded.instance, loaded.request), commit)
 
 
 def _refused(

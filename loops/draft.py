@@ -20,10 +20,19 @@ from loops.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """What a decision function found: the answer for the caller and the commit that makes it true."""
+    """
+    What a decision function found: the answer for the caller and the commit that makes it true.
+
+    No commit means that there is nothing to write: the answer stands as it is.
+    """
 
     outcome: Executed | Recorded | Refused
-    commit: Commit
+    commit: Commit | None
+
+
+#: Refusals a closed instance's ledger takes; what comes after is answered and not recorded, or anybody who may click
+#: could make it grow for ever.
+REFUSALS_AFTER_CLOSE = 100
 
 
 class Draft:
@@ -95,6 +104,7 @@ class Draft:
                 instance_id=self.instance.instance_id,
                 aggregate_id=self.instance.aggregate_id,
                 created_at=self.now,
+                entry=self.instance.entry,
                 payload=dict(payload),
                 grant=grant,
             )
@@ -124,6 +134,14 @@ class Draft:
     def clear_deadline(self, kind: DeadlineKind, request_id: str) -> None:
         """Let something fall due no more."""
         self._cleared.append(deadline_id(request_id, kind))
+
+    def refusal(self) -> Commit | None:
+        """Return the commit of a refusal; None where a closed instance has recorded enough of them."""
+        if self.instance.is_over and self.settled is None:
+            if self.instance.refusals >= REFUSALS_AFTER_CLOSE:
+                return None
+            self.change(refusals=self.instance.refusals + 1)
+        return self.commit()
 
     def commit(self, *, pin_definition: bool = False) -> Commit:
         """Return the commit: the instance one version on, its head at the last event."""

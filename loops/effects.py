@@ -18,7 +18,8 @@ class Grant(Value):
 
 class Effect(Value):
     """
-    One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside.
+    One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside. `entry` is the
+    instance's when it was asked for: a result that comes after the loop left that state is kept and moves nothing.
 
     `payload` by kind: `card.*` {requestId}; `notice` {requestId?, code, message, address}; `provider.ask` {state, use,
     instruction, signals, onFailure?}; `integration.run` {integration, action, parameters, onSuccess?, onFailure?,
@@ -31,6 +32,7 @@ class Effect(Value):
     instance_id: str
     aggregate_id: str
     created_at: Instant
+    entry: int = 0
     payload: JsonObject
     grant: Grant | None = None
 

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic.alias_generators import to_camel
+
 from loops import decide
-from loops.actors import Actor, Human, service, system
+from loops.actors import Actor, Human, System, service, system
 from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.consulting import consult, inform, withdraw
@@ -79,9 +82,16 @@ class LoopEngine:
             data = accept(data, where="data")
         except BadEvidence as error:
             return Refused(code="bad_evidence", message=str(error))
-        asked = StartRequest(
-            tenant=tenant, aggregate_id=aggregate_id, actor=actor, data=data, correlation_id=correlation_id
-        )
+        try:
+            asked = StartRequest(
+                tenant=tenant,
+                aggregate_id=aggregate_id,
+                actor=await self._resolved(tenant, actor),
+                data=data,
+                correlation_id=correlation_id,
+            )
+        except ValidationError as error:
+            return _bad_request(error)
         key = key_of(idempotency_key, "start", loop_id, asked.as_json())
 
         async def judged(loaded: Loaded | None) -> Decided:
@@ -176,7 +186,7 @@ class LoopEngine:
 
         async def judged(loaded: Loaded) -> Decided:
             awake = Loaded(loaded.instance.changed(status="active"), loaded.definition, loaded.request)
-            held = [self._asked(awake, asked) for asked in loaded.instance.held_results]
+            held = [[self._asked(awake, asked) for asked in tries] for tries in loaded.instance.held_results]
             return decide.resume(loaded, actor, held, self._clock.now(), self._ids)
 
         key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
@@ -352,9 +362,16 @@ class LoopEngine:
             return Refused(code="bad_evidence", message=str(error))
         if clash := ADAPTER_KEYS & checked.keys():
             return Refused(code="bad_evidence", message=f"evidence.{min(clash)}: only an adapter may attach this")
-        asked = TransitionRequest(
-            name=name, actor=actor, evidence=checked, is_signal=is_signal, correlation_id=correlation_id
-        )
+        try:
+            asked = TransitionRequest(
+                name=name,
+                actor=await self._resolved(tenant, actor),
+                evidence=checked,
+                is_signal=is_signal,
+                correlation_id=correlation_id,
+            )
+        except ValidationError as error:
+            return _bad_request(error)
 
         async def judged(loaded: Loaded) -> Decided:
             return decide.decide(loaded, asked, self._asked(loaded, asked), self._clock.now(), self._ids)
@@ -392,6 +409,13 @@ class LoopEngine:
             return None
         person = await self._directory.person(tenant, by.user_id)
         return person.as_actor(by.authenticated_by) if person else None
+
+    async def _resolved(self, tenant: str, actor: Actor) -> Actor:
+        """Return *actor* with the person behind it named by our id, where another system's name for them is known."""
+        if isinstance(actor, (Human, System)) or not actor.on_behalf_of:
+            return actor
+        person = await self._directory.called(tenant, actor.on_behalf_of)
+        return actor.changed(on_behalf_of=person.person_id) if person else actor
 
     async def _groups(self, tenant: str, request: ApprovalRequest, by: Human | None) -> dict[str, frozenset[str]]:
         people = {person_id: await self._directory.person(tenant, person_id) for person_id in concerned(request, by)}
@@ -450,6 +474,13 @@ def _request_of(loaded: Loaded) -> ApprovalRequest:
     if loaded.request is None:
         raise ValueError("a request was loaded without itself")
     return loaded.request
+
+
+def _bad_request(error: ValidationError) -> Refused:
+    first = error.errors(include_url=False, include_input=False)[0]
+    return Refused(
+        code="bad_request", message=f"{'.'.join(to_camel(str(step)) for step in first['loc'])}: {first['msg']}"
+    )
 
 
 def _no_request(request_id: str) -> Refused:

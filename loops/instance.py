@@ -19,8 +19,10 @@ class LoopInstance(Value):
 
     `data` is what it was started with. `evidence` gathers what executed transitions brought, the latest value of
     each key. `requester` started it; `submitter` is the last one who moved it other than by an answer, so that neither
-    decides its own proposal. `request_id` names the latest approval request, open or closed. `held_results` are
-    signals of effects that came back while it was suspended.
+    decides its own proposal; `contributors` are the people behind all of those so far. `entry` counts how often a state
+    was entered from another: an effect asked for in one round does not move the loop in a later one. `request_id`
+    names the latest approval request, open or closed. `held_results` are, for each effect that came back while it was
+    suspended, the signals to try. `refusals` are those recorded since it closed.
     """
 
     tenant: str
@@ -37,17 +39,25 @@ class LoopInstance(Value):
     requester: Actor
     submitter: Actor | None = None
     correlation_id: str
+    contributors: tuple[str, ...] = ()
+    entry: int = 0
     request_id: str | None = None
     started_at: Instant
     updated_at: Instant
     last_transition_at: Instant | None = None
     closed_at: Instant | None = None
     suspended_at: Instant | None = None
-    held_results: tuple[TransitionRequest, ...] = ()
+    held_results: tuple[tuple[TransitionRequest, ...], ...] = ()
     moves: Mapping[ActorType, int] = Field(default_factory=dict)
+    refusals: int = 0
     head: LedgerHead = LedgerHead()
 
     @property
     def is_closed(self) -> bool:
         """Whether nothing may move it any more: every status but active."""
         return self.status != "active"
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it will never move again; a suspended one may."""
+        return self.status not in {"active", "suspended"}

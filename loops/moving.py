@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from loops.actors import Actor, System
+from loops.actors import Actor, Human, System, people_behind
 from loops.approvals import ApprovalRequest, Decision, PlannedEffect, RequestStatus
 from loops.asking import Entered, ask_about_state, close_request, plan
 from loops.definition import State, Transition
@@ -53,6 +53,8 @@ def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> Non
         state=transition.to,
         last_transition_at=draft.now,
         submitter=_submitter(draft, taken),
+        contributors=_contributors(draft, taken),
+        entry=before.entry + (transition.to != transition.from_),
         evidence={**before.evidence, **taken.evidence},
         moves={**before.moves, taken.actor.type: before.moves.get(taken.actor.type, 0) + 1},
     )
@@ -90,6 +92,11 @@ def _submitter(draft: Draft, taken: Move) -> Actor | None:
     if taken.decision and taken.actor == taken.decision.by:
         return before
     return before or taken.actor if isinstance(taken.actor, System) else taken.actor
+
+
+def _contributors(draft: Draft, taken: Move) -> tuple[str, ...]:
+    behind = frozenset[str]() if isinstance(taken.actor, Human) else people_behind(taken.actor)
+    return tuple(sorted(behind.union(draft.instance.contributors)))
 
 
 def soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:

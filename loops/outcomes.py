@@ -21,6 +21,7 @@ RefusalCode = Literal[
     "approval_pending",
     "guard_failed",
     "bad_evidence",
+    "bad_request",
     "idempotency_key_reused",
     # answers to an approval request
     "unmapped_identity",
@@ -40,6 +41,7 @@ RefusalCode = Literal[
     "unknown_question",
     # effects
     "stale_claim",
+    "stale_result",
 ]
 
 

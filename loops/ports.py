@@ -128,6 +128,13 @@ class Directory(Protocol):
     async def person(self, tenant: str, person_id: str) -> Person | None:
         """Return the person *person_id* as they stand now, or None for somebody unknown."""
 
+    async def called(self, tenant: str, name: str) -> Person | None:
+        """
+        Return whom another system means by *name*: a person's id, name, alias or channel id, however it is cased.
+
+        None where that is nobody, or more than one.
+        """
+
 
 class Definitions(Protocol):
     """The loop definitions new instances may be started from."""

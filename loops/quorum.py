@@ -64,8 +64,8 @@ def standings(groups: Mapping[str, frozenset[str]], handed_over: Sequence[tuple[
     found = {person: Standing(frozenset({person}), theirs) for person, theirs in groups.items()}
     for giver, taker in handed_over:
         given = found.pop(giver, None)
-        own = found.get(taker)
-        if given and own:
+        if given and taker in groups:
+            own = found.get(taker, Standing(frozenset({taker}), frozenset()))
             found[taker] = Standing(own.people | given.people, own.groups | given.groups)
     return found
 

@@ -72,6 +72,8 @@ class Rounds:
     async def _commit(self, decided: Decided, key: Key | None) -> Outcome | None:
         """Commit, and return the answer; None where the race was lost and all must be judged again."""
         commit = decided.commit
+        if commit is None:
+            return decided.outcome
         if key:
             record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=_bare(decided.outcome))
             commit = commit.model_copy(update={"idempotency": record})

@@ -8,7 +8,7 @@ from typing import Any
 
 from gateway.loopfiles import LoadedLoops
 from gateway.storage.memory import MemoryStore
-from loops.actors import AiAgent, Automation, Human, human, service
+from loops.actors import AiAgent, Automation, Human, folded, human, service
 from loops.approvals import ApprovalRequest, HumanAnswer
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind
@@ -167,6 +167,12 @@ class People:
         """Return the person *person_id*."""
         del tenant
         return self.known.get(person_id)
+
+    async def called(self, tenant: str, name: str) -> Person | None:
+        """Return whom another system means by *name*."""
+        del tenant
+        meant = [p for p in self.known.values() if folded(name) in {folded(p.person_id), folded(p.name)}]
+        return meant[0] if len(meant) == 1 else None
 
 
 @dataclass

@@ -32,6 +32,7 @@ RETRY_AFTER_S = 2
 _STATUS = {
     "unknown_loop": 422,
     "bad_evidence": 422,
+    "bad_request": 422,
     "idempotency_key_reused": 422,
     "unknown_instance": 404,
     "unauthorized_actor": 403,

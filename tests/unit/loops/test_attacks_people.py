@@ -70,12 +70,14 @@ async def test_a_vote_for_an_earlier_asking_is_worth_nothing_in_the_next() -> No
     house = a_house(LoopDefinition.model_validate({**_with_approval(quorum=2), "transitions": [*_moves(), ASK_AGAIN]}))
     first = await house.propose()
     await house.engine.answer(an_answer(first, "approve", "dana"), tenant=TENANT)
-    again = await house.engine.answer(an_answer(first, "ask_again", "sam"), tenant=TENANT)
+    alone = await house.engine.answer(an_answer(first, "ask_again", "sam"), tenant=TENANT)
+    again = await house.engine.answer(an_answer(first, "ask_again", "robin"), tenant=TENANT)
     assert again.request is not None
     second = again.request
     one = await house.engine.answer(an_answer(second, "approve", "robin"), tenant=TENANT)
     old = await house.engine.answer(an_answer(first, "approve", "sam"), tenant=TENANT)
 
+    assert isinstance(alone, Recorded), "one of two cannot leave by another exit either"
     assert second.request_id != first.request_id
     assert isinstance(one, Recorded)
     assert isinstance(old, Refused)
