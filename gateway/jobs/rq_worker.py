@@ -7,7 +7,6 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from datetime import timedelta
-from types import FrameType
 from typing import Any, TypeVar
 
 import structlog
@@ -62,17 +61,17 @@ class StopSignal:
     def install(self) -> None:
         """Take the signals over, for as long as the process lives. In the main thread only."""
         for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, self._told)
+            signal.signal(each, lambda *_: self.give())
+
+    def give(self) -> None:
+        """Tell this process to stop, as a signal does."""
+        self._times += 1
 
     def sleep(self, seconds: float) -> None:
         """Sleep, but not on when told to stop."""
         end = time.monotonic() + seconds
         while not self.is_given and time.monotonic() < end:
             time.sleep(0.05)
-
-    def _told(self, signum: int, frame: FrameType | None) -> None:
-        del signum, frame
-        self._times += 1
 
 
 class EffectWorker(SimpleWorker):

@@ -1,0 +1,298 @@
+"""One attempt at one effect: claimed once, kept while it goes on, tried again, given up, and never lost."""
+
+import asyncio
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from unit.jobs.rig import LEASE, POLICY, a_jobs_house, an_analyst
+
+from channels.memory import MemoryChannel
+from gateway.integrations.ports import Run
+from gateway.integrations.recording import MemoryIntegration
+from gateway.jobs.runner import RetryPolicy
+from loops.errors import Rejected, Unavailable
+
+
+class SlowIntegration:
+    """Does not answer before it is let; says when it was called and whether it was cut off."""
+
+    kind = "slow"
+
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+        self.answer = asyncio.Event()
+        self.was_cut_off = False
+
+    async def run(self, run: Run) -> dict[str, Any]:
+        """Wait."""
+        self.called.set()
+        try:
+            await self.answer.wait()
+        except asyncio.CancelledError:
+            self.was_cut_off = True
+            raise
+        return {"slept": run.effect_id}
+
+
+class BrokenIntegration:
+    """Fails in a way nobody foresaw, quoting what it was given."""
+
+    kind = "broken"
+
+    async def run(self, run: Run) -> dict[str, Any]:
+        """Break."""
+        raise KeyError(f"token=xoxb-secret in {run.parameters}")
+
+
+async def test_an_effect_is_carried_out_and_its_result_moves_the_loop() -> None:
+    """One attempt that succeeds: the integration acted, the loop took its success signal, the effect is closed."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    record = await jobs.run("integration.run")
+
+    assert record.state == "succeeded"
+    assert await jobs.state() == "COMPLETE"
+    assert list(integration.performed) == [record.effect.effect_id]
+
+
+async def test_a_finished_effect_is_not_carried_out_again() -> None:
+    """A job that comes twice finds nothing to do."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    await jobs.run("integration.run")
+    record = await jobs.run("integration.run")
+
+    assert (record.state, record.attempts) == ("succeeded", 1)
+    assert len(integration.runs) == 1
+
+
+async def test_an_effect_that_somebody_holds_is_left_alone() -> None:
+    """Of two workers with the same job, one carries it out."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    await jobs.claim("integration.run")
+    await jobs.run("integration.run")
+
+    assert integration.runs == []
+
+
+async def test_a_system_that_is_away_is_tried_again_after_a_wait_and_not_before() -> None:
+    """`Unavailable` gives the effect back; only when its wait is over can it be claimed again."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    integration.fail_next([Unavailable("the deployer is restarting")])
+    failed = await jobs.run("integration.run")
+    await jobs.run("integration.run")
+    too_early = len(integration.runs)
+    jobs.later(timedelta(seconds=1))
+    record = await jobs.run("integration.run")
+
+    assert (failed.state, failed.error) == ("pending", "the deployer is restarting")
+    assert too_early == 1
+    assert (record.state, record.attempts) == ("succeeded", 2)
+
+
+async def test_a_system_that_says_when_is_not_called_before() -> None:
+    """Retry-After is waited for, though the back-off would be shorter."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    integration.fail_next([Unavailable("busy", retry_after=40)])
+    failed = await jobs.run("integration.run")
+
+    assert failed.next_at == jobs.clock.now() + timedelta(seconds=40)
+
+
+async def test_after_the_last_attempt_the_loop_takes_its_failure_signal() -> None:
+    """Given up is a result: it stands on the ledger and the loop moves by `onFailure`."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    integration.fail_next([Unavailable("away")] * POLICY.attempts)
+    for _ in range(POLICY.attempts):
+        record = await jobs.run("integration.run")
+        jobs.later(timedelta(minutes=10))
+
+    assert record.state == "failed"
+    assert record.detail == {"error": "given up after 3 attempts: away"}
+    assert await jobs.state() == "FAILED"
+    assert "effect.failed" in await jobs.events()
+
+
+async def test_a_refusal_is_not_tried_again() -> None:
+    """`Rejected` ends the effect at the first attempt, with the reason on the ledger."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    integration.fail_next([Rejected("no such service")])
+    record = await jobs.run("integration.run")
+
+    assert (record.state, record.attempts, record.detail) == ("failed", 1, {"error": "no such service"})
+    assert await jobs.state() == "FAILED"
+
+
+async def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again() -> None:
+    """The time-out ends the attempt, not the effect."""
+    integration = SlowIntegration()
+    policy = RetryPolicy(LEASE, timeout=timedelta(milliseconds=30), attempts=3, base=timedelta(seconds=1))
+    jobs = a_jobs_house(integration=integration, policy=policy)
+    await jobs.approved()
+    cut = await jobs.run("integration.run")
+    integration.answer.set()
+    jobs.later(timedelta(seconds=1))
+    record = await jobs.run("integration.run")
+
+    assert integration.was_cut_off
+    assert (cut.state, cut.error) == ("pending", "TimeoutError")
+    assert (record.state, record.attempts) == ("succeeded", 2)
+
+
+async def test_the_lease_is_renewed_while_a_long_attempt_goes_on() -> None:
+    """An attempt longer than the lease keeps its claim: nobody else gets the effect meanwhile."""
+    integration = SlowIntegration()
+    policy = RetryPolicy(timedelta(milliseconds=60), timedelta(seconds=5), attempts=3, base=timedelta(seconds=1))
+    jobs = a_jobs_house(integration=integration, policy=policy)
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    running = asyncio.create_task(jobs.runner.run(effect.effect_id))
+    await integration.called.wait()
+    for _ in range(4):
+        before = await jobs.record("integration.run")
+        jobs.later(timedelta(milliseconds=40))
+        await _until_renewed(jobs, before.next_at)
+    stolen = await jobs.store.claim(effect.effect_id, lease=LEASE)
+    integration.answer.set()
+    await running
+
+    assert stolen is None
+    assert (await jobs.record("integration.run")).state == "succeeded"
+
+
+async def test_the_result_of_a_lost_lease_is_refused() -> None:
+    """A worker that was overtaken reports in vain: the other one's result counts, once."""
+    integration = SlowIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    overtaken = asyncio.create_task(jobs.runner.run(effect.effect_id))
+    await integration.called.wait()
+    jobs.later(LEASE)
+    other = await jobs.claim("integration.run")
+    integration.answer.set()
+    await overtaken
+    between = await jobs.state()
+    await jobs.handlers.carry_out(other)
+
+    assert between == "ROLLING_OUT"
+    assert await jobs.state() == "COMPLETE"
+    assert (await jobs.events()).count("effect.succeeded") == 2  # the provider's and the integration's
+
+
+async def test_an_effect_nothing_can_carry_out_ends_dead_and_its_loop_is_told() -> None:
+    """An error nobody foresaw is tried a few times and given up: it neither goes on for ever nor blocks the loop."""
+    jobs = a_jobs_house(integration=BrokenIntegration())
+    await jobs.approved()
+    for _ in range(POLICY.attempts):
+        record = await jobs.run("integration.run")
+        jobs.later(timedelta(minutes=10))
+
+    assert (record.state, record.attempts) == ("failed", POLICY.attempts)
+    assert await jobs.state() == "FAILED"
+
+
+async def test_what_an_unforeseen_error_quotes_is_kept_nowhere() -> None:
+    """The text of an error that is not ours may hold a secret: only its kind is kept."""
+    jobs = a_jobs_house(integration=BrokenIntegration())
+    await jobs.approved()
+    record = await jobs.run("integration.run")
+
+    assert record.error == "KeyError"
+
+
+async def test_a_long_error_is_kept_in_part() -> None:
+    """An error as long as a page does not grow the ledger by a page."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    integration.fail_next([Rejected("\ud800" + "x" * 10_000)])
+    record = await jobs.run("integration.run")
+
+    assert record.detail is not None
+    assert len(record.detail["error"]) == 500
+    assert await jobs.state() == "FAILED"
+
+
+@pytest.mark.parametrize("kind", ["card.post", "card.update"])
+async def test_a_card_is_never_given_up_because_its_channel_is_away(kind: Any) -> None:
+    """However long Slack is away, people are asked in the end: waits between attempts stay under half a minute."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    if kind == "card.update":
+        await jobs.run("card.post")
+        await jobs.answer(request, "approve")
+    for _ in range(20):
+        channel.fail_next(Unavailable("Slack is away"))
+        record = await jobs.run(kind)
+        assert record.next_at is not None
+        assert record.next_at - jobs.clock.now() <= timedelta(seconds=30)
+        jobs.later(timedelta(seconds=30))
+    record = await jobs.run(kind)
+
+    assert (record.state, record.attempts) == ("succeeded", 21)
+
+
+async def test_a_card_that_is_refused_is_buried() -> None:
+    """Slack's refusal for good is not repeated; the effect is dead, its error kept for operators."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    await jobs.propose()
+    channel.fail_next(Rejected("not in channel"))
+    record = await jobs.run("card.post")
+
+    assert (record.state, record.error) == ("dead", "not in channel")
+
+
+async def test_an_attempt_cut_off_by_the_end_of_its_worker_is_free_at_once() -> None:
+    """A worker told to stop gives its effect back, so that nobody waits for the lease to run out."""
+    integration = SlowIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    running = asyncio.create_task(jobs.runner.run(effect.effect_id))
+    await integration.called.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    integration.answer.set()
+    record = await jobs.run("integration.run")
+
+    assert (record.state, record.attempts) == ("succeeded", 2)
+
+
+async def test_a_provider_that_is_given_up_leaves_the_loop_to_people() -> None:
+    """When no model answers, the system takes the state's `onFailure`."""
+    jobs = a_jobs_house(provider=an_analyst(signal="something_else"))
+    await jobs.start()
+    record = await jobs.run("provider.ask")
+
+    assert record.state == "failed"
+    assert await jobs.state() == "PENDING_HUMAN_APPROVAL"
+
+
+async def test_an_effect_nobody_knows_is_no_error() -> None:
+    """A job whose effect is not there (a store restored from an older copy) does nothing."""
+    jobs = a_jobs_house()
+
+    await jobs.runner.run("ef_nobody")
+
+
+async def _until_renewed(jobs: Any, before: Any) -> None:
+    async with asyncio.timeout(5):
+        while (await jobs.record("integration.run")).next_at == before:  # noqa: ASYNC110 - renewals send no event
+            await asyncio.sleep(0.002)
