@@ -9,17 +9,31 @@ byte with the `rfc8785` package.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 #: Integers beyond this lose digits in JavaScript's number type, so RFC 8785 (through I-JSON, RFC 7493) refuses them.
 MAX_SAFE_INTEGER = 2**53 - 1
 
-_quote = json.JSONEncoder(ensure_ascii=False).encode
+#: JSON's text in C: quotes, backslashes and control characters escaped, nothing else. Source: CPython's json.encoder.
+_quote = json.encoder.encode_basestring
 
 
 class NotCanonical(ValueError):  # noqa: N818 - reads as what is wrong with the value
     """The value has no canonical JSON form; the message names the path and the reason."""
+
+
+class _Unwritable(Exception):  # noqa: N818 - on its way to becoming a NotCanonical
+    """A value that cannot be written; the path to it is put together on the way up, so that writing costs none."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.path = ""
+
+    def under(self, step: str) -> "_Unwritable":
+        self.path = step + self.path
+        return self
 
 
 def canonical_json(value: Any) -> bytes:
@@ -30,7 +44,10 @@ def canonical_json(value: Any) -> bytes:
         NotCanonical: For NaN, infinities, integers over 2^53-1, lone surrogates, keys that are not text, other types.
     """
     out: list[str] = []
-    _write(value, out.append, "$")
+    try:
+        _write(value, out.append)
+    except _Unwritable as error:
+        raise NotCanonical(f"${error.path}: {error.reason}") from None
     try:
         return "".join(out).encode()
     except UnicodeEncodeError as error:
@@ -67,43 +84,74 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _write(value: Any, put: Any, path: str) -> None:
-    if value is None:
-        put("null")
-    elif value is True:
-        put("true")
-    elif value is False:
-        put("false")
-    elif isinstance(value, str):
+def _write(value: Any, put: Callable[[str], object]) -> None:
+    """Write *value* through *put*. Every event of every decision passes here, so types are told by identity first."""
+    kind = type(value)
+    if kind is str:
         put(_quote(value))
-    elif isinstance(value, int):
-        if not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-            raise NotCanonical(f"{path}: integer {value} is beyond 2^53-1; send it as text")
-        put(str(int(value)))
-    elif isinstance(value, float):
-        put(_number(value, path))
-    elif isinstance(value, Mapping):
-        _write_object(value, put, path)
-    elif isinstance(value, (list, tuple)):
-        put("[")
-        for index, item in enumerate(value):
-            if index:
-                put(",")
-            _write(item, put, f"{path}[{index}]")
-        put("]")
+    elif kind is dict:
+        _write_object(value, put)
+    elif value is None:
+        put("null")
+    elif kind is bool:
+        put("true" if value else "false")
+    elif kind is int:
+        put(_integer_text(value))
+    elif kind is float:
+        put(_number(value))
+    elif kind is list or kind is tuple:
+        _write_array(value, put)
     else:
-        raise NotCanonical(f"{path}: {type(value).__name__} is not a JSON type")
+        _write_other(value, put)
 
 
-def _write_object(value: Mapping[Any, Any], put: Any, path: str) -> None:
-    for key in value:
-        if not isinstance(key, str):
-            raise NotCanonical(f"{path}: key {key!r} is not text")
-    put("{")
-    for index, key in enumerate(sorted(value, key=_utf16)):
-        put(("," if index else "") + _quote(key) + ":")
-        _write(value[key], put, f"{path}.{key}")
-    put("}")
+def _write_other(value: Any, put: Callable[[str], object]) -> None:
+    """Write what is a JSON type by inheritance only: enumerations, read-only mappings."""
+    if isinstance(value, str):
+        put(_quote(str.__str__(value)))
+    elif isinstance(value, int):
+        put(_integer_text(int(value)))
+    elif isinstance(value, float):
+        put(_number(float(value)))
+    elif isinstance(value, Mapping):
+        _write_object(value, put)
+    elif isinstance(value, (list, tuple)):
+        _write_array(value, put)
+    else:
+        raise _Unwritable(f"{type(value).__name__} is not a JSON type")
+
+
+def _write_object(value: Mapping[Any, Any], put: Callable[[str], object]) -> None:
+    try:
+        keys = sorted(value) if all(map(_is_plain, value)) else sorted(value, key=_utf16)
+    except (TypeError, AttributeError):
+        odd = next(key for key in value if not isinstance(key, str))
+        raise _Unwritable(f"key {odd!r} is not text") from None
+    before = "{"
+    for key in keys:
+        put(before + _quote(key) + ":")
+        before = ","
+        try:
+            _write(value[key], put)
+        except _Unwritable as error:
+            raise error.under(f".{key}") from None
+    put("}" if before == "," else "{}")
+
+
+def _write_array(value: Sequence[Any], put: Callable[[str], object]) -> None:
+    before = "["
+    for index, item in enumerate(value):
+        put(before)
+        before = ","
+        try:
+            _write(item, put)
+        except _Unwritable as error:
+            raise error.under(f"[{index}]") from None
+    put("]" if before == "," else "[]")
+
+
+#: Whether a key sorts the same by code points and by UTF-16 code units. Refuses, by TypeError, what is not text.
+_is_plain = str.isascii
 
 
 def _utf16(key: str) -> bytes:
@@ -111,10 +159,16 @@ def _utf16(key: str) -> bytes:
     return key.encode("utf-16-be", "surrogatepass")
 
 
-def _number(value: float, path: str) -> str:
+def _integer_text(value: int) -> str:
+    if not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
+        raise _Unwritable(f"integer {value} is beyond 2^53-1; send it as text")
+    return str(value)
+
+
+def _number(value: float) -> str:
     """ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20) from Python's shortest round-trip digits."""
     if not math.isfinite(value):
-        raise NotCanonical(f"{path}: {value} is not a JSON number")
+        raise _Unwritable(f"{value} is not a JSON number")
     if value == 0:
         return "0"
     sign = "-" if value < 0 else ""
