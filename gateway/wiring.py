@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
+from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences
 from gateway.configuration import (
@@ -35,6 +36,7 @@ from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_cards import RedisCards
+from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
@@ -58,6 +60,7 @@ class Parts:
     store: Store
     effects: Effects
     cards: Cards
+    checkpoints: Checkpoints
     deadlines: Deadlines
     leases: Leases
     seen: SeenOnce
@@ -116,6 +119,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             store=store,
             effects=RedisEffects(client),
             cards=RedisCards(client),
+            checkpoints=RedisCheckpoints(client),
             deadlines=RedisDeadlines(client),
             leases=RedisLeases(client),
             seen=RedisSeenOnce(client),
