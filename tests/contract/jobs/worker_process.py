@@ -1,0 +1,131 @@
+"""A real `loopgate work` beside an engine in the test: a loop whose one effect is a signed webhook."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from builders import People, ci
+from contract.integration.receiver import SECRET
+from ruamel.yaml import YAML
+
+from gateway.clock import SystemClock
+from gateway.identifiers import TimeOrderedIds
+from gateway.loopfiles import LoadedLoops
+from gateway.storage.connect import connect
+from gateway.storage.redis_store import RedisStore
+from loops.definition import LoopDefinition
+from loops.engine import LoopEngine
+
+NOTIFY: dict[str, Any] = {
+    "id": "notify",
+    "version": "1.0.0",
+    "initialState": "NEW",
+    "states": [
+        {"id": "NEW"},
+        {"id": "TELLING"},
+        {"id": "TOLD", "isTerminal": True},
+        {"id": "UNTOLD", "isTerminal": True, "isError": True},
+    ],
+    "transitions": [
+        {
+            "id": "tell",
+            "from": "NEW",
+            "to": "TELLING",
+            "actors": ["automation"],
+            "effects": [{"integration": "pager", "action": "tell", "onSuccess": "told", "onFailure": "untold"}],
+        },
+        {"id": "told", "from": "TELLING", "to": "TOLD", "actors": ["automation"]},
+        {"id": "untold", "from": "TELLING", "to": "UNTOLD", "actors": ["automation"]},
+    ],
+    "outcome": {"description": "Told", "valueUnit": "word", "businessMetrics": [{"id": "cycle_time_days"}]},
+}
+
+
+class Caller:
+    """Starts loops and sees how they end, each time over a connection of its own: the store may have been away."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    async def tell(self, aggregate: str) -> None:
+        """Have the loop *aggregate* ask for its effect."""
+        async with connect(self.url) as client:
+            loops = LoadedLoops({"notify": LoopDefinition.model_validate(NOTIFY)})
+            store = RedisStore(client, effect_grace=timedelta(seconds=1))
+            engine = LoopEngine(store, loops, People(), SystemClock(), TimeOrderedIds())
+            await engine.start(tenant="default", loop_id="notify", aggregate_id=aggregate, data={}, actor=ci())
+            moved = await engine.transition(
+                tenant="default", aggregate_id=aggregate, transition="tell", actor=ci(), evidence={}
+            )
+            assert moved.outcome == "executed", moved
+
+    async def until_told(self, aggregate: str) -> None:
+        """Wait until the loop has its result."""
+
+        async def is_told() -> bool:
+            async with connect(self.url) as client:
+                loaded = await RedisStore(client).load_aggregate("default", aggregate)
+            return loaded is not None and loaded.instance.state == "TOLD"
+
+        await eventually(is_told)
+
+
+async def eventually(ask: Callable[[], Awaitable[bool]], patience_s: float = 40) -> None:
+    """Ask until the answer is yes: what another process does sends no event."""
+    async with asyncio.timeout(patience_s):
+        while not await ask():  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+
+
+@contextmanager
+def a_worker(home: Path, store_url: str, pager: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker process, its output in ``worker.log``."""
+    (home / "loops").mkdir(exist_ok=True)
+    with (home / "loops" / "notify.yaml").open("w") as file:
+        YAML().dump(NOTIFY, file)
+    configuration = {
+        "slack": {"team": "T1", "app": "A1", "apiUrl": "http://127.0.0.1:9/api/", "channels": {"a": "C1"}},
+        "integrations": {"pager": {"kind": "webhook", "url": pager, "secretEnv": "PAGER_SECRET", "timeoutS": 5}},
+        "loops": ["loops"],
+    }
+    with (home / "loopgate.yaml").open("w") as file:
+        YAML().dump(configuration, file)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))},
+        "LOOPGATE_CONFIG": str(home / "loopgate.yaml"),
+        "LOOPGATE_REDIS_URL": store_url,
+        "LOOPGATE_EFFECT_GRACE_S": "1",
+        "LOOPGATE_EFFECT_LEASE_S": "1",
+        "SLACK_BOT_TOKEN": "xoxb-test",
+        "SLACK_SIGNING_SECRET": "test",
+        "PAGER_SECRET": SECRET,
+        **settings,
+    }
+    with (home / "worker.log").open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", "work"], env=environment, stdout=log, stderr=log
+        )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+        process.wait()
+
+
+def log_of(home: Path) -> str:
+    """Return what the worker said."""
+    return (home / "worker.log").read_text(errors="replace")
+
+
+def told_to_stop(process: subprocess.Popen[bytes]) -> int:
+    """Send SIGTERM and return the exit code."""
+    process.send_signal(signal.SIGTERM)
+    return process.wait(timeout=30)
