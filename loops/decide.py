@@ -406,7 +406,8 @@ def _execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
 def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRequest | None) -> Decided:
     """Take the transition in *draft* and return what came of it; refused where the evidence would outgrow its bound."""
     try:
-        accept({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
+        if loaded.instance.evidence and taken.evidence:
+            accept({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
     except BadEvidence as error:
         return _refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
     move(draft, taken, open_request)

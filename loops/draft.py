@@ -12,10 +12,12 @@ from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind, EffectResult, Grant
 from loops.events import Event, EventType
 from loops.instance import LoopInstance
-from loops.ledger import LedgerHead, seal
+from loops.ledger import LedgerHead, seal_known
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import IdSource
-from loops.values import Value
+from loops.values import INSTANT, Value
+
+_INSTANCE_FIELDS = frozenset(LoopInstance.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +62,7 @@ class Draft:
         self.settled: EffectResult | None = None
         self._correlation_id = correlation_id or instance.correlation_id
         self._causation_id = causation_id
+        self._occurred_at = INSTANT.dump_python(now, mode="json")
         self._head = instance.head
         self._events: list[Event] = []
         self._requests: dict[str, ApprovalRequest] = {}
@@ -68,31 +71,53 @@ class Draft:
         self._cleared: list[str] = []
 
     def change(self, **changes: Any) -> None:
-        """Change fields of the instance."""
-        self.instance = self.instance.changed(**changes)
+        """Change fields of the instance. Names are checked at once, values when the commit is made."""
+        unknown = changes.keys() - _INSTANCE_FIELDS
+        if unknown:
+            raise ValueError(f"an instance has no field {', '.join(sorted(unknown))}")
+        self.instance = self.instance.model_copy(update=changes)
 
     def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
-        event = seal(
-            {
-                "event_id": self.ids.new("ev_"),
-                "type": kind,
-                "sequence": self._head.sequence + 1,
-                "tenant": self.instance.tenant,
-                "loop_id": self.instance.loop_id,
-                "aggregate_id": self.instance.aggregate_id,
-                "instance_id": self.instance.instance_id,
-                "definition_version": self.instance.definition_version,
-                "definition_digest": self.instance.definition_digest,
-                "occurred_at": self.now,
-                "correlation_id": self._correlation_id,
-                "causation_id": self._causation_id,
-                "data": {key: _as_json(value) for key, value in data.items() if value is not None},
-                "previous_hash": self._head.hash,
-            }
+        instance = self.instance
+        body: dict[str, Any] = {
+            "eventId": self.ids.new("ev_"),
+            "type": kind,
+            "sequence": self._head.sequence + 1,
+            "tenant": instance.tenant,
+            "loopId": instance.loop_id,
+            "aggregateId": instance.aggregate_id,
+            "instanceId": instance.instance_id,
+            "definitionVersion": instance.definition_version,
+            "definitionDigest": instance.definition_digest,
+            "occurredAt": self._occurred_at,
+            "correlationId": self._correlation_id,
+            "data": {key: _as_json(value) for key, value in data.items() if value is not None},
+            "previousHash": self._head.hash,
+        }
+        if self._causation_id is not None:
+            body["causationId"] = self._causation_id
+        # Every value was validated where it entered, so the event is not: it is hashed, which is what counts.
+        event = Event.model_construct(
+            event_id=body["eventId"],
+            type=kind,
+            sequence=body["sequence"],
+            tenant=instance.tenant,
+            loop_id=instance.loop_id,
+            aggregate_id=instance.aggregate_id,
+            instance_id=instance.instance_id,
+            definition_version=instance.definition_version,
+            definition_digest=instance.definition_digest,
+            occurred_at=self.now,
+            correlation_id=self._correlation_id,
+            causation_id=self._causation_id,
+            data=body["data"],
+            previous_hash=self._head.hash,
+            hash="",
         )
-        self._events.append(event)
-        self._head = LedgerHead(sequence=event.sequence, hash=event.hash)
+        sealed = seal_known(event, body)
+        self._events.append(sealed)
+        self._head = LedgerHead(sequence=sealed.sequence, hash=sealed.hash)
 
     def effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> None:
         """Ask the world for something, after the commit."""

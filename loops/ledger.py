@@ -45,20 +45,31 @@ class Broken(Value):
 
 
 def seal(fields: Mapping[str, Any]) -> Event:
-    """Return the event made of *fields* with its `hash`."""
-    unsealed = Event.model_validate({**fields, "hash": ""})
-    return unsealed.model_copy(update={"hash": hash_of(unsealed)})
+    """Return the event made of *fields*, by the names of our own, with its `hash` and its line."""
+    event = Event.model_validate({**fields, "hash": ""})
+    return _sealed(event, event.as_json())
+
+
+def seal_known(event: Event, body: Mapping[str, Any]) -> Event:
+    """
+    Return *event* with its `hash` and its line, as `seal` does, without looking at either again.
+
+    For the decision functions, which make both from what was validated before: *body* must be the JSON form of the
+    event, but for `hash`.
+    """
+    return _sealed(event, body)
 
 
 def hash_of(event: Event) -> str:
     """Return the hash *event* must carry: SHA-256 over its line without `hash`. Raises NotCanonical."""
-    before, after = _around_hash(event)
-    return _hash(before, after)
+    return _hash(*_around_hash(event.as_json()))
 
 
 def line_of(event: Event) -> bytes:
     """Return the line of *event*, without a line end. Raises NotCanonical."""
-    before, after = _around_hash(event)
+    if event._line is not None:
+        return event._line
+    before, after = _around_hash(event.as_json())
     return b"".join((before, b',"hash":', canonical_json(event.hash), b",", after))
 
 
@@ -153,9 +164,15 @@ class _Chain:
         return Broken(sequence=first, reason=reason)
 
 
-def _around_hash(event: Event) -> tuple[bytes, bytes]:
-    """Return the canonical JSON of *event* before and after the place of `hash`, whose key is left out."""
-    body = event.as_json()
+def _sealed(event: Event, body: Mapping[str, Any]) -> Event:
+    before, after = _around_hash(body)
+    sealed = event.model_copy(update={"hash": _hash(before, after)})
+    sealed._line = b"".join((before, b',"hash":"', sealed.hash.encode(), b'",', after))
+    return sealed
+
+
+def _around_hash(body: Mapping[str, Any]) -> tuple[bytes, bytes]:
+    """Return the canonical JSON of an event's *body* before and after the place of `hash`, whose key is left out."""
     before = canonical_json({key: value for key, value in body.items() if key < "hash"})
     after = canonical_json({key: value for key, value in body.items() if key > "hash"})
     return before[:-1], after[1:]

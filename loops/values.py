@@ -1,9 +1,10 @@
 """The base of every value in this package: frozen, strict about keys, camelCase when serialised."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.alias_generators import to_camel
 
 #: Identifiers people write in loop files and systems send: no white space at the ends, never empty.
@@ -15,6 +16,9 @@ JsonObject = Annotated[type_json_object, Field(default_factory=dict)]
 
 #: Every instant in the system is aware; naive times are refused.
 Instant = AwareDatetime
+
+#: Writes one instant as it stands in every JSON form.
+INSTANT: TypeAdapter[datetime] = TypeAdapter(Instant)
 
 
 class Value(BaseModel):
