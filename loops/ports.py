@@ -88,6 +88,22 @@ class Store(Protocol):
         With *state* only those in it. A suspended instance is listed as open.
         """
 
+    async def requests(
+        self,
+        tenant: str,
+        *,
+        asked_by: str | None = None,
+        decided_by: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Loaded], str | None]:
+        """
+        Return a page of open approval requests, newest first, each with its instance; and the next cursor.
+
+        Or of those, open or closed, that the person *asked_by* asked for (alone or through an agent or service), or
+        that *decided_by* answered, last answered first, once for each answer. Of each person's the newest 200 are kept.
+        """
+
 
 @dataclass(frozen=True, slots=True)
 class ChannelIdentity:

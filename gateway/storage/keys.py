@@ -18,6 +18,12 @@ INSTANCE = "lg:instance:"
 LEDGER = "lg:ledger:"
 #: Hash: i instance, b body. tenant, request.
 REQUEST = "lg:request:"
+#: Sorted set of open approval requests, all scores 0, ordered by their index member (`request_member`). tenant.
+REQUESTS_OPEN = "lg:requests-open:"
+#: The newest requests a person asked for, by the same members. tenant, person.
+REQUESTS_ASKED = "lg:requests-asked:"
+#: The newest requests a person decided, by when they did. tenant, person.
+REQUESTS_DECIDED = "lg:requests-decided:"
 #: List of the instances run on one business object; the last one is the current one. tenant, aggregate.
 RUNS = "lg:runs:"
 #: Body of a pinned definition, the same for all tenants as it is named by its content. digest.
@@ -61,6 +67,9 @@ LUA: Mapping[str, str] = MappingProxyType(
         "INSTANCE": INSTANCE,
         "LEDGER": LEDGER,
         "REQUEST": REQUEST,
+        "REQUESTS_OPEN": REQUESTS_OPEN,
+        "REQUESTS_ASKED": REQUESTS_ASKED,
+        "REQUESTS_DECIDED": REQUESTS_DECIDED,
         "RUNS": RUNS,
         "DEFINITION": DEFINITION,
         "OPEN": OPEN,

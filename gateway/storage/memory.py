@@ -13,9 +13,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from gateway.jobs.ports import Claim, EffectRecord, EffectState, OutboxEntry
-from gateway.storage.cursors import check_cursor, index_member, is_listed_open, page_size
+from gateway.storage.cursors import (
+    KEPT_OF_PERSON,
+    check_cursor,
+    index_member,
+    is_listed_open,
+    page_size,
+    person_members,
+    request_member,
+)
 from gateway.storage.ledgers import stored_events
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, milliseconds
+from loops.actors import folded
 from loops.approvals import ApprovalRequest
 from loops.cards import Card
 from loops.checkpoint import Checkpoint, checkpoint_line
@@ -167,6 +176,41 @@ class MemoryStore:
         page = following[: page_size(limit)]
         return [instance for _, instance in page], page[-1][0] if len(following) > len(page) else None
 
+    async def requests(
+        self,
+        tenant: str,
+        *,
+        asked_by: str | None = None,
+        decided_by: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Loaded], str | None]:
+        """
+        Return a page of open requests, or of those a person asked for or decided, newest first, and the next cursor.
+
+        Raises:
+            Rejected: If *cursor* is not one that this listing gave.
+        """
+        before = check_cursor(cursor) if cursor else None
+        part, person = ("asked" if asked_by else "decided"), folded(asked_by or decided_by or "")
+        found: list[tuple[str, str, str]] = []
+        for (owner, request_id), (instance_id, body) in self._requests.items():
+            request = ApprovalRequest.model_validate_json(body)
+            if owner != tenant:
+                continue
+            if person:
+                listed = [member for role, who, member in person_members(request) if (role, who) == (part, person)]
+                found += [(member, instance_id, request_id) for member in listed]
+            elif request.is_open:
+                found.append((request_member(request), instance_id, request_id))
+        found.sort(reverse=True)
+        if person:
+            del found[KEPT_OF_PERSON:]
+        following = [each for each in found if before is None or each[0] < before]
+        page = following[: page_size(limit)]
+        loaded = [self._loaded(tenant, instance_id, request_id) for _, instance_id, request_id in page]
+        return [each for each in loaded if each], page[-1][0] if len(following) > len(page) else None
+
     # -- gateway.jobs.ports.Effects
 
     async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
@@ -209,6 +253,17 @@ class MemoryStore:
         if kept is not None:
             kept.end("dead", error=_text(error))
         return kept is not None
+
+    async def revive(self, effect_id: str) -> bool:
+        """Put a dead effect into the outbox for another attempt; False where it is not dead."""
+        kept, now = self._effects.get(effect_id), self._now()
+        if kept is None or kept.state != "dead":
+            return False
+        kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
+        entry = OutboxEntry(effect_id, kept.kind)
+        if entry not in self._outbox:
+            self._outbox.append(entry)
+        return True
 
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """Put effects whose time has come into the outbox, each due again after *grace*; return their ids."""

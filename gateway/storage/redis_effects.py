@@ -11,7 +11,7 @@ from gateway.jobs.ports import Claim, EffectRecord
 from gateway.storage import keys
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
-from gateway.storage.spans import milliseconds
+from gateway.storage.spans import EFFECT_GRACE, milliseconds
 from loops.effects import Effect
 
 
@@ -25,6 +25,7 @@ class RedisEffects:
         self._retry: Script = script(client, "retry")
         self._requeue: Script = script(client, "requeue")
         self._read: Script = script(client, "effects")
+        self._revive: Script = script(client, "revive")
 
     async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
         """Take the effect, or return None: it is finished, unknown, waits for its retry, or somebody holds it."""
@@ -52,6 +53,11 @@ class RedisEffects:
     async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
         """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
         return await self._closed(effect_id, fence, "dead", error=error)
+
+    async def revive(self, effect_id: str, *, grace: timedelta = EFFECT_GRACE) -> bool:
+        """Put a dead effect into the outbox once more, due again after *grace*; False where it is not dead."""
+        with store_errors():
+            return bool(await self._revive(keys.part(effect_id), milliseconds(grace)))
 
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """

@@ -10,11 +10,20 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from gateway.storage import keys
-from gateway.storage.cursors import check_cursor, index_member, is_listed_open, page_size
+from gateway.storage.cursors import (
+    KEPT_OF_PERSON,
+    check_cursor,
+    index_member,
+    is_listed_open,
+    page_size,
+    person_members,
+    request_member,
+)
 from gateway.storage.ledgers import stored_events
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
+from loops.actors import folded
 from loops.approvals import ApprovalRequest
 from loops.commit import Commit, IdempotencyRecord
 from loops.definition import LoopDefinition
@@ -37,6 +46,7 @@ class RedisStore:
         self._load: Script = script(client, "load")
         self._commit: Script = script(client, "commit")
         self._page: Script = script(client, "page")
+        self._requests: Script = script(client, "requests")
         self._definitions: OrderedDict[str, LoopDefinition] = OrderedDict()
 
     async def load(self, tenant: str, instance_id: str) -> Loaded | None:
@@ -105,11 +115,34 @@ class RedisStore:
         found = [LoopInstance.model_validate_json(body) for body in bodies if body]
         return found, following.decode() or None
 
+    async def requests(
+        self,
+        tenant: str,
+        *,
+        asked_by: str | None = None,
+        decided_by: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> tuple[Sequence[Loaded], str | None]:
+        """
+        Return a page of open requests, or of those a person asked for or decided, newest first, and the next cursor.
+
+        Raises:
+            Rejected: If *cursor* is not one that this listing gave.
+        """
+        after = check_cursor(cursor) if cursor else ""
+        what = "asked" if asked_by else "decided" if decided_by else "open"
+        person = keys.part(folded(asked_by or decided_by or ""))
+        with store_errors():
+            following, *found = await self._requests(keys.part(tenant), what, person, after, page_size(limit))
+        return [await self._read(each) for each in found], following.decode() or None
+
     async def _loaded(self, what: str, tenant: str, thing: str) -> Loaded | None:
         with store_errors():
             found = await self._load(what, keys.part(tenant), keys.part(thing))
-        if found is None:
-            return None
+        return None if found is None else await self._read(found)
+
+    async def _read(self, found: Sequence[Any]) -> Loaded:
         instance, digest, request = found
         return Loaded(
             instance=LoopInstance.model_validate_json(instance),
@@ -164,7 +197,8 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         "k": index_member(instance),
         "d": instance.definition_digest,
         "r": keys.part(instance.request_id) if instance.request_id else "",
-        "requests": [keys.part(request.request_id) for request in commit.requests],
+        "requests": [_listed(request) for request in commit.requests],
+        "kept": KEPT_OF_PERSON,
         "events": len(commit.events),
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
         "grace": grace_ms,
@@ -192,6 +226,16 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
     bodies += map(line_of, commit.events)
     bodies += map(_body, (*commit.effects, *commit.deadlines))
     return [json.dumps(header, separators=(",", ":")), *bodies]
+
+
+def _listed(request: ApprovalRequest) -> dict[str, Any]:
+    """Return a request's part of the header: where it stands in which list."""
+    return {
+        "r": keys.part(request.request_id),
+        "o": request.is_open,
+        "k": request_member(request),
+        "w": [[part, keys.part(person), member] for part, person, member in person_members(request)],
+    }
 
 
 def _body(value: Any) -> bytes:

@@ -3,7 +3,9 @@
 -- ARGV[1], JSON (ids quoted as parts of keys):
 --   t, i, a     tenant, instance, aggregate          v, s, o     version, state, whether it is open
 --   k           its member in the open indexes       d, r        definition digest, latest request ('' for none)
---   requests    [request ...]                        events      how many
+--   requests    [{r request, o whether it is open, k its member in the index of open ones,
+--                 w [['asked' or 'decided', person, member] ...]} ...]      kept  how many a person's list holds
+--   events      how many
 --   effects     [[effect, kind] ...], due again after grace ms
 --   deadlines   [[member, due us] ...]               cleared     [member ...]
 -- and, where there is one:
@@ -54,7 +56,17 @@ redis.call('ZADD', (h.o and KEY.OPEN or KEY.CLOSED) .. h.t, 0, h.k)
 redis.call('ZADD', (h.o and KEY.OPEN_IN or KEY.CLOSED_IN) .. tenant .. h.s, 0, h.k)
 
 for _, request in ipairs(h.requests) do
-  redis.call('HSET', KEY.REQUEST .. tenant .. request, 'i', h.i, 'b', body())
+  redis.call('HSET', KEY.REQUEST .. tenant .. request.r, 'i', h.i, 'b', body())
+  if request.o then
+    redis.call('ZADD', KEY.REQUESTS_OPEN .. h.t, 0, request.k)
+  else
+    redis.call('ZREM', KEY.REQUESTS_OPEN .. h.t, request.k)
+  end
+  for _, listed in ipairs(request.w) do
+    local list = (listed[1] == 'asked' and KEY.REQUESTS_ASKED or KEY.REQUESTS_DECIDED) .. tenant .. listed[2]
+    redis.call('ZADD', list, 0, listed[3])
+    redis.call('ZREMRANGEBYRANK', list, 0, -h.kept - 1)
+  end
 end
 if h.pin then redis.call('SET', KEY.DEFINITION .. h.pin, body(), 'NX') end
 if h.idempotency then redis.call('SET', KEY.IDEMPOTENCY .. tenant .. h.idempotency, body(), 'PX', h.ttl) end

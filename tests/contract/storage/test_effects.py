@@ -291,3 +291,31 @@ async def test_an_effect_id_may_hold_any_text(storage: Storage) -> None:
     assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == [name]
     assert storage.take_outbox() == [OutboxEntry(name, "integration.run")]
     assert storage.outbox() == []
+
+
+@pytest.mark.usefixtures("commit")
+async def test_a_dead_effect_can_be_put_back(storage: Storage) -> None:
+    """Somebody may have a dead effect tried once more; its attempts and fences go on being counted."""
+    claim = await claimed(storage)
+    storage.take_outbox()
+    await storage.effects.bury("ef_1", claim.fence, error="not_in_channel")
+
+    assert await storage.effects.revive("ef_1") is True
+    assert await storage.effects.revive("ef_1") is False
+    assert storage.outbox() == [OutboxEntry("ef_1", "integration.run")]
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.error, record.next_at is not None) == ("pending", "not_in_channel", True)
+    again = await claimed(storage)
+    assert (again.fence, again.attempt) == (2, 2)
+
+
+@pytest.mark.usefixtures("commit")
+async def test_only_a_dead_effect_can_be_put_back(storage: Storage) -> None:
+    """An effect that waits, runs, is done or is unknown is left as it is: nothing takes place twice."""
+    assert await storage.effects.revive("ef_1") is False
+    claim = await claimed(storage)
+    assert await storage.effects.revive("ef_1") is False
+    await storage.effects.finish("ef_1", claim.fence, {})
+    assert await storage.effects.revive("ef_1") is False
+    assert await storage.effects.revive("ef_9") is False
