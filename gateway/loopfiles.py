@@ -15,8 +15,9 @@ from gateway.marked import FileProblem, Marked, plain, read_file, read_mapping, 
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.errors import Rejected
-from loops.guards import RUNTIME_GUARDS, Guard
+from loops.guards import Guard
 from loops.problems import Problem, at
+from loops.runtime_guards import RUNTIME_GUARDS
 
 __all__ = [
     "FileProblem",

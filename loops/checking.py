@@ -14,10 +14,11 @@ from typing import Any
 from loops.actors import ActorType
 from loops.canonical import NotCanonical, canonical_json
 from loops.checking_approvals import approval_problems
-from loops.definition import IntegrationCall, LoopDefinition, Transition
-from loops.guards import RUNTIME_GUARDS, Guard
+from loops.definition import GuardRule, IntegrationCall, LoopDefinition, Transition
+from loops.guards import Guard
 from loops.policy import ApprovalPolicy
 from loops.problems import Place, Problem, Severity, at, misfits, suggestion
+from loops.runtime_guards import RUNTIME_GUARDS
 from loops.subject import Subject
 from loops.templates import problems as template_problems
 
@@ -219,18 +220,34 @@ def _guards(subject: Subject) -> Iterator[Problem]:
         for index, rule in enumerate(transition.guards):
             here = (*place, "guards", index)
             path = subject.written(here, "id", "guardId")
-            if rule.evaluated_by != "runtime":
-                effect = "blocks every time" if rule.severity == "hard" else "warns every time"
-                message = f"nothing here evaluates the {rule.evaluated_by} guard '{rule.id}': it {effect}"
-                yield Problem("GUARD_NOT_EVALUATED", path, message, "warning")
-            elif (guard := subject.guards.get(rule.id)) is None:
-                near = suggestion(rule.id, list(subject.guards))
+            if rule.evaluated_by == "external":
+                yield from _external(subject, here, path, rule)
+                continue
+            guard = subject.guards.get(rule.id)
+            if guard is None or guard.evaluated_by != rule.evaluated_by:
+                same = [each for each, known in subject.guards.items() if known.evaluated_by == rule.evaluated_by]
+                near = suggestion(rule.id, same)
+                if guard:
+                    near = (
+                        f"; the {guard.evaluated_by} guard of this name is, so write evaluatedBy: {guard.evaluated_by}"
+                    )
                 message = f"transition '{transition.id}' names guard '{rule.id}', which is not registered{near}"
                 yield Problem("UNREGISTERED_GUARD", path, message)
             else:
                 for _, problem in misfits(guard.parameters, rule.parameters, (*here, "parameters")):
                     message = f"guard '{rule.id}': {problem.message}"
                     yield Problem("INVALID_GUARD_PARAMETERS", problem.path, message)
+
+
+def _external(subject: Subject, place: Place, path: str, rule: GuardRule) -> Iterator[Problem]:
+    """Which policy points there are, the gateway knows (gateway.coherence)."""
+    point = rule.parameters.get("point", rule.id)
+    if not isinstance(point, str) or not point.strip():
+        wrong = at(*place, "parameters", "point")
+        yield Problem("INVALID_GUARD_PARAMETERS", wrong, f"guard '{rule.id}': the name of a policy point is text")
+    elif point == rule.id and (guard := subject.guards.get(rule.id)):
+        message = f"the {guard.evaluated_by} guard '{rule.id}' is not asked: evaluatedBy external asks a policy point"
+        yield Problem("GUARD_NOT_EVALUATED", path, message, "warning")
 
 
 def _templates(subject: Subject) -> Iterator[Problem]:

@@ -22,7 +22,8 @@ from loops.definition import Transition
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
 from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
-from loops.guards import RUNTIME_GUARDS, Guard, GuardContext, GuardVerdict, judge
+from loops.guards import GuardContext, GuardVerdict
+from loops.judging import Judge
 from loops.outcomes import Outcome, Refused
 from loops.ports import (
     Clock,
@@ -52,14 +53,14 @@ class LoopEngine:
         directory: Directory,
         clock: Clock,
         ids: IdSource,
-        guards: Mapping[str, Guard] = RUNTIME_GUARDS,
+        judge: Judge | None = None,
     ) -> None:
         self._store = store
         self._definitions = definitions
         self._directory = directory
         self._clock = clock
         self._ids = ids
-        self._guards = guards
+        self._judge = judge or Judge()
         self._rounds = Rounds(store)
 
     async def start(
@@ -186,7 +187,7 @@ class LoopEngine:
 
         async def judged(loaded: Loaded) -> Decided:
             awake = Loaded(loaded.instance.changed(status="active"), loaded.definition, loaded.request)
-            held = [[self._asked(awake, asked) for asked in tries] for tries in loaded.instance.held_results]
+            held = [[await self._asked(awake, asked) for asked in tries] for tries in loaded.instance.held_results]
             return decide.resume(loaded, actor, held, self._clock.now(), self._ids)
 
         key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
@@ -213,8 +214,13 @@ class LoopEngine:
             if known.by:
                 transition = transition_of(loaded, answer.transition_id)
                 actor, evidence = judged_as(request, answer, known.by)
-                verdicts = self._verdicts(
-                    Loaded(as_edited(loaded, request, answer), loaded.definition, request), transition, actor, evidence
+                offered = request.answer(answer.transition_id)
+                verdicts = await self._verdicts(
+                    Loaded(as_edited(loaded, request, answer), loaded.definition, request),
+                    transition,
+                    actor,
+                    evidence,
+                    approves=offered is not None and offered.kind == "approve",
                 )
             asked = Asked(loaded, request, await self._groups(tenant, request, known.by), self._clock.now())
             return decide_answer(asked, known, verdicts, self._ids)
@@ -334,7 +340,7 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             on_expiry = loaded.request and loaded.request.proposal.policy.on_expiry
             transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
-            verdicts = self._verdicts(loaded, transition, actor, {})
+            verdicts = await self._verdicts(loaded, transition, actor, {})
             return decide.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
 
         return await self._rounds.run(
@@ -374,7 +380,7 @@ class LoopEngine:
             return _bad_request(error)
 
         async def judged(loaded: Loaded) -> Decided:
-            return decide.decide(loaded, asked, self._asked(loaded, asked), self._clock.now(), self._ids)
+            return decide.decide(loaded, asked, await self._asked(loaded, asked), self._clock.now(), self._ids)
 
         key = key_of(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
         return await self._rounds.run(
@@ -395,7 +401,7 @@ class LoopEngine:
         self, effect: Effect, result: EffectResult, tries: Callable[[Loaded], Sequence[TransitionRequest]]
     ) -> Outcome:
         async def judged(loaded: Loaded) -> Decided:
-            asked = [(request, self._asked(loaded, request)) for request in tries(loaded)]
+            asked = [(request, await self._asked(loaded, request)) for request in tries(loaded)]
             return decide.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
 
         return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
@@ -421,19 +427,34 @@ class LoopEngine:
         people = {person_id: await self._directory.person(tenant, person_id) for person_id in concerned(request, by)}
         return {person_id: person.groups for person_id, person in people.items() if person}
 
-    def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
+    async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)
         if isinstance(transition, Refused):
             return ()
-        return self._verdicts(loaded, transition, asked.actor, asked.evidence)
+        return await self._verdicts(loaded, transition, asked.actor, asked.evidence)
 
-    def _verdicts(
-        self, loaded: Loaded, transition: Transition | None, actor: Actor, evidence: Mapping[str, Any]
+    async def _verdicts(
+        self,
+        loaded: Loaded,
+        transition: Transition | None,
+        actor: Actor,
+        evidence: Mapping[str, Any],
+        *,
+        approves: bool = False,
     ) -> tuple[GuardVerdict, ...]:
         if transition is None:
             return ()
-        context = GuardContext(actor=actor, evidence=evidence, instance=loaded.instance, now=self._clock.now())
-        return judge(transition.guards, context, self._guards)
+        request = loaded.request
+        context = GuardContext(
+            actor=actor,
+            evidence=evidence,
+            instance=loaded.instance,
+            now=self._clock.now(),
+            transition_id=transition.id,
+            approvals=request.decisions if request else (),
+            is_approved=approves or (request is not None and request.status == "approved"),
+        )
+        return await self._judge.judge(transition.guards, context)
 
 
 def _recordable(detail: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from loops.approvals import ApprovalRequest, HumanAnswer
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
+from loops.judging import Judge
 from loops.ports import ChannelIdentity, Person, Store
 
 TENANT = "default"
@@ -225,7 +226,7 @@ def a_house(*definitions: LoopDefinition, store: Store | None = None, ids: Any =
     clock = FrozenClock()
     loaded = LoadedLoops({loop.id: loop for loop in definitions or (a_change(),)})
     kept = store or MemoryStore()
-    engine = LoopEngine(kept, loaded, people, clock, ids or CountingIds())
+    engine = LoopEngine(kept, loaded, people, clock, ids or CountingIds(), Judge(timer_ns=lambda: 0))
     return House(engine, kept, clock, people)
 
 

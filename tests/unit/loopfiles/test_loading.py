@@ -79,7 +79,7 @@ def test_every_problem_of_every_file_is_listed(tmp_path: Path) -> None:
 
 def test_warnings_do_not_stop_a_load(tmp_path: Path) -> None:
     """What is merely unwise loads and is handed over for somebody to show."""
-    guards = [{"id": "credit-check", "evaluatedBy": "external", "severity": "soft"}]
+    guards = [{"id": "cooldown", "evaluatedBy": "external", "severity": "soft"}]
     transitions = [{"id": "finish", "from": "OPEN", "to": "DONE", "actors": ["human"], "guards": guards}]
     a_file(tmp_path / "one.json", "one", transitions=transitions)
 

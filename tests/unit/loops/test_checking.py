@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loops.checking import check
-from loops.guards import RUNTIME_GUARDS, Guard, NoParameters
+from loops.guards import Guard, NoParameters
 from loops.problems import Problem
+from loops.runtime_guards import RUNTIME_GUARDS
 
 LOOP: dict[str, Any] = {
     "id": "test.loop",
