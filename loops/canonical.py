@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 #: Integers beyond this lose digits in JavaScript's number type, so RFC 8785 (through I-JSON, RFC 7493) refuses them.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -105,9 +105,20 @@ def _write(value: Any, put: Callable[[str], object]) -> None:
         _write_other(value, put)
 
 
+class HasCanonical(Protocol):
+    """A value that knows its canonical JSON."""
+
+    @property
+    def canonical(self) -> str:
+        """RFC 8785 text."""
+
+
 def _write_other(value: Any, put: Callable[[str], object]) -> None:
-    """Write what is a JSON type by inheritance only: enumerations, read-only mappings."""
-    if isinstance(value, str):
+    """Write values that know their own form, and what is a JSON type by inheritance only, such as enumerations."""
+    known: HasCanonical | None = value if hasattr(type(value), "canonical") else None
+    if known is not None:
+        put(known.canonical)
+    elif isinstance(value, str):
         put(_quote(str.__str__(value)))
     elif isinstance(value, int):
         put(_integer_text(int(value)))

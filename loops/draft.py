@@ -12,10 +12,10 @@ from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind, EffectResult, Grant
 from loops.events import Event, EventType
 from loops.instance import LoopInstance
-from loops.ledger import LedgerHead, seal_known
+from loops.ledger import Envelope, LedgerHead
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import IdSource
-from loops.values import INSTANT, Value
+from loops.values import INSTANT
 
 _INSTANCE_FIELDS = frozenset(LoopInstance.model_fields)
 
@@ -60,9 +60,17 @@ class Draft:
         self.now = now
         self.ids = ids
         self.settled: EffectResult | None = None
-        self._correlation_id = correlation_id or instance.correlation_id
-        self._causation_id = causation_id
-        self._occurred_at = INSTANT.dump_python(now, mode="json")
+        common = {
+            "tenant": instance.tenant,
+            "loopId": instance.loop_id,
+            "aggregateId": instance.aggregate_id,
+            "instanceId": instance.instance_id,
+            "definitionVersion": instance.definition_version,
+            "definitionDigest": instance.definition_digest,
+            "occurredAt": INSTANT.dump_python(now, mode="json"),
+            "correlationId": correlation_id or instance.correlation_id,
+        }
+        self._envelope = Envelope(common | ({"causationId": causation_id} if causation_id is not None else {}))
         self._head = instance.head
         self._events: list[Event] = []
         self._requests: dict[str, ApprovalRequest] = {}
@@ -79,45 +87,10 @@ class Draft:
 
     def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
-        instance = self.instance
-        body: dict[str, Any] = {
-            "eventId": self.ids.new("ev_"),
-            "type": kind,
-            "sequence": self._head.sequence + 1,
-            "tenant": instance.tenant,
-            "loopId": instance.loop_id,
-            "aggregateId": instance.aggregate_id,
-            "instanceId": instance.instance_id,
-            "definitionVersion": instance.definition_version,
-            "definitionDigest": instance.definition_digest,
-            "occurredAt": self._occurred_at,
-            "correlationId": self._correlation_id,
-            "data": {key: _as_json(value) for key, value in data.items() if value is not None},
-            "previousHash": self._head.hash,
-        }
-        if self._causation_id is not None:
-            body["causationId"] = self._causation_id
-        # Every value was validated where it entered, so the event is not: it is hashed, which is what counts.
-        event = Event.model_construct(
-            event_id=body["eventId"],
-            type=kind,
-            sequence=body["sequence"],
-            tenant=instance.tenant,
-            loop_id=instance.loop_id,
-            aggregate_id=instance.aggregate_id,
-            instance_id=instance.instance_id,
-            definition_version=instance.definition_version,
-            definition_digest=instance.definition_digest,
-            occurred_at=self.now,
-            correlation_id=self._correlation_id,
-            causation_id=self._causation_id,
-            data=body["data"],
-            previous_hash=self._head.hash,
-            hash="",
-        )
-        sealed = seal_known(event, body)
-        self._events.append(sealed)
-        self._head = LedgerHead(sequence=sealed.sequence, hash=sealed.hash)
+        present = {key: value for key, value in data.items() if value is not None}
+        event = self._envelope.seal(self.ids.new("ev_"), kind, present, self._head)
+        self._events.append(event)
+        self._head = LedgerHead(sequence=event.sequence, hash=event.hash)
 
     def effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> None:
         """Ask the world for something, after the commit."""
@@ -185,15 +158,3 @@ class Draft:
 def deadline_id(request_id: str, kind: DeadlineKind) -> str:
     """Return the id under which the deadline *kind* of a request is kept: setting it again moves it."""
     return f"{request_id}:{kind}"
-
-
-def _as_json(value: Any) -> Any:
-    match value:
-        case Value():
-            return value.as_json()
-        case list() | tuple():
-            return [_as_json(item) for item in value]
-        case Mapping():
-            return {key: _as_json(item) for key, item in value.items()}
-        case _:
-            return value

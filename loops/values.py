@@ -2,10 +2,13 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 from pydantic.alias_generators import to_camel
+
+from loops.canonical import canonical_json
 
 #: Identifiers people write in loop files and systems send: no white space at the ends, never empty.
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
@@ -51,9 +54,22 @@ class Value(BaseModel):
         current = {name: getattr(self, name) for name in fields}
         return type(self).model_validate(current | changes)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy; what was derived from the fields before a change is derived anew."""
+        copy = super().model_copy(update=update, deep=deep)
+        if update:
+            for name in copy.__dict__.keys() - type(self).model_fields.keys():
+                del copy.__dict__[name]
+        return copy
+
     def as_json(self) -> dict[str, Any]:
         """Return the camelCase JSON form; absent optional values are left out."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    @cached_property
+    def canonical(self) -> str:
+        """The canonical JSON (RFC 8785) of the value, made once: an actor stands in many events."""
+        return canonical_json(self.as_json()).decode()
 
 
 def dotted(source: Mapping[str, Any], path: str) -> Any:
