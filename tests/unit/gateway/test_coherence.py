@@ -1,0 +1,77 @@
+"""Loop files and configuration fit together before anything starts."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builders import a_change
+from unit.gateway.files import a_file
+
+from gateway.coherence import incoherences
+from gateway.configuration import ConfigurationError, load_configuration
+from gateway.wiring import load_definitions
+
+
+def _found(home: Path, change: Callable[[dict[str, Any]], object], **approval: Any) -> list[str]:
+    return list(incoherences(a_change(**approval), load_configuration(a_file(home, change))))
+
+
+def _nothing(_: dict[str, Any]) -> None:
+    return None
+
+
+def test_what_fits_is_not_complained_about(tmp_path: Path) -> None:
+    """Every name resolves and somebody can approve."""
+    assert _found(tmp_path, _nothing) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "approval", "says"),
+    [
+        (lambda d: d["providers"].pop("analyst"), {}, "asks provider 'analyst'; name it under providers"),
+        (lambda d: d["integrations"].pop("deployer"), {}, "runs integration 'deployer'; name it under integrations"),
+        (lambda d: d["slack"]["channels"].pop("sre-approvals"), {}, "asks in channel 'sre-approvals'; name its Slack"),
+        (_nothing, {"channel": None}, "names no channel; set approval.channel, or slack.defaultChannel"),
+        (_nothing, {"quorum": 2}, "needs 2 of sre, and the configuration maps 1"),
+        (lambda d: d["people"][0].pop("slack"), {}, "needs 1 of sre, and the configuration maps 0"),
+        (_nothing, {"approvers": {"users": ["dana", "dan"]}}, "lets 'dan' decide; name that person under people"),
+        (
+            _nothing,
+            {"escalate": [{"after": "1h", "channel": "sre-leads", "groups": ["sre"]}]},
+            "escalates to channel 'sre-leads'; name its Slack channel",
+        ),
+    ],
+)
+def test_a_name_that_resolves_to_nothing_is_told(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], approval: dict[str, Any], says: str
+) -> None:
+    """Provider, integration, channel, person, quorum: each one is told with what to do, and nothing else is."""
+    [problem] = _found(tmp_path, change, **approval)
+
+    assert problem.startswith("test.change: ")
+    assert says in problem
+
+
+def test_a_default_channel_serves_loops_that_name_none(tmp_path: Path) -> None:
+    """With a default, a policy need not name a channel."""
+    assert _found(tmp_path, lambda d: d["slack"].update(defaultChannel="sre-approvals"), channel=None) == []
+
+
+def test_loops_that_do_not_fit_are_not_loaded(tmp_path: Path) -> None:
+    """The wiring refuses what is incoherent, all of it at once."""
+    configuration = load_configuration(a_file(tmp_path, lambda d: d.update(integrations={})))
+    with pytest.raises(ConfigurationError) as refused:
+        load_definitions(configuration, tmp_path)
+
+    assert "infrastructure.change: transition approve runs integration 'deployer'" in str(refused.value)
+    assert "purchase.approval" in str(refused.value)
+
+
+def test_a_directory_without_loop_files_is_told(tmp_path: Path) -> None:
+    """A place that holds no loops is a mistake, not an empty gateway."""
+    (tmp_path / "loops").mkdir()
+    configuration = load_configuration(a_file(tmp_path, lambda d: d.update(loops=["loops"])))
+
+    with pytest.raises(ConfigurationError, match=r"there are no loop files in .*loops"):
+        load_definitions(configuration, tmp_path)

@@ -1,0 +1,133 @@
+"""`loopgate serve` as a real process: it says whether it is well, stays small, and leaves nothing behind."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+from unit.gateway.files import SECRETS, a_file
+
+from gateway.storage.embedded import EmbeddedServer
+
+#: Resident memory of a gateway that has started, in bytes, at most.
+MEMORY_MAX = 120_000_000
+
+
+@contextmanager
+def serving(home: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
+    """Serve with the sound configuration; yield the process and a client, once it answers."""
+    a_file(home)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))}
+    with (home / "serve.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "gateway.cli", "serve"],
+            env={
+                **inherited,
+                **SECRETS,
+                "LOOPGATE_CONFIG": str(home / "loopgate.yaml"),
+                "LOOPGATE_DATA_DIR": str(home / "data"),
+                "LOOPGATE_PORT": str(port),
+                **environment,
+            },
+            stdout=log,
+            stderr=log,
+        )
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        try:
+            until(lambda: process.poll() is not None or _answers(client))
+            yield process, client
+        finally:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+
+def until(ask: Callable[[], bool], patience_s: float = 30) -> None:
+    """Ask until the answer is yes: another process sends no event."""
+    end = time.monotonic() + patience_s
+    while not ask():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def said(home: Path) -> str:
+    """Return what the process logged."""
+    return (home / "serve.log").read_text(errors="replace")
+
+
+def _answers(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/healthz").status_code == 200
+    except httpx2.TransportError:
+        return False
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_gateway_told_to_stop_tidies_up_and_exits_with_0(tmp_path: Path, told: signal.Signals) -> None:
+    """After SIGTERM or Ctrl-C the embedded store is stopped, everything written, and the exit code is 0."""
+    with serving(tmp_path) as (process, client):
+        ready = client.get("/readyz")
+        store = EmbeddedServer(tmp_path / "data" / "store").pid
+        process.send_signal(told)
+        code = process.wait(timeout=20)
+
+    assert (ready.status_code, ready.json()["status"]) == (200, "ready")
+    assert code == 0, said(tmp_path)
+    assert store is not None
+    assert not psutil.pid_exists(store)
+    assert not (tmp_path / "data" / "store" / "server.json").exists()
+    assert "gateway.stopped" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+def test_a_gateway_stays_small(tmp_path: Path, redis_url: str) -> None:
+    """Resident memory after start is under 120 MB."""
+    with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url) as (process, client):
+        client.get("/readyz")
+        resident = psutil.Process(process.pid).memory_info().rss
+
+    assert resident < MEMORY_MAX
+
+
+def test_a_gateway_without_its_store_is_alive_and_not_ready(tmp_path: Path) -> None:
+    """503 with when to ask again, and not a word about where the store is."""
+    with serving(tmp_path, LOOPGATE_REDIS_URL="redis://:hunter2@127.0.0.1:1/0") as (_, client):
+        healthy, ready = client.get("/healthz"), client.get("/readyz")
+
+    assert healthy.json() == {"status": "ok"}
+    assert ready.status_code == 503
+    assert ready.json() == {"status": "unready", "error": "the store does not answer"}
+    assert ready.headers["retry-after"]
+    assert "hunter2" not in said(tmp_path)
+
+
+def test_a_port_in_use_is_one_message(tmp_path: Path, redis_url: str) -> None:
+    """Somebody else listens there: exit code 1, and what to set."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_PORT=port) as (process, _):
+            code = process.wait(timeout=20)
+
+    assert code == 1
+    assert f"loopgate: cannot listen on 127.0.0.1 port {port}: " in said(tmp_path)
+    assert "LOOPGATE_PORT" in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
+def test_a_host_there_is_none_of_is_one_message(tmp_path: Path, redis_url: str) -> None:
+    """An address that is not this machine's: exit code 1."""
+    with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_HOST="192.0.2.1") as (process, _):
+        code = process.wait(timeout=20)
+
+    assert code == 1
+    assert "loopgate: cannot listen on 192.0.2.1" in said(tmp_path)
