@@ -90,7 +90,7 @@ class MemoryStore:
         self._ledgers: defaultdict[_Scoped, list[bytes]] = defaultdict(list)
         self._requests: dict[_Scoped, tuple[str, str]] = {}
         self._runs: defaultdict[_Scoped, list[str]] = defaultdict(list)
-        self._definitions: dict[str, str] = {}
+        self._definitions: dict[str, LoopDefinition] = {}
         self._idempotency: dict[_Scoped, tuple[datetime, str]] = {}
         self._effects: dict[str, _Kept] = {}
         self._outbox: list[OutboxEntry] = []
@@ -375,7 +375,7 @@ class MemoryStore:
         _, request = self._requests.get((tenant, request_id or instance.request_id or ""), (None, None))
         return Loaded(
             instance=instance,
-            definition=LoopDefinition.model_validate_json(self._definitions[instance.definition_digest]),
+            definition=self._definitions[instance.definition_digest],
             request=ApprovalRequest.model_validate_json(request) if request else None,
         )
 
@@ -413,7 +413,9 @@ class MemoryStore:
         for request in commit.requests:
             self._requests[instance.tenant, request.request_id] = (instance.instance_id, _body(request))
         if commit.definition is not None:
-            self._definitions.setdefault(commit.definition.digest, _body(commit.definition))
+            # Read back once, as a server would give it; it never changes under its digest.
+            pinned = LoopDefinition.model_validate_json(_body(commit.definition))
+            self._definitions.setdefault(commit.definition.digest, pinned)
         if commit.idempotency is not None:
             record = (now + IDEMPOTENCY_TTL, _body(commit.idempotency))
             self._idempotency[instance.tenant, commit.idempotency.key] = record

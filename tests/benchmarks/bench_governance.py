@@ -1,0 +1,138 @@
+"""
+How fast the governance runtime decides, beside what it could not be faster than.
+
+One in-memory transition with three hard guards (evidence-required of three fields, confidence 0.8, human-only): two
+events built, chained, hashed and spelled. See the README beside this file for how to read the figures.
+"""
+
+import asyncio
+import gc
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from builders import DATA, MORNING, TENANT, CountingIds, a_house, ci, person
+
+from loops import decide
+from loops.definition import LoopDefinition
+from loops.guards import GuardContext
+from loops.judging import Judge
+from loops.ledger import line_of
+from loops.ports import Loaded
+from loops.requests import TransitionRequest
+
+LOOP = LoopDefinition.model_validate(
+    {
+        "id": "bench.loop",
+        "version": "1.0.0",
+        "initialState": "HERE",
+        "states": [{"id": "HERE"}, {"id": "THERE"}, {"id": "END", "isTerminal": True}],
+        "transitions": [
+            {
+                "id": name,
+                "from": before,
+                "to": after,
+                "actors": ["human"],
+                "guards": [
+                    {"id": "evidence-required", "parameters": {"requiredFields": ["service", "reason", "ticket"]}},
+                    {"id": "confidence-threshold", "parameters": {"threshold": 0.8}},
+                    {"id": "human-only"},
+                ],
+            }
+            for name, before, after in (("go", "HERE", "THERE"), ("back", "THERE", "HERE"), ("end", "THERE", "END"))
+        ],
+    }
+)
+EVIDENCE = {"service": "checkout", "reason": "sale", "ticket": "OPS-7", "confidence": 0.9}
+
+#: Calls in one batch, and batches; the best batch counts, as the others were disturbed.
+CALLS, BATCHES = 2_000, 7
+
+
+def best(call: Callable[[], object]) -> float:
+    """Return the CPU seconds of one *call*, in the best batch."""
+    found = []
+    for _ in range(BATCHES):
+        gc.collect()
+        began = time.process_time()
+        for _ in range(CALLS):
+            call()
+        found.append((time.process_time() - began) / CALLS)
+    return min(found)
+
+
+async def best_async(call: Callable[[], Awaitable[object]]) -> float:
+    """Return the CPU seconds of one awaited *call*, in the best batch."""
+    found = []
+    for _ in range(BATCHES):
+        gc.collect()
+        began = time.process_time()
+        for _ in range(CALLS):
+            await call()
+        found.append((time.process_time() - began) / CALLS)
+    return min(found)
+
+
+async def measure() -> dict[str, float]:
+    """Return seconds by what was measured."""
+    house = a_house(LOOP)
+    started = await house.engine.start(tenant=TENANT, loop_id=LOOP.id, aggregate_id="B", data=DATA, actor=ci())
+    assert started.instance is not None
+    loaded = Loaded(started.instance, LOOP, None)
+    asked = TransitionRequest(name="go", actor=person("dana"), evidence=EVIDENCE)
+    rules = LOOP.exits("HERE")[0].guards
+    context = GuardContext(actor=asked.actor, evidence=asked.evidence, instance=loaded.instance, now=MORNING)
+    judge, ids = Judge(), CountingIds()
+    verdicts = await judge.judge(rules, context)
+    commit = decide.decide(loaded, asked, verdicts, MORNING, ids).commit
+    assert commit is not None
+    lines = [line_of(event) for event in commit.events]
+    bodies = [json.loads(line) for line in lines]
+
+    turn = 0
+
+    async def through_the_engine() -> object:
+        nonlocal turn
+        turn += 1
+        name = "go" if turn % 2 else "back"
+        return await house.engine.transition(
+            tenant=TENANT, aggregate_id="B", transition=name, actor=person("dana"), evidence=EVIDENCE
+        )
+
+    assert (await through_the_engine()).outcome == "executed"  # type: ignore[attr-defined]
+    return {
+        "floor: SHA-256 of the two events' bytes": best(lambda: [hashlib.sha256(line).digest() for line in lines]),
+        "floor: json.dumps of the two events": best(lambda: [json.dumps(body, sort_keys=True) for body in bodies]),
+        "part: three guards judged": await best_async(lambda: judge.judge(rules, context)),
+        "part: the request, validated": best(
+            lambda: TransitionRequest(name="go", actor=asked.actor, evidence=EVIDENCE)
+        ),
+        "decide: pure, events built, chained and hashed": best(
+            lambda: decide.decide(loaded, asked, verdicts, MORNING, ids)
+        ),
+        "engine + in-memory store, with ledger": await best_async(through_the_engine),
+    }
+
+
+def main() -> None:
+    """Measure and print."""
+    figures = asyncio.run(measure())
+    table = Table("what", "us", "per second of one core", box=None, header_style="bold")
+    for what, seconds in figures.items():
+        table.add_row(what, f"{seconds * 1e6:.1f}", f"{1 / seconds:,.0f}")
+    Console(width=110).print(table)
+    ratios: dict[str, Any] = {what: round(seconds * 1e6, 1) for what, seconds in figures.items()}
+    print(json.dumps(ratios))
+
+
+if __name__ == "__main__":
+    main()
