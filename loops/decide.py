@@ -75,6 +75,7 @@ def start(definition: LoopDefinition, asked: StartRequest, now: datetime, ids: I
             "actor": asked.actor,
             "definition": {"loopId": definition.id, "version": definition.version, "name": definition.name},
             "data": asked.data,
+            "redacted": asked.redacted or None,
         },
     )
     enter(draft, None)
@@ -346,7 +347,7 @@ def judge_transition(
     transition = find(loaded, asked)
     if isinstance(transition, Refused):
         return _refuse(draft, loaded, transition.code, transition.message, asked.actor, asked.name)
-    draft.event("loop.transition.requested", requested(transition, asked.actor))
+    draft.event("loop.transition.requested", requested(transition, asked.actor, asked.redacted))
     for verdict in verdicts:
         if not verdict.passed:
             draft.event("loop.guard.failed", _guard_failed(transition, asked.actor, verdict))
@@ -440,14 +441,15 @@ def _refused(
     return Refused(code=code, message=message, instance=instance, request=request)
 
 
-def requested(transition: Transition, actor: Actor) -> dict[str, object]:
-    """Return the fields of `loop.transition.requested`."""
+def requested(transition: Transition, actor: Actor, redacted: Sequence[str] = ()) -> dict[str, object]:
+    """Return the fields of `loop.transition.requested`; *redacted* says where its evidence lost a secret."""
     return {
         "transitionId": transition.id,
         "fromState": transition.from_,
         "toState": transition.to,
         "signal": transition.signal,
         "actor": actor,
+        "redacted": list(redacted) or None,
     }
 
 

@@ -33,6 +33,7 @@ from loops.ports import (
     Loaded,
     Store,
 )
+from loops.redaction import RedactionRules, redact
 from loops.requests import StartRequest, TransitionRequest
 from loops.rounds import Key, Rounds, click_key, key_of
 from loops.submission import Submission
@@ -54,6 +55,7 @@ class LoopEngine:
         clock: Clock,
         ids: IdSource,
         judge: Judge | None = None,
+        redaction: RedactionRules | None = None,
     ) -> None:
         self._store = store
         self._definitions = definitions
@@ -61,6 +63,7 @@ class LoopEngine:
         self._clock = clock
         self._ids = ids
         self._judge = judge or Judge()
+        self._redaction = redaction or RedactionRules()
         self._rounds = Rounds(store)
 
     async def start(
@@ -80,7 +83,7 @@ class LoopEngine:
             known = ", ".join(sorted(self._definitions.all())) or "none"
             return Refused(code="unknown_loop", message=f"there is no loop '{loop_id}'; there are: {known}")
         try:
-            data = accept(data, where="data")
+            clean = redact(accept(data, where="data"), self._redaction, where="data")
         except BadEvidence as error:
             return Refused(code="bad_evidence", message=str(error))
         try:
@@ -88,7 +91,8 @@ class LoopEngine:
                 tenant=tenant,
                 aggregate_id=aggregate_id,
                 actor=await self._resolved(tenant, actor),
-                data=data,
+                data=clean.value,
+                redacted=clean.paths,
                 correlation_id=correlation_id,
             )
         except ValidationError as error:
@@ -206,6 +210,7 @@ class LoopEngine:
             accept(answer.edits, where="edits")
         except BadEvidence as error:
             return Refused(code="bad_edit", message=str(error))
+        answer = answer.changed(reason=self._hidden(answer.reason))
         known = answer.changed(by=await self._verified(tenant, answer.by))
 
         async def judged(loaded: Loaded) -> Decided:
@@ -232,6 +237,7 @@ class LoopEngine:
 
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Outcome:
         """Take an approver's question about a request, or their part for somebody else."""
+        ask = ask.changed(question=self._hidden(ask.question), reason=self._hidden(ask.reason))
         known = ask.changed(by=await self._verified(tenant, ask.by))
         taker = await self._directory.person(tenant, ask.to_person) if ask.to_person else None
 
@@ -261,7 +267,7 @@ class LoopEngine:
 
         async def judged(loaded: Loaded) -> Decided:
             asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
-            return inform(asked, question_id, text, actor, self._ids)
+            return inform(asked, question_id, self._hidden(text) or "", actor, self._ids)
 
         key = key_of(idempotency_key, "inform", tenant, request_id, question_id, text, actor.as_json())
         return await self._rounds.run(
@@ -301,12 +307,14 @@ class LoopEngine:
             error = f"'{submission.signal}' is none of the signals offered: {', '.join(offered)}"
             return await self.settle(effect, fence, succeeded=False, detail={**detail, "error": error})
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=detail)
-        evidence = submission.as_evidence()
+        clean = redact(submission.as_evidence(), self._redaction, where="evidence")
         on_failure = effect.payload.get("onFailure")
 
         def tries(loaded: Loaded) -> list[TransitionRequest]:
             behind = getattr(loaded.instance.requester, "on_behalf_of", None)
-            asked = TransitionRequest(name=submission.signal, actor=submission.actor(behind), evidence=evidence)
+            asked = TransitionRequest(
+                name=submission.signal, actor=submission.actor(behind), evidence=clean.value, redacted=clean.paths
+            )
             return [asked, _result_request(effect, result, on_failure)] if on_failure else [asked]
 
         return await self._settle(effect, result, tries)
@@ -318,7 +326,7 @@ class LoopEngine:
         The signal is the effect's `onSuccess` or `onFailure`; an integration's comes from its automation actor, a
         provider's failure from the system.
         """
-        kept = _recordable(detail)
+        kept = redact(_recordable(detail), self._redaction).value
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=kept)
         signal = effect.payload.get("onSuccess" if succeeded else "onFailure")
         tries = [_result_request(effect, result, signal)] if signal else []
@@ -363,16 +371,17 @@ class LoopEngine:
         is_signal: bool = False,
     ) -> Outcome:
         try:
-            checked = accept(evidence)
+            clean = redact(accept(evidence), self._redaction, where="evidence")
         except BadEvidence as error:
             return Refused(code="bad_evidence", message=str(error))
-        if clash := ADAPTER_KEYS & checked.keys():
+        if clash := ADAPTER_KEYS & evidence.keys():
             return Refused(code="bad_evidence", message=f"evidence.{min(clash)}: only an adapter may attach this")
         try:
             asked = TransitionRequest(
                 name=name,
                 actor=await self._resolved(tenant, actor),
-                evidence=checked,
+                evidence=clean.value,
+                redacted=clean.paths,
                 is_signal=is_signal,
                 correlation_id=correlation_id,
             )
@@ -408,6 +417,10 @@ class LoopEngine:
 
     async def _load_for(self, effect: Effect) -> Loaded | None:
         return await self._store.load(effect.tenant, effect.instance_id)
+
+    def _hidden(self, text: str | None) -> str | None:
+        """Return what a person wrote without the secrets in it."""
+        return text and str(redact(text, self._redaction).value)
 
     async def _verified(self, tenant: str, by: Human | None) -> Human | None:
         """Return the person as the directory knows them now; None for somebody unknown, or whom no channel verified."""

@@ -247,6 +247,7 @@ def _started(step: _Step) -> Iterator[Decided]:
         aggregate_id=first.aggregate_id,
         actor=step.data["actor"],
         data=step.data["data"],
+        redacted=step.data.get("redacted", ()),
         correlation_id=own,
     )
     yield decide.start(step.run.definition, asked, first.occurred_at, step.ids(("li_", first.instance_id)))
@@ -506,6 +507,7 @@ def _tried(requested: Event, end: Event) -> _Tried:
         name=requested.data["transitionId"],
         actor=requested.data["actor"],
         evidence=brought.get("evidence", {}),
+        redacted=requested.data.get("redacted", ()),
         correlation_id=brought.get("correlationId"),
     )
     return _Tried(asked, _verdicts(end.data), moved=end.type == "loop.transition.executed")

@@ -6,12 +6,13 @@ from loops.values import Identifier, JsonObject, Value
 
 
 class StartRequest(Value):
-    """Start a loop on a business object."""
+    """Start a loop on a business object. `redacted` are the paths where secrets were taken out of `data`."""
 
     tenant: Identifier
     aggregate_id: Identifier
     actor: Actor
     data: JsonObject
+    redacted: tuple[str, ...] = ()
     correlation_id: str | None = None
 
 
@@ -26,6 +27,7 @@ class TransitionRequest(Value):
     name: Identifier
     actor: Actor
     evidence: JsonObject
+    redacted: tuple[str, ...] = ()
     is_signal: bool = False
     settles: EffectResult | None = None
     correlation_id: str | None = None
