@@ -118,7 +118,7 @@ def dump_yaml(definition: LoopDefinition) -> str:
     """Return *definition* as YAML in the newer spelling; reading it back gives an equal definition."""
     out = StringIO()
     yaml = YAML()
-    yaml.width = 120
+    yaml.width = 1_000_000  # ruamel folds keys as it folds texts, and a folded key cannot be read back
     yaml.indent(mapping=2, sequence=4, offset=2)
     yaml.dump(_quoted_where_needed(definition.as_json()), out)
     return out.getvalue()

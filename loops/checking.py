@@ -22,10 +22,10 @@ from loops.runtime_guards import RUNTIME_GUARDS
 from loops.subject import Subject
 from loops.templates import problems as template_problems
 
-#: Source: semver.org, the suggested regular expression.
-_SEMVER = re.compile(
-    r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)"
-    r"(-(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
+#: What a version looks like. Source: semver.org, the suggested regular expression.
+SEMVER = re.compile(
+    r"(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)"
+    r"(-(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9][0-9]*|[0-9]*[a-zA-Z-][0-9a-zA-Z-]*))*)?"
     r"(\+[0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*)?",
     re.ASCII,
 )
@@ -90,7 +90,7 @@ def _without(places: Iterable[Place], value: Any, here: Place = ()) -> Any:
 
 def _version(subject: Subject) -> Iterator[Problem]:
     version = subject.definition.version
-    if not _SEMVER.fullmatch(version):
+    if not SEMVER.fullmatch(version):
         yield Problem("INVALID_VERSION", "version", f"'{version}' is not a SemVer version; write it like 1.0.0")
 
 

@@ -27,12 +27,19 @@ class EditRule(Value):
     """
 
     type: Literal["integer", "number", "string", "boolean"] = "string"
+    """What kind of value it is."""
     minimum: _Bound | None = None
+    """The least number it may become."""
     maximum: _Bound | None = None
+    """The greatest number it may become."""
     enum: Annotated[tuple[Any, ...], Field(min_length=1, max_length=MOST_CHOICES)] | None = None
+    """The only values it may become."""
     min_length: Annotated[int, Field(ge=0, le=LONGEST_TEXT)] | None = None
+    """The fewest characters a text may have."""
     max_length: Annotated[int, Field(ge=1, le=LONGEST_TEXT)] | None = None
+    """The most characters a text may have."""
     pattern: str | None = None
+    """A regular expression that must be found in a text."""
 
 
 def editable_problems(editable: Mapping[str, Mapping[str, Any]], place: Place) -> Iterator[Problem]:

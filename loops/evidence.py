@@ -1,6 +1,6 @@
 """Evidence: what an actor used. Attached at transition time; bounded and canonical, so that it can be hashed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from loops.canonical import NotCanonical, canonical_json
@@ -20,8 +20,15 @@ ADAPTER_KEYS = frozenset({"channel", "integration"})
 DECISION_KEYS = frozenset({"approved", "decisionId", "digest", "requestId"})
 
 
+#: Characters of a path that a refusal repeats.
+_PATH_SHOWN = 200
+
+#: How `loops.canonical` begins what it says of text that is no Unicode; only we know in which text it was.
+_SURROGATE = "text with a lone surrogate"
+
+
 class BadEvidence(ValueError):  # noqa: N818 - reads as what was sent
-    """The evidence cannot be accepted; the message names the path and the reason."""
+    """The evidence cannot be accepted; the message names the path and the reason, and can be printed anywhere."""
 
 
 def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str, Any]:
@@ -33,26 +40,82 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str,
             uses a reserved key.
     """
     for key in RESERVED_KEYS & evidence.keys():
-        raise BadEvidence(f"{where}.{key}: this key is Loopgate's own; name yours differently")
-    _check_depth(evidence, where, MAX_DEPTH)
+        raise _bad(f"{where}.{key}", "this key is Loopgate's own; name yours differently")
+    if _is_too_deep(evidence):
+        raise _bad(_deepest(evidence, where), f"nested deeper than {MAX_DEPTH} levels")
     try:
         size = len(canonical_json(evidence))
     except NotCanonical as error:
-        raise BadEvidence(f"{where}{str(error).removeprefix('$')}") from error
+        path, _, reason = str(error).rpartition(": ")
+        if reason.startswith(_SURROGATE):
+            raise _bad(_surrogate_in(evidence, where), _SURROGATE) from error
+        raise _bad(f"{where}{path.removeprefix('$')}", reason) from error
+    except ValueError as error:
+        # Python does not write integers of thousands of digits, not even into a message.
+        raise _bad(where, "an integer is beyond 2^53-1; send it as text") from error
     if size > MAX_BYTES:
-        raise BadEvidence(f"{where}: {size} bytes of canonical JSON; at most {MAX_BYTES} are accepted")
+        raise _bad(where, f"{size} bytes of canonical JSON; at most {MAX_BYTES} are accepted")
     return dict(evidence)
 
 
-def _check_depth(value: Any, path: str, left: int) -> None:
+def _bad(path: str, reason: str) -> BadEvidence:
+    # Keys are the sender's: what is repeated of them must neither be endless nor break whoever prints it.
+    if len(path) > _PATH_SHOWN:
+        path = f"{path[: _PATH_SHOWN // 2]}…{path[-_PATH_SHOWN // 2 :]}"
+    shown = "".join(character if character.isprintable() else _escaped(character) for character in path)
+    return BadEvidence(f"{shown}: {reason}")
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode()
+
+
+def _is_too_deep(value: Any) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [item for here in level for item in _inside(here)]
+        if not level:
+            return False
+    return True
+
+
+def _inside(value: Any) -> Iterable[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    return value.values() if isinstance(value, Mapping) else ()
+
+
+def _deepest(value: Any, path: str, left: int = MAX_DEPTH) -> str:
+    """Return the path to the first thing that is too deep in *value*, or nothing."""
     if left < 0:
-        raise BadEvidence(f"{path}: nested deeper than {MAX_DEPTH} levels")
-    match value:
-        case Mapping():
-            for key, item in value.items():
-                _check_depth(item, f"{path}.{key}", left - 1)
-        case list() | tuple():
-            for index, item in enumerate(value):
-                _check_depth(item, f"{path}[{index}]", left - 1)
-        case _:
-            pass
+        return path
+    return next(filter(None, (_deepest(item, inner, left - 1) for inner, item in _steps(value, path))), "")
+
+
+def _surrogate_in(value: Any, path: str) -> str:
+    """Return the path to the first text or key with a lone surrogate in *value*, or nothing."""
+    if isinstance(value, str):
+        return "" if _is_encodable(value) else path
+    for inner, item in _steps(value, path):
+        if not _is_encodable(inner):
+            return inner
+        if found := _surrogate_in(item, inner):
+            return found
+    return ""
+
+
+def _steps(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    if isinstance(value, Mapping):
+        yield from ((f"{path}.{key}", item) for key, item in value.items())
+    elif isinstance(value, (list, tuple)):
+        yield from ((f"{path}[{index}]", item) for index, item in enumerate(value))
+
+
+def _is_encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

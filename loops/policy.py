@@ -19,7 +19,9 @@ class Approvers(Value):
     """The people who may decide: members of any of *groups*, and *users* by person id. Both empty means nobody."""
 
     groups: tuple[Identifier, ...] = ()
+    """Members of any of these groups, as they are when they decide."""
     users: tuple[Identifier, ...] = ()
+    """People by id."""
 
     def named(self) -> str:
         """Say who this is, for cards and errors: ``sre, dana``."""
@@ -30,9 +32,13 @@ class Need(Value):
     """So many of these people. Both lists empty means nobody, so the need is never met."""
 
     name: str | None = None
+    """What this need is called on cards."""
     groups: tuple[Identifier, ...] = ()
+    """Members of any of these groups may fill it."""
     users: tuple[Identifier, ...] = ()
+    """These people may fill it, by id."""
     quorum: Annotated[int, Field(ge=1, le=50)] = 1
+    """How many people it takes. One person counts once in the whole request."""
 
     def named(self) -> str:
         """Say who this is: ``2 of sre``."""
@@ -44,14 +50,18 @@ class Stage(Value):
     """Needs that are asked for together. The next stage is asked when all are met."""
 
     name: str | None = None
+    """What this stage is called on cards."""
     needs: Annotated[tuple[Need, ...], Field(min_length=1, max_length=10)]
+    """What is asked for at the same time, up to ten."""
 
 
 class ReasonRules(Value):
     """Whether an answer must, may or does not carry a reason."""
 
     approve: ReasonRule = "optional"
+    """Whether an approval carries a reason."""
     reject: ReasonRule = "required"
+    """Whether a rejection carries a reason."""
 
     def for_kind(self, kind: AnswerKind) -> ReasonRule:
         """Return the rule for an answer of *kind*; answers of their own may carry one."""
@@ -62,8 +72,11 @@ class EscalationStep(Value):
     """Ask again elsewhere, `after` the request was made."""
 
     after: Duration
+    """How long after the request was made, such as 1h30m."""
     channel: str | None = None
+    """Where it is asked again: a route of the gateway's configuration."""
     groups: tuple[Identifier, ...] = ()
+    """Whom it is put before."""
 
 
 class ApprovalPolicy(Value):
@@ -78,20 +91,35 @@ class ApprovalPolicy(Value):
     """
 
     channel: Identifier | None = None
+    """Where humans are asked: a route of the gateway's configuration."""
     approvers: Approvers = Approvers()
+    """Who may decide, where one stage is enough."""
     quorum: Annotated[int, Field(ge=1, le=50)] = 1
+    """How many of the approvers must approve."""
     stages: Annotated[tuple[Stage, ...], Field(max_length=10)] = ()
+    """Who must approve, one stage after the other; instead of approvers and quorum."""
     separation: tuple[SeparatedRole, ...] = ("requester", "submitter")
+    """Whose own proposals nobody may decide: the one who started the loop, the one who submitted the proposal."""
     title: str | None = None
+    """The card's headline; may have templates such as `{{ data.changeId }}`."""
     facts: Mapping[str, str] = Field(default_factory=dict)
+    """What approvers see, label by label; may have templates."""
     reason: ReasonRules = ReasonRules()
+    """Whether answers carry a reason."""
     answers: Mapping[Literal["approve", "reject"], Identifier] = Field(default_factory=dict)
+    """Which transitions Approve and Reject take, where ids or signals do not begin with approve and reject."""
     editable: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
+    """What approvers may change, by dotted path into the data."""
     remind_after: Duration | None = None
+    """When those asked are reminded, such as 30m."""
     escalate: tuple[EscalationStep, ...] = ()
+    """Where it is asked again when nobody answered, in the order of time."""
     expire_after: Duration | None = None
+    """When the request expires, such as 4h."""
     on_expiry: Identifier | None = None
+    """The transition the system takes then; without one the request is refused."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
+    """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
 
     @model_validator(mode="after")
     def _one_way_to_say_who(self) -> Self:

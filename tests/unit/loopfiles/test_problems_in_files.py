@@ -446,7 +446,7 @@ CASES = [
 _MARK = re.compile(r"#! ([A-Z_]+)(?: ([a-zA-Z]\S*))?(?: (warning))?")
 
 
-def _edited(edits: tuple[tuple[str, str], ...]) -> str:
+def edited(edits: tuple[tuple[str, str], ...]) -> str:
     text = SOUND
     for old, new in edits:
         assert text.count(old) == 1, f"{old!r} does not stand exactly once in the sound file"
@@ -454,7 +454,7 @@ def _edited(edits: tuple[tuple[str, str], ...]) -> str:
     return text
 
 
-def _marks(text: str) -> list[tuple[int, str, str, str]]:
+def marks(text: str) -> list[tuple[int, str, str, str]]:
     return sorted(
         (number, code, path, severity or "error")
         for number, line in enumerate(text.splitlines(), start=1)
@@ -470,12 +470,12 @@ def test_the_sound_file_has_no_problems() -> None:
     assert file.definition is not None
 
 
-@pytest.mark.parametrize("edits", CASES, ids=lambda edits: "+".join(m[1] for m in _marks(_edited(edits))))
+@pytest.mark.parametrize("edits", CASES, ids=lambda edits: "+".join(m[1] for m in marks(edited(edits))))
 def test_each_problem_is_found_at_its_line(edits: tuple[tuple[str, str], ...]) -> None:
     """What the edit broke is found, with code, path, severity and line; nothing else is; errors keep the file out."""
-    text = _edited(edits)
+    text = edited(edits)
     file = read_loop(text.encode(), "loops/change.yaml")
-    expected = _marks(text)
+    expected = marks(text)
 
     found = sorted((f.line, f.problem.code, f.problem.path, f.problem.severity) for f in file.problems)
 
@@ -485,7 +485,7 @@ def test_each_problem_is_found_at_its_line(edits: tuple[tuple[str, str], ...]) -
 
 def test_every_code_has_a_case() -> None:
     """No problem can be added without a file that shows it; the few that need other files are shown below."""
-    shown = {mark[1] for edits in CASES for mark in _marks(_edited(edits))}
+    shown = {mark[1] for edits in CASES for mark in marks(edited(edits))}
 
     assert shown | {"INVALID_JSON", "UNREADABLE_FILE", "DUPLICATE_LOOP_ID"} == set(get_args(ProblemCode))
 

@@ -64,10 +64,81 @@ def test_loopgates_own_findings_cannot_be_brought_along() -> None:
         ({"score": float("nan")}, r"^evidence\.score: nan is not a JSON number"),
         ({"n": [1, 2**60]}, r"^evidence\.n\[1\]: integer"),
         ({"a": {"b": object()}}, r"^evidence\.a\.b: object is not a JSON type"),
-        ({"a": "\ud800"}, "^evidence: text with a lone surrogate"),
+        ({"a": [0, {"b": "x\ud800"}]}, r"^evidence\.a\[1\]\.b: text with a lone surrogate$"),
+        ({"a": {"\udfff": 1}}, r"^evidence\.a\.\\udfff: text with a lone surrogate$"),
+        ({"a": {1: 1}}, r"^evidence\.a: key 1 is not text"),
+        ({"n": 10**5000}, r"^evidence.*: an? ?integer"),
     ],
 )
 def test_what_cannot_be_hashed_is_refused_by_path(evidence: dict[str, object], says: str) -> None:
     """Evidence without a canonical form is refused, naming the place."""
     with pytest.raises(BadEvidence, match=says):
         accept(evidence)
+
+
+def test_nesting_is_refused_by_path() -> None:
+    """The path leads to the level that is one too many."""
+    evidence = {"fine": [[]], "a": _nested(MAX_DEPTH)}
+
+    with pytest.raises(BadEvidence) as caught:
+        accept(evidence)
+
+    assert str(caught.value) == f"evidence.a{'.in' * MAX_DEPTH}: nested deeper than {MAX_DEPTH} levels"
+
+
+BAD = st.sampled_from(
+    [float("nan"), float("inf"), -float("inf"), 2**53, -(2**53), "\ud800", "a\udfffb", b"x", {1, 2}, object()]
+)
+STEPS = st.lists(st.text(max_size=6) | st.integers(0, 3), min_size=1, max_size=6)
+
+
+@given(JSON, BAD, STEPS)
+def test_whatever_cannot_be_kept_is_found_wherever_it_is(fine: object, bad: object, steps: list[str | int]) -> None:
+    """One bad value anywhere is refused, the message leads to it, and the message can be written to any log."""
+    value: object = bad
+    path = ""
+    for step in reversed(steps[1:]):
+        value = [fine] * step + [value] if isinstance(step, int) else {"other": fine, step: value}
+        path = (f"[{step}]" if isinstance(step, int) else f".{step}") + path
+    first = str(steps[0])
+
+    with pytest.raises(BadEvidence) as caught:
+        accept({first: value})
+
+    message = str(caught.value)
+    message.encode()
+    if all(str(step).isprintable() for step in steps):
+        assert message.startswith(f"evidence.{first}{path}: ")
+
+
+@given(st.text(st.characters(), min_size=1, max_size=400).filter(lambda key: key != "_softGuardWarnings"))
+def test_a_key_never_breaks_the_message_about_it(key: str) -> None:
+    """However long or odd a sender's key is, the refusal is one short printable line."""
+    with pytest.raises(BadEvidence) as caught:
+        accept({key: {"x": float("nan")}})
+
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 2_500
+
+
+@given(JSON)
+def test_reserved_keys_are_refused_only_where_they_are_ours(value: object) -> None:
+    """Inside somebody's own object the name means nothing to us."""
+    with pytest.raises(BadEvidence, match=r"^evidence\._softGuardWarnings: "):
+        accept({"_softGuardWarnings": value})
+
+    assert accept({"mine": {"_softGuardWarnings": value}}) == {"mine": {"_softGuardWarnings": value}}
+
+
+@given(st.integers(0, 60), st.sampled_from([{}, [], 0, "x"]), st.booleans())
+def test_depth_counts_levels_of_any_kind(levels: int, inner: object, lists: bool) -> None:
+    """Objects and lists are levels alike; what stands at the last level may be anything."""
+    value = inner
+    for _ in range(levels):
+        value = [value] if lists else {"a": value}
+
+    if levels + 1 <= MAX_DEPTH:
+        assert accept({"a": value}) == {"a": value}
+    else:
+        with pytest.raises(BadEvidence, match="nested deeper"):
+            accept({"a": value})
