@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Literal
 
 from loops.actors import Actor, Human, folded, people_behind
-from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer
+from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer, Progress
 from loops.asking import close_request, revise
 from loops.decide import executed, hard_failures, recorded, requested
 from loops.definition import Transition
@@ -263,13 +263,18 @@ def _accept(
     after = asked.tally(offered.transition_id, Vote(by.user_id, stage))
     draft.event("approval.decision.recorded", _decision_fields(asked, decision, after))
     if offered.kind != "reject" and not after.is_complete:
-        draft.keep(request.changed(decisions=(*request.decisions, decision)))
+        progress = _progress(after) if offered.kind == "approve" else request.progress
+        draft.keep(request.changed(decisions=(*request.decisions, decision), progress=progress))
         draft.effect("card.update", {"requestId": request.request_id})
         return recorded(draft, loaded, "decision_recorded")
     if offered.transition_id == DECLINE:
         close_request(draft, request, "rejected", decision)
         return recorded(draft, loaded, "decision_recorded")
     return _take(draft, asked, decision, verdicts)
+
+
+def _progress(after: Tally) -> Progress:
+    return Progress(stage=after.stage, filled=after.filled, lapsed=tuple(sorted(after.lapsed)))
 
 
 def _take(draft: Draft, asked: Asked, decision: Decision, verdicts: Sequence[GuardVerdict]) -> Decided:

@@ -102,6 +102,19 @@ class Reassignment(Value):
     reason: str | None = None
 
 
+class Progress(Value):
+    """
+    How far the approvals had come when the latest of them was counted, for cards; who may decide is judged anew.
+
+    `stage` is the open stage, counted from 0; `filled` says how many people fill each of its needs. `lapsed` are the
+    people whose approvals count no more.
+    """
+
+    stage: int
+    filled: tuple[int, ...]
+    lapsed: tuple[str, ...] = ()
+
+
 class Proposal(Value):
     """
     Everything an approver agrees to, and nothing else: the request's digest is made over this.
@@ -154,6 +167,7 @@ class ApprovalRequest(Value):
     answers: tuple[AnswerOffered, ...]
     decisions: tuple[Decision, ...] = ()
     voided: tuple[Decision, ...] = ()
+    progress: Progress | None = None
     changes: tuple[Change, ...] = ()
     questions: tuple[Question, ...] = ()
     reassignments: tuple[Reassignment, ...] = ()

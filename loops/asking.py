@@ -98,6 +98,7 @@ def revise(draft: Draft, request: ApprovalRequest, edited: Edited, by: Human) ->
         digest=proposal.digest,
         decisions=(),
         voided=(*request.voided, *request.decisions),
+        progress=None,
         changes=(*request.changes, *edited.changes),
     )
     draft.event(

@@ -12,12 +12,23 @@ from typing import Any, Literal
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.faces import Face, face_of, integration_result
-from channels.slack.limits import ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX, SECTION_FIELDS_MAX
+from channels.slack.course import (
+    NAME_MAX,
+    counted,
+    handovers,
+    is_shared,
+    name_of,
+    named,
+    not_counted,
+    questions,
+    standing,
+    versions,
+)
+from channels.slack.faces import OPEN, Face, face_of, integration_result
+from channels.slack.limits import ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX, MESSAGE_BLOCK_TEXT_MAX, SECTION_FIELDS_MAX
 from channels.slack.mrkdwn import code, exact, inline, one_line, quote, size, utc, when
 from channels.slack.shown import ANSWER, ASK, DETAILS, Shown
-from loops.actors import Actor
-from loops.approvals import AnswerOffered, ApprovalRequest, Decision, PlannedEffect
+from loops.approvals import AnswerOffered, ApprovalRequest, PlannedEffect, Recommendation
 from loops.canonical import canonical_json
 from loops.errors import Rejected
 from loops.guards import GuardVerdict
@@ -27,17 +38,17 @@ from loops.ports import Loaded
 #: `event_type` of our message metadata: how a card is found again after a doubtful attempt to post it.
 EVENT_TYPE = "loopgate_card"
 
-# The budget of each part, in units of `mrkdwn.size`. Together they stay below `MESSAGE_BLOCK_TEXT_MAX`.
+# The budget of each part, in units of `mrkdwn.size`. Facts and what a model wrote share what the rest leaves.
 TITLE_MAX = 300
-NAME_MAX = 80
 FACTS_MAX, FACT_LABEL_MAX, FACT_VALUE_MAX, FACT_COUNT_MAX = 2_400, 80, 300, 2 * SECTION_FIELDS_MAX
-REASONING_MAX = 1_800
-REASON_MAX = 800
-VERDICTS_MAX, VERDICT_MAX = 8, 140
+REASONING_MAX, REASONING_MIN = 1_800, 200
+#: What the head of a recommendation and its last line take beside the quote; what all of it stays below the limit.
+RECOMMENDATION_HEAD_MAX, MARGIN = 450, 150
+REASON_MAX = 700
+VERDICTS_MAX, VERDICT_MAX = 8, 110
 RUNS_MAX, RUN_NAME_MAX, RUN_PARAMETERS_MAX = 5, 60, 240
 RESULT_MAX = 600
 APPROVERS_MAX = 300
-NAMES_MAX = 5
 ANSWERS_MAX = 1_000
 #: Hex digits of the digest on the card; all of them stand under Details.
 DIGEST_SHOWN = 12
@@ -71,7 +82,7 @@ def render(subject: Loaded, *, effect_id: str | None = None) -> SlackMessage:
     face = face_of(subject, request)
     return SlackMessage(
         text=summary(subject, request),
-        blocks=list(_blocks(subject, request, face)),
+        blocks=_blocks(subject, request, face),
         metadata={"event_type": EVENT_TYPE, "event_payload": {"effect_id": effect_id, "request_id": request.request_id}}
         if effect_id
         else None,
@@ -82,9 +93,9 @@ def summary(subject: Loaded, request: ApprovalRequest) -> str:
     """Return how *request* stands in one line, for notifications and lists; escaped, without formatting."""
     face = face_of(subject, request)
     title = inline(request.title, TITLE_MAX).text
-    by = _name(request.closed_by.by) if request.closed_by else None
+    by = name_of(request.closed_by.by) if request.closed_by else None
     line = wording.notification(face, title, by=by, chosen=chosen(request))
-    if face == "waiting" and request.expires_at:
+    if face in OPEN and request.expires_at:
         line += f" ({wording.decide_by(utc(request.expires_at))})"
     return line
 
@@ -104,8 +115,9 @@ def parameters_size(request: ApprovalRequest) -> int:
 
 
 def approvers(request: ApprovalRequest) -> str:
-    """Return who may decide, escaped."""
-    return inline(request.proposal.policy.approvers.named(), APPROVERS_MAX).text
+    """Return who may decide, escaped; with stages, how many of each."""
+    policy = request.proposal.policy
+    return inline(policy.named() if policy.stages else policy.approvers.named(), APPROVERS_MAX).text
 
 
 def short_digest(digest: str) -> str:
@@ -114,60 +126,92 @@ def short_digest(digest: str) -> str:
     return f"{kind}:{digits[:DIGEST_SHOWN]}…" if kind else f"{digits[:DIGEST_SHOWN]}…"
 
 
-def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> Iterator[Block]:
-    yield b.header(request.title)
-    yield b.section(_status(request, face))
-    yield b.context(_origin(request))
-    yield from _decision(request)
-    yield from _result(subject, request)
-    yield from _facts(request)
-    if face == "waiting":
-        yield from _recommendation(request)
-        yield from _verdicts(request.verdicts)
-    yield from _runs(request.proposal.runs, face)
-    if face == "waiting":
+def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block]:
+    above = [
+        b.header(request.title),
+        b.section(_status(request, face)),
+        b.context(_origin(request)),
+        *_parked(subject, request),
+        *_decision(request),
+        *_result(subject, request),
+        *questions(request, is_open=False),
+        *versions(request),
+    ]
+    below = [
+        *(_verdicts(request.verdicts) if face in OPEN else ()),
+        *_runs(request.proposal.runs, face),
+        *_rules(request, face),
+        *_buttons(request, face),
+    ]
+    room = MESSAGE_BLOCK_TEXT_MAX - MARGIN - text_size([*above, *below])
+    said = request.recommendation if face in OPEN else None
+    facts = list(_facts(request, min(FACTS_MAX, room - (RECOMMENDATION_HEAD_MAX + REASONING_MIN if said else 0))))
+    quoted = list(_recommendation(said, room - text_size(facts) - RECOMMENDATION_HEAD_MAX)) if said else []
+    return [*above, *facts, *quoted, *below]
+
+
+def text_size(value: Any) -> int:
+    """Return the units of all text in blocks, button labels and what menus hold included."""
+    if isinstance(value, list):
+        return sum(map(text_size, value))
+    if not isinstance(value, dict):
+        return 0
+    own = size(value["text"]) if value.get("type") in {"mrkdwn", "plain_text"} else 0
+    return own + sum(map(text_size, value.values()))
+
+
+def _rules(request: ApprovalRequest, face: Face) -> Iterator[Block]:
+    yield from handovers(request)
+    if face in OPEN:
         policy = request.proposal.policy
-        yield b.context(wording.who_may_decide(approvers(request), policy.quorum, policy.separation))
+        quorum = None if policy.stages else policy.quorum
+        yield b.context(wording.who_may_decide(approvers(request), quorum, policy.separation))
     digest = code(inline(short_digest(request.digest), NAME_MAX).text)
     yield b.context(wording.fingerprint(inline(request.request_id, 200).text, digest, parameters_size(request)))
-    yield from _buttons(request, face)
 
 
 def _status(request: ApprovalRequest, face: Face) -> str:
-    decision, quorum = request.closed_by, request.proposal.policy.quorum
+    decision = request.closed_by
     lines = [wording.headline(face, chosen=chosen(request))]
     if size(one_line(request.title)) > TITLE_MAX // 2:
         lines.insert(0, f"*{inline(request.title, TITLE_MAX).text}*")
     if decision:
-        lines.append(wording.decided_by(_name(decision.by), when(decision.at)))
+        lines.append(wording.decided_by(name_of(decision.by), when(decision.at)))
     elif request.closed_at:
         lines[-1] += f", {when(request.closed_at)}"
-    if face == "waiting":
-        parts = [wording.approvals_so_far(len(request.approvals), quorum)] if quorum > 1 else []
+    if face in OPEN:
+        parts = [standing(request)] if is_shared(request) else []
         if request.expires_at:
             parts.append(wording.decide_by(when(request.expires_at)))
         lines.append(" · ".join(parts))
-        if request.approvals:
-            lines.append(wording.so_far(_named(request.approvals)))
-    elif quorum > 1 and len(request.approvals) > 1:
-        lines.append(wording.all_approved(_named(request.approvals)))
+        if approved := counted(request):
+            lines.append(wording.so_far(named(approved)))
+        lines.extend(not_counted(request))
+    elif len(request.approvals) > 1:
+        lines.append(wording.all_approved(named(request.approvals)))
     lines.append(wording.MEANING[face])
     return "\n".join(line for line in lines if line)
-
-
-def _named(decisions: Sequence[Decision]) -> list[str]:
-    names = [f"*{_name(decision.by)}* ({when(decision.at)})" for decision in decisions[:NAMES_MAX]]
-    left = len(decisions) - len(names)
-    return [*names, f"{left} more"] if left else names
 
 
 def _origin(request: ApprovalRequest) -> str:
     proposal = request.proposal
     parts = [inline(request.loop_name, NAME_MAX).text, inline(request.aggregate_id, NAME_MAX).text]
-    parts.append(wording.asked_by(_name(proposal.requester), proposal.requester.type))
+    parts.append(wording.asked_by(name_of(proposal.requester), proposal.requester.type))
     if proposal.submitter and proposal.submitter.id != proposal.requester.id:
-        parts.append(wording.proposed_by(_name(proposal.submitter), proposal.submitter.type))
+        parts.append(wording.proposed_by(name_of(proposal.submitter), proposal.submitter.type))
     return " · ".join(parts)
+
+
+def _parked(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
+    parked = request.proposal.parked
+    if parked is None:
+        return
+    name = code(inline(parked.transition_id, NAME_MAX).text)
+    transition = subject.definition.exit_named(request.proposal.state, parked.transition_id)
+    if transition and transition.label:
+        name = f"*{inline(transition.label, NAME_MAX).text}* ({name})"
+    state = inline(request.proposal.state, NAME_MAX).text
+    yield b.section(wording.parked(name_of(parked.actor), parked.actor.type, name, state))
 
 
 def _decision(request: ApprovalRequest) -> Iterator[Block]:
@@ -182,15 +226,18 @@ def _result(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
     if result is None:
         return
     kind = str(result.get("integrationConnectionId") or result.get("integrationKind") or "integration")
-    detail = next((result[key] for key in ("error", "message", "summary") if isinstance(result.get(key), str)), None)
+    inner = result.get("result")
+    # What an integration of ours reported stands under `result`; others may say it beside their status.
+    places = [result, inner] if isinstance(inner, Mapping) else [result]
+    said_at = [place[key] for place in places for key in ("error", "message", "summary") if key in place]
+    detail = next((text for text in said_at if isinstance(text, str)), None)
     said = quote(detail, RESULT_MAX, lines=8).text if detail else None
     status = inline(str(result.get("applyStatus")), NAME_MAX).text
     yield b.section(wording.result(inline(kind, NAME_MAX).text, status, said))
 
 
-def _facts(request: ApprovalRequest) -> Iterator[Block]:
+def _facts(request: ApprovalRequest, room: int) -> Iterator[Block]:
     texts: list[str] = []
-    room = FACTS_MAX
     for fact in request.facts[:FACT_COUNT_MAX]:
         value = inline(fact.value, FACT_VALUE_MAX)
         more = f" {wording.more_characters(value.left)}" if value.left else ""
@@ -205,17 +252,14 @@ def _facts(request: ApprovalRequest) -> Iterator[Block]:
         yield b.context(wording.more_items(left, "fact"))
 
 
-def _recommendation(request: ApprovalRequest) -> Iterator[Block]:
-    said = request.recommendation
-    if said is None:
-        return
+def _recommendation(said: Recommendation, room: int) -> Iterator[Block]:
     head = wording.recommendation(
-        inline(said.signal, NAME_MAX).text,
+        inline(said.signal.replace("_", " ").replace("-", " "), NAME_MAX).text,
         inline(said.model_id, NAME_MAX).text,
         inline(said.provider, NAME_MAX).text,
         wording.confidence(said.confidence) if said.confidence is not None else None,
     )
-    yield b.section(_quoted(head, said.reasoning, REASONING_MAX))
+    yield b.section(_quoted(head, said.reasoning, max(REASONING_MIN, min(REASONING_MAX, room))))
 
 
 def _quoted(head: str, text: str, maximum: int) -> str:
@@ -245,11 +289,11 @@ def _verdict(verdict: GuardVerdict) -> str:
 
 def _runs(runs: Sequence[PlannedEffect], face: Face) -> Iterator[Block]:
     if not runs:
-        if face == "waiting":
+        if face in OPEN:
             yield b.context(wording.RUNS_NOTHING)
         return
     head = {
-        "waiting": wording.RUNS_IF_APPROVED,
+        **dict.fromkeys((*OPEN, "suspended"), wording.RUNS_IF_APPROVED),
         "executing": wording.RUNS_NOW,
         "approved": wording.APPROVED_TO_RUN,
         "handed_over": wording.APPROVED_TO_RUN,
@@ -273,7 +317,7 @@ def _run(planned: PlannedEffect) -> str:
 
 def _buttons(request: ApprovalRequest, face: Face) -> Iterator[Block]:
     offered = sorted(request.answers, key=lambda answer: ("approve", "reject", "other").index(answer.kind))
-    if face != "waiting":
+    if face not in OPEN:
         offered = []
     room = max(8, min(BUTTON_TEXT_MAX, ANSWERS_MAX // max(1, len(offered))))
     buttons = [_answer_button(request, answer, index, room) for index, answer in enumerate(offered)]
@@ -293,7 +337,3 @@ def _answer_button(request: ApprovalRequest, answer: AnswerOffered, index: int, 
         style=_STYLES[answer.kind],
         maximum=room,
     )
-
-
-def _name(actor: Actor) -> str:
-    return inline(actor.name, NAME_MAX).text

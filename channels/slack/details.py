@@ -41,6 +41,12 @@ def document(request: ApprovalRequest) -> str:
         "reasons": [
             {"by": decision.by.name, "reason": decision.reason} for decision in request.decisions if decision.reason
         ],
+        "changes": [change.as_json() for change in request.changes],
+        "questions": [question.as_json() for question in request.questions],
+        "handedOver": [each.as_json() for each in request.reassignments],
+        "votesOnEarlierVersions": [
+            {"by": decision.by.name, "version": decision.request_version} for decision in request.voided
+        ],
     }
     proposal = exact(request.proposal.as_json(), indent=2)
     return f"{proposal}\n\n{exact({'alsoOnTheCard': beside}, indent=2)}"

@@ -7,9 +7,12 @@ from loops.approvals import ApprovalRequest
 from loops.definition import Transition
 from loops.ports import Loaded
 
-#: `handed_over`: approved, and what runs reports to the ledger only, without moving the loop.
+#: `needs_information`: waiting, and a question has no answer yet; it may be decided all the same. `suspended`: open,
+#: but the loop rests. `handed_over`: approved, and what runs reports to the ledger only, without moving the loop.
 Face = Literal[
     "waiting",
+    "needs_information",
+    "suspended",
     "approved",
     "executing",
     "handed_over",
@@ -23,12 +26,15 @@ Face = Literal[
     "withdrawn",
 ]
 
+#: Faces of requests that can be answered.
+OPEN: frozenset[Face] = frozenset({"waiting", "needs_information"})
+
 
 def face_of(subject: Loaded, request: ApprovalRequest) -> Face:
     """Return the face that tells the truth about *request* as it stands in *subject*."""
     match request.status:
         case "open":
-            return "cancelled" if subject.instance.is_closed else "waiting"
+            return _while_open(subject, request)
         case "approved":
             return _after_approval(subject, request)
         case closed:
@@ -52,6 +58,14 @@ def integration_result(subject: Loaded, request: ApprovalRequest) -> Mapping[str
     names = {decision.transition_id, transition.signal if transition else decision.transition_id}
     named = result.get("decisionSignalId")
     return result if named is None or named in names else None
+
+
+def _while_open(subject: Loaded, request: ApprovalRequest) -> Face:
+    if subject.instance.status == "suspended":
+        return "suspended"
+    if subject.instance.is_closed:
+        return "cancelled"
+    return "needs_information" if request.open_question else "waiting"
 
 
 def _after_approval(subject: Loaded, request: ApprovalRequest) -> Face:

@@ -4,7 +4,8 @@ from typing import Any
 
 from channels.slack import wording
 from channels.slack.card import approvers, chosen
-from channels.slack.faces import face_of
+from channels.slack.course import standing
+from channels.slack.faces import OPEN, face_of
 from channels.slack.mrkdwn import inline, when
 from loops.approvals import ApprovalRequest
 from loops.cards import Notice
@@ -34,9 +35,9 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
         case "self_approval":
             return wording.SELF_APPROVAL
         case "already_answered":
-            return wording.already_answered(
-                wording.approvals_so_far(len(request.approvals), request.proposal.policy.quorum)
-            )
+            return wording.already_answered(standing(request))
+        case "not_needed":
+            return wording.not_needed(standing(request))
         case "stale_request":
             return wording.STALE
         case "reason_required":
@@ -55,7 +56,7 @@ def _unmapped(address: dict[str, Any], team_id: str) -> str:
 
 def _already(subject: Loaded, request: ApprovalRequest, notice: Notice) -> str:
     face = face_of(subject, request)
-    if face == "waiting":
+    if face in OPEN:
         # The request is open as it stands now; the engine's own words say what stood in the way then.
         return _plain_refusal(notice)
     by = inline(request.closed_by.by.name, NAME_MAX).text if request.closed_by else None

@@ -2,7 +2,8 @@
 
 from channels.slack import blocks as b
 from channels.slack import wording
-from channels.slack.card import NAME_MAX, TITLE_MAX
+from channels.slack.card import TITLE_MAX
+from channels.slack.course import NAME_MAX
 from channels.slack.deliveries import Submission
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX
 from channels.slack.mrkdwn import inline

@@ -17,6 +17,7 @@ ANSWER = "loopgate.answer."
 ASK = "loopgate.ask."
 DETAILS = "loopgate.details"
 PAGE = "loopgate.page."
+INFORM = "loopgate.inform"
 
 #: Callback ids of our modals.
 REASON_VIEW = "loopgate.reason"
@@ -56,6 +57,25 @@ class Shown(BaseModel):
 
     @classmethod
     def decode(cls, text: str | None) -> "Shown":
+        """Read `encode`'s form. Raises NotOurs for anything else."""
+        return _read(cls, text)
+
+
+class More(BaseModel):
+    """What an entry of the menu, or the Answer button of a question, stands for. Short: an option's value holds 150."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    request_id: str = Field(alias="r", min_length=1)
+    verb: str | None = Field(default=None, alias="v")
+    question_id: str | None = Field(default=None, alias="q")
+
+    def encode(self) -> str:
+        """Return the compact JSON form."""
+        return self.model_dump_json(exclude_none=True)
+
+    @classmethod
+    def decode(cls, text: str | None) -> "More":
         """Read `encode`'s form. Raises NotOurs for anything else."""
         return _read(cls, text)
 

@@ -20,6 +20,8 @@ CANCEL = "Cancel"
 #: Icon and headline of each face.
 FACES: dict[Face, tuple[str, str]] = {
     "waiting": ("⏳", "Waiting for approval"),
+    "needs_information": ("❓", "Needs information"),
+    "suspended": ("⏸️", "Paused"),
     "approved": ("✅", "Approved"),
     "executing": ("✅", "Approved, now executing"),
     "handed_over": ("✅", "Approved and handed over"),
@@ -36,6 +38,8 @@ FACES: dict[Face, tuple[str, str]] = {
 #: What a face means for the proposal, where the headline alone does not say it.
 MEANING: dict[Face, str] = {
     "waiting": "",
+    "needs_information": "A question waits for its answer. It may be decided all the same.",
+    "suspended": "The loop rests. It can be decided here again once it is resumed.",
     "approved": "",
     "executing": "What was approved has been sent out; this card changes when its result is back.",
     "handed_over": "What was approved has been sent out; its result is recorded on the ledger.",
@@ -56,10 +60,13 @@ def headline(face: Face, *, chosen: str | None = None) -> str:
     return f"{icon} *{chosen or words}*"
 
 
+_CALLS: dict[Face, str] = {"waiting": "Approval needed", "needs_information": "A question before approval"}
+
+
 def notification(face: Face, title: str, *, by: str | None = None, chosen: str | None = None) -> str:
     """Return the one line a notification shows (escaped text, no formatting)."""
     icon, words = FACES[face]
-    words = "Approval needed" if face == "waiting" else chosen or words
+    words = _CALLS.get(face) or chosen or words
     return f"{icon} {words}: {title}{f' (decided by {by})' if by else ''}"
 
 
@@ -110,7 +117,7 @@ def recommendation(signal: str, model: str, provider: str, confidence: str | Non
 
 def confidence(value: float) -> str:
     """Return a confidence as people read it, never rounded up: 0.999 is not certainty."""
-    return f"{int(value * 1000 + 1e-6) / 10:g} %"
+    return f"{int(value * 1000 + 1e-6) / 10:g}\N{NO-BREAK SPACE}%"
 
 
 REASON_GIVEN = "*Reason given:*"
@@ -156,9 +163,11 @@ _GUARDS = {
 }
 
 
-def who_may_decide(approvers: str, quorum: int, separation: Sequence[str]) -> str:
-    """Say whose answers count."""
-    many = f"{quorum} different people must approve" if quorum > 1 else "one approval is enough"
+def who_may_decide(approvers: str, quorum: int | None, separation: Sequence[str]) -> str:
+    """Say whose answers count; *quorum* is None where *approvers* says already how many."""
+    many = "each person counts once"
+    if quorum is not None:
+        many = f"{quorum} different people must approve" if quorum > 1 else "one approval is enough"
     apart = {"requester": "whoever asked", "submitter": "whoever proposed it"}
     excluded = "".join(f"; not {apart[role]}" for role in separation)
     return f"*Who may decide:* {approvers}; {many}{excluded}"
@@ -182,6 +191,85 @@ def more_characters(left: int) -> str:
 def more_items(left: int, what: str) -> str:
     """Say how many of a list stand under Details only."""
     return f"_{left:,} more {what}{'' if left == 1 else 's'} under {DETAILS}_"
+
+
+# The course of a request: stages, versions, questions, parts handed over, parked transitions
+
+
+ANSWER_QUESTION = "Answer"
+NO_VALUE = "nothing"
+LONG_VALUE = f"a long value, under {DETAILS}"
+
+
+def need(quorum: int, who: str) -> str:
+    """Name one need: ``2 of sre``."""
+    return f"{quorum} of {who}"
+
+
+def need_so_far(filled: int, quorum: int, who: str) -> str:
+    """Say how far one need is: ``1 of 2 sre``."""
+    return f"{filled} of {quorum} {who}"
+
+
+def stage_done(needs: str) -> str:
+    """Say that a stage is behind us."""
+    return f"✓ {needs}"
+
+
+def stage_later(needs: str) -> str:
+    """Say that a stage is still to come."""
+    return f"then {needs}"
+
+
+def more_stages(left: int) -> str:
+    """Say how many stages are not listed."""
+    return f"and {left} more stage{'' if left == 1 else 's'}"
+
+
+def more_people(left: int) -> str:
+    """Say how many people are not named."""
+    return f"{left} more"
+
+
+def lapsed(names: Sequence[str]) -> str:
+    """Say whose approvals count no more because of who they are now."""
+    return f"No longer counted, as they may not decide any more: {', '.join(names)}"
+
+
+def voided(names: Sequence[str]) -> str:
+    """Say whose votes were for an earlier version."""
+    return f"Votes on an earlier version, which count no more: {', '.join(names)}"
+
+
+def edited(version: int, editors: Sequence[str]) -> str:
+    """Head what was changed."""
+    by = f", edited by {', '.join(editors)}" if editors else ""
+    return f"✏️ *Version {version} of the proposal*{by}"
+
+
+def changed(path: str, old: str, new: str) -> str:
+    """Say what one value was and is."""
+    return f"• {path}: {old} → {new}"
+
+
+def asks(name: str, at: str) -> str:
+    """Head a question."""
+    return f"❓ *{name}* asks ({at}):"
+
+
+def replies(name: str, kind: str, at: str | None) -> str:
+    """Head the answer to a question."""
+    return f"💬 *{name}*{_kind(kind)} answers{f' ({at})' if at else ''}:"
+
+
+def handed_over(by: str, to: str, reason: str | None) -> str:
+    """Say who handed their part to whom."""
+    return f"🔁 *{by}* handed their part to *{to}*{f': {reason}' if reason else ''}"
+
+
+def parked(name: str, kind: str, transition: str, state: str) -> str:
+    """Say what a parked transition's request is about."""
+    return f"*{name}*{_kind(kind)} asks to take {transition} in state {state}."
 
 
 # What is told privately
@@ -219,6 +307,8 @@ def already(face: Face, by: str | None, when: str | None, *, chosen: str | None 
     """Tell a late clicker what was decided, by whom and when."""
     words = {
         "waiting": "being decided",
+        "needs_information": "being decided",
+        "suspended": "paused, and can be decided once it is resumed",
         "approved": "approved",
         "executing": "approved (it is executing now)",
         "handed_over": "approved",
@@ -248,6 +338,11 @@ SELF_APPROVAL = (
     "⛔ You asked for this, proposed it or stand behind the agent that did, so somebody else must decide. "
     + NOTHING_CHANGED
 )
+
+
+def not_needed(progress: str) -> str:
+    """Tell somebody that their part is filled already."""
+    return f"Your part is approved already; this waits for others ({progress}). {NOTHING_CHANGED}"
 
 
 def already_answered(progress: str) -> str:

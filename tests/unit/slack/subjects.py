@@ -7,12 +7,13 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from builders import MORNING, TENANT, a_change, a_house, an_answer
+from builders import ANALYSIS, DATA, MORNING, TENANT, a_change, a_house, an_agent, an_answer, ci, person
 from slack_sdk.models.blocks import Block
 
 from channels.slack_sandbox.blockkit.surfaces import checked_message_blocks, checked_view
 from loops.actors import human
-from loops.approvals import ApprovalRequest, Decision
+from loops.approvals import ApprovalRequest, Decision, HumanAsk
+from loops.definition import LoopDefinition
 from loops.ports import Loaded
 
 
@@ -39,6 +40,85 @@ def decided(transition: str, reason: str | None = None, **policy: Any) -> Loaded
         return await loaded(house, request)
 
     return asyncio.run(decide())
+
+
+@cache
+def staged() -> Loaded:
+    """Return a request that needs two of sre and then one of finance; Dana has approved."""
+
+    async def approve() -> Loaded:
+        needs = [{"needs": [{"groups": ["sre"], "quorum": 2}]}, {"needs": [{"groups": ["finance"]}]}]
+        house = a_house(a_change(approvers={}, stages=needs))
+        request = await house.propose()
+        await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+        return await loaded(house, request)
+
+    return asyncio.run(approve())
+
+
+@cache
+def edited() -> Loaded:
+    """Return a request that Dana had approved when Sam changed the replicas to 8; one more must approve."""
+
+    async def edit() -> Loaded:
+        house = a_house(a_change(quorum=2, editable={"replicas": {"type": "integer", "minimum": 1}}))
+        request = await house.propose()
+        await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+        await house.engine.answer(an_answer(request, "approve", "sam", edits={"replicas": 8}), tenant=TENANT)
+        return await loaded(house, request)
+
+    return asyncio.run(edit())
+
+
+@cache
+def questioned(answer: str | None) -> Loaded:
+    """Return a request about which Dana asked something; CI, who asked for it, gave *answer*."""
+
+    async def ask() -> Loaded:
+        house = a_house()
+        request = await house.propose()
+        asking = HumanAsk(
+            request_id=request.request_id, by=person("dana"), question="How long is a *rollback*?", channel={}, key="k"
+        )
+        outcome = await house.engine.consult(asking, tenant=TENANT)
+        assert outcome.request is not None
+        if answer:
+            (question,) = outcome.request.questions
+            await house.engine.inform(
+                tenant=TENANT,
+                request_id=request.request_id,
+                question_id=question.question_id,
+                text=answer,
+                actor=ci(),
+            )
+        return await loaded(house, request)
+
+    return asyncio.run(ask())
+
+
+@cache
+def parked() -> Loaded:
+    """Return a request about a transition that an agent asked for."""
+
+    async def park() -> Loaded:
+        loop = a_change().as_json()
+        transition = {
+            "id": "roll_out",
+            "from": "ANALYZING",
+            "to": "COMPLETE",
+            "label": "Roll it out",
+            "actors": ["ai-agent"],
+            "approval": {"channel": "sre-approvals", "approvers": {"groups": ["sre"]}},
+        }
+        house = a_house(LoopDefinition.model_validate({**loop, "transitions": [*loop["transitions"], transition]}))
+        await house.engine.start(tenant=TENANT, loop_id="test.change", aggregate_id="CHG-7", data=DATA, actor=ci())
+        outcome = await house.engine.transition(
+            tenant=TENANT, aggregate_id="CHG-7", transition="roll_out", actor=an_agent(), evidence=ANALYSIS
+        )
+        assert outcome.request is not None
+        return await loaded(house, outcome.request)
+
+    return asyncio.run(park())
 
 
 async def loaded(house: Any, request: ApprovalRequest) -> Loaded:

@@ -15,8 +15,12 @@ from unit.slack.subjects import (
     assert_slack_takes_message,
     buttons,
     decided,
+    edited,
     mrkdwn_texts,
+    parked,
+    questioned,
     said,
+    staged,
     waiting,
     with_instance,
     with_request,
@@ -24,12 +28,22 @@ from unit.slack.subjects import (
 )
 
 from channels.slack.card import render
-from channels.slack.faces import face_of
+from channels.slack.faces import OPEN, face_of
 from channels.slack.limits import BLOCKS_PER_MESSAGE_MAX, BUTTON_VALUE_MAX, MESSAGE_BLOCK_TEXT_MAX, MESSAGE_TEXT_MAX
 from channels.slack.mrkdwn import size
 from channels.slack.shown import Shown
-from loops.actors import human
-from loops.approvals import AnswerOffered, Fact, PlannedEffect, Recommendation
+from loops.actors import Human, human
+from loops.approvals import (
+    AnswerOffered,
+    Fact,
+    ParkedTransition,
+    PlannedEffect,
+    Progress,
+    Question,
+    Reassignment,
+    Recommendation,
+)
+from loops.editing import Change
 from loops.errors import Rejected
 from loops.guards import GuardVerdict
 from loops.ports import Loaded
@@ -38,6 +52,12 @@ from loops.ports import Loaded
 def moved(subject: Loaded, **changes: Any) -> Loaded:
     """Return *subject* after another transition."""
     return with_instance(subject, last_transition_at=MORNING + timedelta(minutes=1), **changes)
+
+
+def a_question(by: Human, text: str, answer: str | None) -> Question:
+    """Return a question by *by*, answered by the same person where *answer* is given."""
+    question = Question(question_id="qu_1", by=by, at=MORNING, text=text)
+    return question.changed(answer=answer, answered_by=by, answered_at=MORNING) if answer else question
 
 
 def an_other_answer() -> Loaded:
@@ -64,6 +84,8 @@ def without_report() -> Loaded:
 
 FACES = {
     "waiting": waiting,
+    "needs_information": lambda: questioned(None),
+    "suspended": lambda: with_instance(waiting(), status="suspended", suspended_at=MORNING),
     "executing": lambda: decided("approve"),
     "executed": lambda: with_result(decided("approve"), "applied"),
     "execution_failed": lambda: with_result(decided("approve"), "failed", error="connection refused"),
@@ -71,12 +93,22 @@ FACES = {
     "expired": lambda: with_request(waiting(), status="expired", closed_at=MORNING),
     "superseded": lambda: with_request(waiting(), status="superseded", closed_at=MORNING),
     "cancelled": lambda: with_request(waiting(), status="cancelled", closed_at=MORNING),
+    "withdrawn": lambda: with_request(waiting(), status="withdrawn", closed_at=MORNING),
     "approved": lambda: with_request(
         decided("approve"),
         proposal=decided("approve").request.proposal.changed(runs=()),  # type: ignore[union-attr]
     ),
     "decided": an_other_answer,
     "handed_over": without_report,
+}
+
+
+#: Requests with a course behind them: stages, edits, parked transitions.
+COURSES = {
+    "staged": staged,
+    "edited": edited,
+    "parked": parked,
+    "answered": lambda: questioned("In a minute."),
 }
 
 
@@ -90,7 +122,7 @@ def test_every_face_is_told_apart_and_taken_by_slack(face: str) -> None:
     assert face_of(subject, subject.request) == face
     assert_slack_takes_message(message.blocks)
     labels = list(buttons(message.blocks))
-    assert labels == (["Approve", "Reject", "Details"] if face == "waiting" else ["Details"])
+    assert labels == (["Approve", "Reject", "Details"] if face in OPEN else ["Details"])
 
 
 def test_a_waiting_card_says_everything_an_approver_needs() -> None:
@@ -104,7 +136,8 @@ def test_a_waiting_card_says_everything_an_approver_needs() -> None:
         "⏳ *Waiting for approval*\n0 of 2 approvals · Decide by <!date^1795352400^",
         "Test change · CHG-7 · Asked by *CI* (service) · proposed by *anthropic:claude* (AI agent)",
         "*Service*\ncheckout",
-        "Written by the model claude (anthropic), confidence 87 %. Quoted, not verified:\n> Rolls back in a minute.",
+        "Written by the model claude (anthropic), confidence 87\N{NO-BREAK SPACE}%. Quoted, not verified:\n> Rolls",
+        "🤖 *AI recommendation:* submit analysis\n",
         "*Checks*\n✅ Confidence high enough\n✅ Required evidence present",
         '*Runs if approved*\n• *deployer*: rollout `{"replicas":12,"service":"checkout"}`',
         "*Who may decide:* sre; 2 different people must approve; not whoever asked; not whoever proposed it",
@@ -121,7 +154,7 @@ def test_notifications_read_well_without_blocks() -> None:
 
 def test_one_of_two_approvals_says_whose() -> None:
     """While more approvals are needed, the card counts them and names who gave them."""
-    subject = with_request(waiting(2), decisions=(an_approval("Dana", 5),))
+    subject = with_request(waiting(2), decisions=(an_approval("Dana", 5),), progress=Progress(stage=0, filled=(1,)))
 
     text = said(render(subject).blocks)
 
@@ -245,7 +278,7 @@ def test_what_does_not_fit_is_counted() -> None:
     assert "more facts under Details" in text
     assert "_701 more characters under Details_" in text
     assert "1,000,011 bytes of parameters under Details" in text
-    assert "confidence 99.9 %" in text
+    assert "confidence 99.9\N{NO-BREAK SPACE}%" in text
     assert re.search(r"> because .*…\n_[\d,]+ more characters under Details_", text)
 
 
@@ -259,7 +292,8 @@ def test_a_card_full_to_the_brim_fits() -> None:
     somebody = human("x", name, via="slack")
     planned = PlannedEffect(integration=name, action=name, parameters={"k": "v" * 220})
     verdict = GuardVerdict(guard_id=name, severity="soft", passed=False, message="m" * 500)
-    policy = request.proposal.policy.changed(approvers={"users": [f"user-{n}" for n in range(200)]})
+    need = {"name": "w" * 99, "groups": ["sre"], "quorum": 50}
+    policy = request.proposal.policy.changed(approvers={}, quorum=1, stages=[{"needs": [need] * 10}] * 10)
     full = with_request(
         subject,
         title="T" * 1_000,
@@ -270,12 +304,23 @@ def test_a_card_full_to_the_brim_fits() -> None:
         verdicts=(verdict,) * 40,
         decisions=approvals,
         proposal=request.proposal.changed(
-            requester=somebody, submitter=human("y", name), runs=(planned,) * 40, policy=policy
+            requester=somebody,
+            submitter=human("y", name),
+            runs=(planned,) * 40,
+            policy=policy,
+            parked=ParkedTransition(transition_id=name, actor=human("y", name), evidence={}),
         ),
         recommendation=Recommendation(
             signal=name, reasoning="because " * 2_000, confidence=0.5, model_id=name, provider=name, data_points={}
         ),
         answers=tuple(AnswerOffered(kind="other", transition_id=f"{n}{name[4:]}", label="l" * 200) for n in range(60)),
+        version=9,
+        voided=tuple(an_approval(f"{n}{name[2:]}", n).changed(request_version=n + 1) for n in range(8)),
+        changes=tuple(Change(path=f"{n}{name}", old="o" * 90, new="n" * 90) for n in range(9)),
+        progress=Progress(stage=4, filled=(1,) * 10, lapsed=tuple(each.by.user_id for each in approvals[:4])),
+        questions=(a_question(somebody, "q" * 3_000, "a" * 3_000),) * 5,
+        reassignments=(Reassignment(from_person=name, to_person=name, by=somebody, at=MORNING, reason="r" * 3_000),)
+        * 5,
     )
 
     for face in (
@@ -283,8 +328,8 @@ def test_a_card_full_to_the_brim_fits() -> None:
         with_result(with_request(full, status="approved", closed_by=approvals[-1]), "failed", error="e" * 900),
     ):
         message = render(face)
-        assert_slack_takes_message(message.blocks)
         assert size(said(message.blocks)) < MESSAGE_BLOCK_TEXT_MAX
+        assert_slack_takes_message(message.blocks)
 
 
 def test_answers_stand_in_one_order() -> None:
@@ -321,7 +366,7 @@ def test_many_answers_still_fit() -> None:
 @st.composite
 def nasty_subjects(draw: st.DrawFn) -> Loaded:
     """Any face, with nasty text wherever text may come from outside."""
-    subject = FACES[draw(st.sampled_from(sorted(FACES)))]()
+    subject = (FACES | COURSES)[draw(st.sampled_from(sorted(FACES | COURSES)))]()
     request = subject.request
     assert request is not None
     pool = draw(st.lists(nasty_text(), min_size=1, max_size=4))
@@ -337,7 +382,7 @@ def nasty_subjects(draw: st.DrawFn) -> Loaded:
     def many(longest: int) -> range:
         return range(dice.randint(0, longest))
 
-    somebody = human("dana", name(), via="slack")
+    somebody = human("dana", name()[:200], via="slack")
     decisions = tuple(each.changed(by=somebody, reason=text(40)) for each in request.decisions)
     runs = (
         PlannedEffect(integration=name(), action=name(), parameters={text(): text() for _ in many(3)}) for _ in many(8)
@@ -351,8 +396,25 @@ def nasty_subjects(draw: st.DrawFn) -> Loaded:
         )
         for _ in many(15)
     )
+    questions = tuple(a_question(somebody, text(30), dice.choice((None, text(30)))) for _ in many(5))
+    changes = tuple(Change(path=text(), old=text(), new={text(): text()}) for _ in many(8))
+    handed = tuple(
+        Reassignment(from_person="dana", to_person=name(), by=somebody, at=MORNING, reason=text()) for _ in many(4)
+    )
+    policy = request.proposal.policy
+    if draw(st.booleans()):
+        needs = [{"name": name(), "groups": ["sre"], "quorum": dice.randint(1, 9)} for _ in range(dice.randint(1, 9))]
+        policy = policy.changed(approvers={}, quorum=1, stages=[{"needs": needs} for _ in range(dice.randint(1, 9))])
+    parked_one = ParkedTransition(transition_id=name(), actor=somebody, evidence={text(): text()})
+    needed = policy.gates[0].needs
     return with_request(
         subject,
+        version=dice.randint(1, 4),
+        voided=tuple(each.changed(request_version=2) for each in decisions),
+        changes=changes,
+        questions=(*request.questions, *questions),
+        reassignments=handed,
+        progress=Progress(stage=0, filled=(0,) * len(needed), lapsed=dice.choice(((), ("dana",)))),
         title=text(40),
         loop_name=text(),
         aggregate_id=name(),
@@ -360,7 +422,13 @@ def nasty_subjects(draw: st.DrawFn) -> Loaded:
         verdicts=tuple(verdicts),
         decisions=decisions,
         closed_by=decisions[-1] if request.closed_by else None,
-        proposal=request.proposal.changed(requester=somebody, submitter=somebody, runs=tuple(runs)),
+        proposal=request.proposal.changed(
+            requester=somebody,
+            submitter=somebody,
+            runs=tuple(runs),
+            policy=policy,
+            parked=dice.choice((request.proposal.parked, parked_one)),
+        ),
         recommendation=Recommendation(
             signal=text(),
             reasoning=text(60),

@@ -8,6 +8,7 @@ from builders import MORNING
 from unit.slack.subjects import an_approval, decided, waiting, with_request
 
 from channels.slack.notices import notice_text
+from loops.approvals import Progress
 from loops.cards import Notice
 from loops.ports import Loaded
 
@@ -53,7 +54,7 @@ def test_a_late_clicker_is_told_who_decided_what_and_when() -> None:
 
 def test_other_refusals_say_what_stands_in_the_way() -> None:
     """Each refusal of the policy has words of its own."""
-    half = with_request(waiting(2), decisions=(an_approval("Dana", 5),))
+    half = with_request(waiting(2), decisions=(an_approval("Dana", 5),), progress=Progress(stage=0, filled=(1,)))
 
     assert told("not_an_approver", waiting()) == (
         "⛔ You may not decide this; these may: sre. Nothing was changed by your click."
@@ -61,6 +62,9 @@ def test_other_refusals_say_what_stands_in_the_way() -> None:
     assert told("self_approval", waiting()).startswith("⛔ You asked for this, proposed it or stand behind the agent")
     assert told("already_answered", half) == (
         "Your answer is counted already; each person counts once (1 of 2 approvals). Nothing was changed by your click."
+    )
+    assert told("not_needed", half) == (
+        "Your part is approved already; this waits for others (1 of 2 approvals). Nothing was changed by your click."
     )
     assert told("stale_request", waiting()).startswith("↪️ The proposal is no longer the one this card showed.")
     assert "2026-11-22 13:00 UTC" in told("request_expired", waiting())

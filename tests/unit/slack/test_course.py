@@ -1,0 +1,161 @@
+"""A card tells how a request has come along: stages, versions, questions, parts handed over, parked transitions."""
+
+import asyncio
+from typing import Any
+
+from builders import TENANT, a_change, a_house, a_person, an_answer, person
+from unit.slack.subjects import (
+    an_approval,
+    assert_slack_takes_message,
+    decided,
+    edited,
+    loaded,
+    parked,
+    questioned,
+    said,
+    staged,
+    with_request,
+    with_result,
+)
+
+from channels.slack.card import render
+from channels.slack.course import net_changes
+from channels.slack.details import document
+from loops.approvals import HumanAsk, Progress
+from loops.editing import Change
+from loops.ports import Loaded
+
+
+def told(subject: Loaded) -> str:
+    """Return all the card says, once Slack takes it."""
+    blocks = render(subject).blocks
+    assert_slack_takes_message(blocks)
+    return said(blocks)
+
+
+def test_stages_say_what_is_done_what_waits_and_what_comes() -> None:
+    """Each need of the open stage is counted, and the later ones are named."""
+    text = told(staged())
+    finance = told(with_request(staged(), progress=Progress(stage=1, filled=(0,))))
+
+    assert "1 of 2 sre; then 1 of finance · Decide by" in text
+    assert "Approved so far by *Dana* (<!date^" in text
+    assert "*Who may decide:* 2 of sre, then 1 of finance; each person counts once; not whoever asked" in text
+    assert "✓ 2 of sre; 0 of 1 finance · Decide by" in finance
+
+
+def test_needs_of_one_stage_are_counted_side_by_side() -> None:
+    """What is asked for at the same time stands side by side, under its own name where it has one."""
+    needs = [{"groups": ["sre"], "quorum": 2}, {"name": "the owner", "users": ["kim"]}]
+    policy = a_change(approvers={}, stages=[{"needs": needs}]).state("PENDING_HUMAN_APPROVAL").approval
+    request = staged().request
+    assert request is not None
+
+    text = told(
+        with_request(
+            staged(),
+            proposal=request.proposal.changed(policy=policy),
+            progress=Progress(stage=0, filled=(1, 0)),
+        )
+    )
+
+    assert "1 of 2 sre and 0 of 1 the owner" in text
+
+
+def test_an_approval_by_somebody_who_left_is_not_counted() -> None:
+    """Once an approver has left the group, the next count leaves their approval out and says so."""
+
+    async def leave() -> Loaded:
+        house = a_house(a_change(quorum=3))
+        request = await house.propose()
+        await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+        house.people.known["dana"] = a_person("dana", "finance")
+        await house.engine.answer(an_answer(request, "approve", "sam"), tenant=TENANT)
+        return await loaded(house, request)
+
+    text = told(asyncio.run(leave()))
+
+    assert "1 of 3 approvals" in text
+    assert "Approved so far by *Sam*" in text
+    assert "No longer counted, as they may not decide any more: *Dana*" in text
+
+
+def test_an_edit_shows_old_and_new_who_changed_it_and_whose_votes_are_void() -> None:
+    """Version, editor, each value before and after, and the votes that count no more stand on the card."""
+    text = told(edited())
+
+    assert "✏️ *Version 2 of the proposal*, edited by *Sam*\n• replicas: `12` → `8`" in text
+    assert "1 of 2 approvals" in text
+    assert "Approved so far by *Sam*" in text
+    assert "Votes on an earlier version, which count no more: *Dana*" in text
+    assert '`{"replicas":8,"service":"checkout"}`' in text
+
+
+def test_changes_are_shown_from_the_first_value_to_the_last() -> None:
+    """A value edited twice is one change; one that is back where it was is none."""
+    there, back = Change(path="a", old=1, new=2), Change(path="a", old=2, new=1)
+    again = Change(path="b", old=None, new="x"), Change(path="b", old="x", new="y")
+
+    assert net_changes([there, *again, back]) == [Change(path="b", old=None, new="y")]
+
+
+def test_an_open_question_is_quoted_with_who_asks() -> None:
+    """While a question waits the card says so first, and still offers the answers."""
+    text = told(questioned(None))
+
+    assert "❓ *Needs information*" in text
+    assert "A question waits for its answer. It may be decided all the same." in text
+    assert "❓ *Dana* asks (<!date^" in text
+    assert "\n> How long is a ∗rollback∗?" in text
+    assert "Approve" in text
+
+
+def test_an_answer_comes_back_onto_the_card() -> None:
+    """The answered question stays with its answer, quoted; the card waits for its approval again."""
+    text = told(questioned("A <!here> minute."))
+
+    assert "⏳ *Waiting for approval*" in text
+    assert "💬 *CI* (service) answers (<!date^" in text
+    assert "\n> A &lt;!here&gt; minute." in text
+
+
+def test_a_parked_transition_says_who_asks_for_what() -> None:
+    """The card about an agent's transition names the agent, the transition and the state."""
+    text = told(parked())
+
+    assert "*anthropic:claude* (AI agent) asks to take *Roll it out* (`roll_out`) in state ANALYZING." in text
+    assert "Approve: Roll it out" in text
+
+
+def test_a_hand_over_is_on_the_card() -> None:
+    """Who handed their part to whom, and why, can be seen by everybody."""
+
+    async def hand_over() -> Loaded:
+        house = a_house()
+        request = await house.propose()
+        ask: dict[str, Any] = {"request_id": request.request_id, "by": person("dana"), "channel": {}, "key": "k"}
+        await house.engine.consult(HumanAsk(**ask, to_person="sam", reason="On leave"), tenant=TENANT)
+        return await loaded(house, request)
+
+    assert "🔁 *Dana* handed their part to *sam*: On leave" in told(asyncio.run(hand_over()))
+
+
+def test_a_failed_execution_says_what_went_wrong() -> None:
+    """The error an integration's result carries is on the card."""
+    failed = with_result(decided("approve"), "failed", result={"error": "503 from deployer"})
+
+    assert "❌ *Approved, but execution failed*" in told(failed)
+    assert "reported: failed\n> 503 from deployer" in told(failed)
+
+
+def test_details_hold_all_of_the_course() -> None:
+    """What the card shortens is complete under Details."""
+    request = edited().request
+    answered = questioned("In a minute.").request
+    assert request is not None
+    assert answered is not None
+
+    assert '"path": "replicas"' in document(request)
+    assert '"votesOnEarlierVersions": [\n      {\n        "by": "Dana"' in document(request)
+    assert '"answer": "In a minute."' in document(answered)
+    assert an_approval("Dana", 1).by.name in document(request)
