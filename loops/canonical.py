@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, NoReturn, Protocol
 
 #: Integers beyond this lose digits in JavaScript's number type, so RFC 8785 (through I-JSON, RFC 7493) refuses them.
@@ -115,7 +116,8 @@ class HasCanonical(Protocol):
 
 def _write_other(value: Any, put: Callable[[str], object]) -> None:
     """Write values that know their own form, and what is a JSON type by inheritance only, such as enumerations."""
-    known: HasCanonical | None = value if hasattr(type(value), "canonical") else None
+    # A property, not a method: decimal.Decimal has one of that name.
+    known: HasCanonical | None = value if isinstance(getattr(type(value), "canonical", None), cached_property) else None
     if known is not None:
         put(known.canonical)
     elif isinstance(value, str):

@@ -188,6 +188,9 @@ def _check_size(text: str, tokens: Sequence[_Token]) -> None:
 def _check_names(
     text: str, tokens: Sequence[_Token], variables: Sequence[str], functions: Sequence[str], bound: Mapping[str, int]
 ) -> None:
+    for token, following in pairwise(tokens):
+        if (token.kind, token.text, following.text) == ("name", "map", "("):
+            raise _fault(text, token.at, "'map' is not offered; use exists, all or filter")
     for name, place in bound.items():
         if name in ROOTS or name.startswith("_"):
             raise _fault(text, place, f"'{name}' cannot be used as the name of an item; choose another")
@@ -196,12 +199,9 @@ def _check_names(
             near = suggestion(name, ROOTS) or f"; there are {', '.join(ROOTS)}"
             raise _fault(text, _first(tokens, name), f"there is no '{name}' in an expression{near}")
     for name in functions:
-        if name[0].isalpha() and name not in _FUNCTIONS:
+        if name.isidentifier() and name not in _FUNCTIONS:
             near = suggestion(name, (*_FUNCTIONS, *_MACROS))
             raise _fault(text, _first(tokens, name), f"there is no function '{name}' in an expression{near}")
-    for token, following in pairwise(tokens):
-        if (token.kind, token.text, following.text) == ("name", "map", "("):
-            raise _fault(text, token.at, "'map' is not offered; use exists, all or filter")
 
 
 def _check_patterns(text: str, tokens: Sequence[_Token], compile_cel: Callable[[str], "Program"]) -> None:
