@@ -14,6 +14,10 @@ from loops.ports import Loaded, Store
 _PAGE = 1_000
 
 
+class DoesNotHold(Rejected):
+    """Something was changed by something else than Loopgate; the message says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class AuditedLedger:
     """
@@ -38,7 +42,7 @@ async def audit(store: Store, tenant: str, name: str) -> AuditedLedger | None:
     Return the ledger of the instance or, failing that, the aggregate *name*; None where there is neither.
 
     Raises:
-        Rejected: If the instance itself, which says where its ledger ends, was changed beyond reading.
+        DoesNotHold: If the instance itself, which says where its ledger ends, was changed beyond reading.
     """
     loaded = await _loaded(store, tenant, name)
     if loaded is None:
@@ -62,7 +66,7 @@ async def _loaded(store: Store, tenant: str, name: str) -> Loaded | None:
         return await store.load(tenant, name) or await store.load_aggregate(tenant, name)
     except ValidationError as error:
         message = f"the instance '{name}' cannot be read; it was changed by something else than Loopgate"
-        raise Rejected(message) from error
+        raise DoesNotHold(message) from error
 
 
 async def _read(store: Store, instance: LoopInstance) -> list[bytes]:

@@ -1,28 +1,24 @@
 """
-The command line: `loopgate demo | serve | work | check | loops | audit | slack`.
+The command line: `loopgate demo | serve | work | check | loops | metrics | audit | slack`.
 
 Tables for people by default, `--json` for programs. Every command imports what it needs when it runs, so that
 `--help` answers at once.
 """
 
-import asyncio
-import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
-from rich.text import Text
 
+from gateway.audit_commands import audit_app, metrics
+from gateway.terminal import Json, Tenant, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
 
 if TYPE_CHECKING:
-    from gateway.audit import AuditedLedger
     from gateway.loopfiles import LoopFile
-    from gateway.settings import Settings
     from gateway.wiring import Parts
 
 
@@ -33,19 +29,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-audit_app = typer.Typer(help="Read a ledger back, and verify that nothing in it was changed.", no_args_is_help=True)
 slack_app = typer.Typer(help="Connect a Slack workspace.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
+app.command("metrics")(metrics)
 app.add_typer(slack_app, name="slack")
-
-#: Columns of output that goes to a file or a pipe, where nothing says how wide it may be.
-_PIPE_WIDTH = 160
-
-out = Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH)
-err = Console(stderr=True)
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-Tenant = Annotated[str, typer.Option(help="The tenant to look in.")]
 
 
 def main() -> None:
@@ -53,10 +40,10 @@ def main() -> None:
     try:
         app()
     except LoopgateError as error:
-        _say(str(error))
+        say(str(error))
         sys.exit(1)
     except OSError as error:
-        _say(f"{error.filename or 'the system'}: {error.strerror or error}")
+        say(f"{error.filename or 'the system'}: {error.strerror or error}")
         sys.exit(1)
 
 
@@ -89,7 +76,7 @@ def serve() -> None:
     """
     from gateway.asgi import serve as serve_http
 
-    serve_http(_settings())
+    serve_http(settings())
 
 
 @app.command()
@@ -105,7 +92,7 @@ def work(
     unknown = [name for name in queue or () if name not in QUEUES]
     if unknown:
         raise typer.BadParameter(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
-    work_queues(_settings(), [name for name in QUEUES if not queue or name in queue])
+    work_queues(settings(), [name for name in QUEUES if not queue or name in queue])
 
 
 @app.command()
@@ -118,7 +105,7 @@ def check(
 
     read = [read_loop_file(path) for path in loop_files_at(files)]
     if as_json:
-        _print_json([_checked(file) for file in read])
+        print_json([_checked(file) for file in read])
     else:
         for file in read:
             for found in file.problems:
@@ -133,7 +120,7 @@ def check(
                     soft_wrap=True,
                 )
     if not read:
-        _say("no loop files there; they end in .yaml, .yml or .json")
+        say("no loop files there; they end in .yaml, .yml or .json")
     if not read or any(file.definition is None for file in read):
         raise typer.Exit(1)
 
@@ -153,9 +140,9 @@ def loops(
         found, more = await parts.store.instances(tenant, state=state, limit=limit)
         return [instance.as_json() for instance in found], more is not None
 
-    rows, more = _with_parts(read)
+    rows, more = with_parts(read)
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
     table = Table("aggregate", "loop", "state", "asked by", "started", "instance", box=None, header_style="bold")
     for row in rows:
@@ -165,42 +152,6 @@ def loops(
     out.print(table if rows else "no open loops")
     if more:
         out.print(f"more than {limit}; ask with --limit or --state", style="dim")
-
-
-@audit_app.command("show")
-def audit_show(
-    aggregate: Annotated[str, typer.Argument(help="A business object (PO-2001) or an instance id.")],
-    tenant: Tenant = "default",
-    as_json: Json = False,
-) -> None:
-    """Print the ledger of an aggregate's latest loop instance, and whether it verifies."""
-    found = _audited(tenant, aggregate)
-    if as_json:
-        _print_json([event.as_json() for event in found.events])
-    else:
-        from gateway.ledger_table import ledger_table
-
-        out.print(ledger_table(found.events))
-        _print_verdict(found)
-
-
-@audit_app.command("verify")
-def audit_verify(
-    aggregate: Annotated[str, typer.Argument(help="A business object (PO-2001) or an instance id.")],
-    tenant: Tenant = "default",
-    as_json: Json = False,
-) -> None:
-    """Verify the hash chain of an aggregate's latest loop instance; exit 1 where it does not hold."""
-    from loops.ledger import Verified
-
-    found = _audited(tenant, aggregate)
-    if as_json:
-        held = isinstance(found.verdict, Verified)
-        _print_json({"verified": held, "instanceId": found.instance.instance_id, **found.verdict.as_json()})
-    else:
-        _print_verdict(found)
-    if not isinstance(found.verdict, Verified):
-        raise typer.Exit(1)
 
 
 @slack_app.command("manifest")
@@ -221,57 +172,9 @@ def slack_manifest(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     if as_json:
-        _print_json(made)
+        print_json(made)
     else:
         YAML().dump(made, sys.stdout)
-
-
-def _settings() -> "Settings":
-    from pydantic import ValidationError
-
-    from gateway.settings import Settings
-
-    try:
-        return Settings()
-    except ValidationError as error:
-        for problem in error.errors():
-            name = f"LOOPGATE_{'_'.join(str(step) for step in problem['loc'])}".upper()
-            _say(f"{name}: {problem['msg']}")
-        raise typer.Exit(1) from error
-
-
-def _with_parts(read: "Any") -> Any:
-    """Run *read* on the parts of the configured gateway."""
-    from gateway.wiring import open_parts, store_url
-
-    async def run(url: str) -> Any:
-        async with open_parts(_settings(), url) as parts:
-            return await read(parts)
-
-    with store_url(_settings()) as url:
-        return asyncio.run(run(url))
-
-
-def _audited(tenant: str, aggregate: str) -> "AuditedLedger":
-    from gateway.audit import audit
-
-    found = _with_parts(lambda parts: audit(parts.store, tenant, aggregate))
-    if found is None:
-        _fail(f"there is no loop instance on '{aggregate}' in tenant '{tenant}'; `loopgate loops` lists the open ones")
-    return found  # type: ignore[no-any-return]
-
-
-def _print_verdict(found: "AuditedLedger") -> None:
-    from gateway.ledger_table import shown
-    from loops.ledger import Broken, Verified
-
-    match found.verdict:
-        case Verified(head=head):
-            instance = found.instance
-            words = f": {head.sequence} events, head {head.hash[:19]}, {instance.status} in {instance.state}"
-            out.print(Text.assemble(("verified", "green"), shown(words)))
-        case Broken(sequence=sequence, reason=reason):
-            out.print(Text.assemble(("broken", "red"), shown(f" at {sequence}: {reason}")))
 
 
 def _checked(file: "LoopFile") -> dict[str, Any]:
@@ -280,19 +183,6 @@ def _checked(file: "LoopFile") -> dict[str, Any]:
         "ok": file.definition is not None,
         "problems": [{"line": found.line, **asdict(found.problem)} for found in file.problems],
     }
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
-
-
-def _fail(message: str) -> NoReturn:
-    _say(message)
-    raise typer.Exit(1)
-
-
-def _say(message: str) -> None:
-    err.print(f"loopgate: {message}", highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

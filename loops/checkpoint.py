@@ -116,6 +116,18 @@ def read_checkpoint(line: bytes) -> Checkpoint:
     return checkpoint
 
 
+def reason_alone(checkpoint: Checkpoint) -> str | None:
+    """Return why *checkpoint* is not whole in itself, whatever came before it, or None."""
+    if checkpoint.hash != statement_hash(checkpoint.statement):
+        return "the checkpoint's content does not match its hash"
+    names = [head.instance_id for head in checkpoint.heads]
+    if len(names) != checkpoint.count or names != sorted(set(names)):
+        return "its heads are not one per instance, in order, as many as it counts"
+    if checkpoint.root != _text(_root(_leaves(checkpoint.heads))):
+        return "its heads do not make its root"
+    return None
+
+
 def follow(lines: Iterable[bytes], tenant: str, after: Statement | None = None) -> Iterable[Checkpoint]:
     """
     Yield the checkpoints of *tenant* in *lines*, each proven to follow the one before, the first to follow *after*.
@@ -181,14 +193,7 @@ def _reason_against(checkpoint: Checkpoint, tenant: str, place: int, last: State
         return f"checkpoint {checkpoint.sequence} stands at place {place}"
     if checkpoint.previous_hash != (last.hash if last else GENESIS):
         return "previousHash is not the hash of the checkpoint before"
-    if checkpoint.hash != statement_hash(checkpoint.statement):
-        return "the checkpoint's content does not match its hash"
-    names = [head.instance_id for head in checkpoint.heads]
-    if len(names) != checkpoint.count or names != sorted(set(names)):
-        return "its heads are not one per instance, in order, as many as it counts"
-    if checkpoint.root != _text(_root(_leaves(checkpoint.heads))):
-        return "its heads do not make its root"
-    return None
+    return reason_alone(checkpoint)
 
 
 def _leaves(heads: Iterable[SealedHead]) -> list[bytes]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote
 
-from gateway.audit import AuditedLedger
+from gateway.audit import AuditedLedger, DoesNotHold
 from loops.errors import Rejected
 from loops.ledger import Broken
 
@@ -33,10 +33,10 @@ def place_for(audited: AuditedLedger, wanted: Path | None) -> Path:
 
 
 def check_exportable(audited: AuditedLedger) -> None:
-    """Raise Rejected for a ledger that does not hold: a bundle would only say so more quietly."""
+    """Raise DoesNotHold for a ledger that does not hold: a bundle would only say so more quietly."""
     if isinstance(audited.verdict, Broken):
         broken = audited.verdict
-        raise Rejected(f"the ledger is broken at {broken.sequence} ({broken.reason}); it is not exported")
+        raise DoesNotHold(f"the ledger is broken at {broken.sequence} ({broken.reason}); it is not exported")
 
 
 def write_bundle(path: Path, lines: Iterable[bytes], *, overwrite: bool = False) -> None:

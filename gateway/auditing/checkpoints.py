@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
-from gateway.audit import audit
+from gateway.audit import DoesNotHold, audit
 from gateway.auditing.ports import Checkpoints
 from loops.checkpoint import (
     BadCheckpoint,
@@ -19,6 +19,7 @@ from loops.checkpoint import (
     make_checkpoint,
     prove,
     read_checkpoint,
+    reason_alone,
 )
 from loops.errors import Rejected, Unavailable
 from loops.instance import LoopInstance
@@ -70,7 +71,7 @@ async def seal_tenant(
 
     Raises:
         Unavailable: If other processes kept making checkpoints at the same time.
-        Rejected: If the last checkpoint was changed.
+        DoesNotHold: If the last checkpoint was changed.
     """
     for _ in range(_ROUNDS):
         heads, findings = [], []
@@ -106,9 +107,13 @@ async def _last(checkpoints: Checkpoints, tenant: str) -> Statement | None:
     if line is None:
         return None
     try:
-        return read_checkpoint(line).statement
+        checkpoint = read_checkpoint(line)
+        reason = reason_alone(checkpoint)
     except ValueError as error:
-        raise Rejected(f"the last checkpoint of tenant '{tenant}' was changed: {error}") from error
+        raise DoesNotHold(f"the last checkpoint of tenant '{tenant}' was changed: {error}") from error
+    if reason:
+        raise DoesNotHold(f"the last checkpoint of tenant '{tenant}' was changed: {reason}")
+    return checkpoint.statement
 
 
 async def audit_tenant(store: Store, checkpoints: Checkpoints, tenant: str) -> TenantAudit:
@@ -205,7 +210,9 @@ async def _instances(store: Store, tenant: str) -> AsyncIterator[LoopInstance]:
             try:
                 page, cursor = await store.instances(tenant, cursor=cursor, limit=_PAGE, closed=closed)
             except ValidationError as error:
-                raise Rejected("an instance cannot be read; it was changed by something else than Loopgate") from error
+                raise DoesNotHold(
+                    "an instance cannot be read; it was changed by something else than Loopgate"
+                ) from error
             for instance in page:
                 yield instance
             if cursor is None:

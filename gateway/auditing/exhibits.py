@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.audit import AuditedLedger
+from gateway.audit import AuditedLedger, DoesNotHold
 from gateway.auditing.bundles import read_bundle
 from loops.bundle import CheckedBundle, check_bundle
 from loops.definition import LoopDefinition
-from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
 from loops.ledger import Broken
@@ -33,19 +32,21 @@ def checked_bundle(path: Path) -> CheckedBundle:
 
 
 def exhibit_of_bundle(path: Path) -> Exhibit:
-    """Return the history in the bundle at *path*. Raises Rejected where it does not hold."""
+    """Return the history in the bundle at *path*. Raises DoesNotHold where it does not hold."""
     bundle = checked_bundle(path)
     if bundle.broken or bundle.definition is None:
         found = bundle.broken
         at = f" at {found.sequence}" if found and found.sequence else ""
-        raise Rejected(f"{path}: {found.what if found else 'definition'} does not hold{at}: {found and found.detail}")
+        raise DoesNotHold(
+            f"{path}: {found.what if found else 'definition'} does not hold{at}: {found and found.detail}"
+        )
     return Exhibit(f"bundle {path}", bundle.definition, bundle.events, None)
 
 
 def exhibit_of_ledger(audited: AuditedLedger) -> Exhibit:
-    """Return the history on a stored ledger. Raises Rejected where it does not hold."""
+    """Return the history on a stored ledger. Raises DoesNotHold where it does not hold."""
     instance = audited.instance
     source = f"{instance.aggregate_id} ({instance.instance_id}, tenant {instance.tenant})"
     if isinstance(audited.verdict, Broken):
-        raise Rejected(f"{source} is broken at {audited.verdict.sequence}: {audited.verdict.reason}")
+        raise DoesNotHold(f"{source} is broken at {audited.verdict.sequence}: {audited.verdict.reason}")
     return Exhibit(source, audited.loaded.definition, audited.events, instance)
