@@ -2,9 +2,10 @@
 
 from collections.abc import Iterator
 
-from gateway.configuration import Configuration
-from loops.definition import LoopDefinition, State
+from gateway.configuration import Configuration, ConfigurationError
+from loops.definition import LoopDefinition
 from loops.policy import ApprovalPolicy
+from loops.staffing import shortfalls
 
 
 def incoherences(definition: LoopDefinition, configuration: Configuration) -> Iterator[str]:
@@ -13,8 +14,12 @@ def incoherences(definition: LoopDefinition, configuration: Configuration) -> It
         if state.provider and state.provider.use not in configuration.providers:
             yield f"{definition.id}: state {state.id} asks provider '{state.provider.use}'; name it under providers"
         if state.asks_humans:
-            yield from _unmanned(definition, state, configuration)
+            yield from _unmanned(
+                f"{definition.id}: state {state.id}", state.approval or ApprovalPolicy(), configuration
+            )
     for transition in definition.transitions:
+        if transition.approval:
+            yield from _unmanned(f"{definition.id}: transition {transition.id}", transition.approval, configuration)
         for call in transition.effects:
             if call.integration not in configuration.integrations:
                 yield (
@@ -23,9 +28,34 @@ def incoherences(definition: LoopDefinition, configuration: Configuration) -> It
                 )
 
 
-def _unmanned(definition: LoopDefinition, state: State, configuration: Configuration) -> Iterator[str]:
-    policy = state.approval or ApprovalPolicy()
-    where = f"{definition.id}: state {state.id}"
+def with_approvals(definition: LoopDefinition, configuration: Configuration) -> LoopDefinition:
+    """
+    Return *definition* with the approvals the configuration adds to its transitions.
+
+    Raises:
+        ConfigurationError: If one names a transition there is not, or one whose file has an approval already.
+    """
+    added = {each.transition: each.approval for each in configuration.approvals if each.loop == definition.id}
+    if not added:
+        return definition
+    for transition_id in added:
+        found = [transition for transition in definition.transitions if transition.id == transition_id]
+        if not found:
+            known = ", ".join(sorted({transition.id for transition in definition.transitions}))
+            raise ConfigurationError(f"approvals: {definition.id} has no transition '{transition_id}'; it has {known}")
+        if any(transition.approval for transition in found):
+            raise ConfigurationError(
+                f"approvals: '{transition_id}' of {definition.id} has an approval in its file; keep one of the two"
+            )
+    return definition.changed(
+        transitions=tuple(
+            transition.changed(approval=added[transition.id]) if transition.id in added else transition
+            for transition in definition.transitions
+        )
+    )
+
+
+def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) -> Iterator[str]:
     if policy.channel and policy.channel not in configuration.slack.channels:
         yield f"{where} asks in channel '{policy.channel}'; name its Slack channel under slack.channels"
     if not policy.channel and not configuration.slack.default_channel:
@@ -33,16 +63,11 @@ def _unmanned(definition: LoopDefinition, state: State, configuration: Configura
     for step in policy.escalate:
         if step.channel and step.channel not in configuration.slack.channels:
             yield f"{where} escalates to channel '{step.channel}'; name its Slack channel under slack.channels"
-    for user in policy.approvers.users:
-        if user not in {person.id for person in configuration.people}:
-            yield f"{where} lets '{user}' decide; name that person under people"
-    able = [
-        person
-        for person in configuration.people
-        if person.slack and (person.id in policy.approvers.users or set(person.groups) & set(policy.approvers.groups))
-    ]
-    if len(able) < policy.quorum:
-        yield (
-            f"{where} needs {policy.quorum} of {policy.approvers.named()}, and the configuration maps {len(able)}; "
-            "nobody could ever approve it"
-        )
+    named = {user for stage in policy.gates for need in stage.needs for user in need.users}
+    for user in sorted(named - {person.id for person in configuration.people}):
+        yield f"{where} lets '{user}' decide; name that person under people"
+    people = {person.id: frozenset(person.groups) for person in configuration.people if person.slack}
+    short = shortfalls(policy, people)
+    for each in short:
+        need = policy.gates[each.stage].needs[each.need]
+        yield (f"{where} needs {need.named()}, and the configuration maps {each.able}; nobody could ever approve it")

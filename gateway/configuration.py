@@ -14,7 +14,9 @@ from pydantic import Field, SecretStr
 from gateway.intake.config import SourceConfig
 from gateway.marked import FileProblem, read_mapping
 from loops.errors import LoopgateError
+from loops.policy import ApprovalPolicy
 from loops.problems import Place, misfits, suggestion
+from loops.redaction import RedactionRules
 from loops.values import Identifier, Value
 
 #: The name of an environment variable, as POSIX writes them.
@@ -89,8 +91,21 @@ class WebhookConfig(Value):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10
 
 
+class AddedApproval(Value):
+    """An approval policy for a transition of a loop whose file has none: what agents and services ask there waits."""
+
+    loop: Identifier
+    transition: Identifier
+    approval: ApprovalPolicy
+
+
 class Configuration(Value):
-    """Everything `loopgate.yaml` says. `loops` are files or directories beside it; `library` means the shipped ones."""
+    """
+    Everything `loopgate.yaml` says.
+
+    `loops` are files or directories beside it; `library` means the shipped ones. `redaction` adds to what counts as a
+    secret.
+    """
 
     slack: SlackConfig
     people: tuple[PersonConfig, ...] = ()
@@ -98,6 +113,8 @@ class Configuration(Value):
     integrations: Mapping[Identifier, WebhookConfig] = Field(default_factory=dict)
     sources: Mapping[Identifier, SourceConfig] = Field(default_factory=dict)
     loops: tuple[str, ...] = ("library",)
+    approvals: tuple[AddedApproval, ...] = ()
+    redaction: RedactionRules = RedactionRules()
 
 
 def load_configuration(path: Path) -> Configuration:

@@ -14,7 +14,7 @@ from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
-from gateway.coherence import incoherences
+from gateway.coherence import incoherences, with_approvals
 from gateway.configuration import (
     AnthropicConfig,
     Configuration,
@@ -126,7 +126,14 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             definitions=definitions,
             directory=directory,
             clock=clock,
-            engine=LoopEngine(store, definitions, directory, clock, TimeOrderedIds()),
+            engine=LoopEngine(
+                store,
+                definitions,
+                directory,
+                clock,
+                TimeOrderedIds(),
+                redaction=configuration.redaction,
+            ),
         )
     finally:
         await client.aclose()
@@ -227,9 +234,12 @@ def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
     loaded = load_directory(*places)
     if LIBRARY in configuration.loops:
         loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
-    problems = [
-        problem for definition in loaded.definitions.values() for problem in incoherences(definition, configuration)
-    ]
+    for loop in {each.loop for each in configuration.approvals} - loaded.definitions.keys():
+        raise ConfigurationError(f"approvals: there is no loop '{loop}'")
+    definitions = {
+        loop_id: with_approvals(definition, configuration) for loop_id, definition in loaded.definitions.items()
+    }
+    problems = [problem for definition in definitions.values() for problem in incoherences(definition, configuration)]
     if problems:
         raise ConfigurationError("\n".join(problems))
-    return loaded
+    return LoadedLoops(definitions, loaded.warnings)

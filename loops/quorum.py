@@ -84,8 +84,8 @@ def tally(policy: ApprovalPolicy, votes: Sequence[Vote], standing: Mapping[str, 
         voters = [vote.person_id for vote in votes if vote.stage == number]
         able = {person: _slots(stage, person, standing) for person in voters}
         lapsed |= {person for person, slots in able.items() if not slots}
-        filled = _filled(stage, able)
         needed = tuple(need.quorum for need in stage.needs)
+        filled = fill(needed, able)
         if filled != needed:
             return Tally(number, filled, needed, frozenset(lapsed))
     return Tally(len(policy.gates), (), (), frozenset(lapsed))
@@ -111,29 +111,36 @@ def _slots(stage: Stage, person_id: str, standing: Mapping[str, Standing]) -> tu
     return tuple(index for index, need in enumerate(stage.needs) if may_fill(need, theirs))
 
 
-def _filled(stage: Stage, able: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+def fill(capacities: Sequence[int], able: Mapping[str, Sequence[int]]) -> tuple[int, ...]:
     """
-    Return how many people fill each need, as many slots in all as can be filled at once.
+    Return how many people fill each slot when as many are placed as possible, each in one slot.
 
-    A maximum bipartite matching by augmenting paths: whoever could fill two needs is moved to the one only they can.
+    A maximum bipartite matching by augmenting paths: whoever could fill two slots is moved to the one only they can.
+
+    Args:
+        capacities: How many people each slot takes.
+        able: The slots each person may fill.
     """
-    holders: list[list[str]] = [[] for _ in stage.needs]
+    holders: list[list[str]] = [[] for _ in capacities]
 
     def place(person: str, tried: set[int]) -> bool:
         for slot in able[person]:
             if slot in tried:
                 continue
             tried.add(slot)
-            if len(holders[slot]) < stage.needs[slot].quorum:
-                holders[slot].append(person)
+            here = holders[slot]
+            if len(here) < capacities[slot]:
+                here.append(person)
                 return True
-            for holder in holders[slot]:
+            for index, holder in enumerate(here):
                 if place(holder, tried):
-                    holders[slot].remove(holder)
-                    holders[slot].append(person)
+                    here[index] = person
                     return True
         return False
 
-    for person in able:
+    # Those with fewer choices first: most are then placed at once.
+    for person in sorted(able, key=lambda each: len(able[each])):
+        if all(len(here) == most for here, most in zip(holders, capacities, strict=True)):
+            break
         place(person, set())
-    return tuple(len(people) for people in holders)
+    return tuple(map(len, holders))

@@ -1,10 +1,10 @@
 """Staffing: whether the people there are can ever meet an approval policy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loops.policy import ApprovalPolicy, Need
-from loops.quorum import Standing, may_fill
+from loops.policy import ApprovalPolicy
+from loops.quorum import Standing, fill, may_fill
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +31,17 @@ def shortfalls(policy: ApprovalPolicy, people: Mapping[str, frozenset[str]]) -> 
     places = [
         (stage, number, need) for stage, each in enumerate(policy.gates) for number, need in enumerate(each.needs)
     ]
-    filled = fill([need for _, _, need in places], people)
+    able = {
+        person: [
+            slot for slot, (_, _, need) in enumerate(places) if may_fill(need, Standing(frozenset({person}), groups))
+        ]
+        for person, groups in people.items()
+    }
+    filled = fill([need.quorum for _, _, need in places], able)
     return tuple(
-        Shortfall(stage, number, need.quorum, able)
-        for (stage, number, need), able in zip(places, filled, strict=True)
-        if able < need.quorum
+        Shortfall(stage, number, need.quorum, placed)
+        for (stage, number, need), placed in zip(places, filled, strict=True)
+        if placed < need.quorum
     )
 
 
@@ -49,39 +55,3 @@ def stranded(policy: ApprovalPolicy, people: Mapping[str, frozenset[str]]) -> tu
         return ()
     without = ((person, {other: groups for other, groups in people.items() if other != person}) for person in people)
     return tuple(sorted(person for person, others in without if shortfalls(policy, others)))
-
-
-def fill(needs: Sequence[Need], people: Mapping[str, frozenset[str]]) -> tuple[int, ...]:
-    """
-    Return how many people fill each need when as many slots as possible are filled, each person in one slot.
-
-    A maximum bipartite matching by augmenting paths: whoever could fill two needs is moved to the one only they can.
-    """
-    standing = {person: Standing(frozenset({person}), groups) for person, groups in people.items()}
-    able = {
-        person: [slot for slot, need in enumerate(needs) if may_fill(need, theirs)]
-        for person, theirs in standing.items()
-    }
-    holders: list[list[str]] = [[] for _ in needs]
-
-    def place(person: str, tried: set[int]) -> bool:
-        for slot in able[person]:
-            if slot in tried:
-                continue
-            tried.add(slot)
-            here = holders[slot]
-            if len(here) < needs[slot].quorum:
-                here.append(person)
-                return True
-            for index, holder in enumerate(here):
-                if place(holder, tried):
-                    here[index] = person
-                    return True
-        return False
-
-    # Those with fewer choices first: most are then placed at once.
-    for person in sorted(able, key=lambda each: len(able[each])):
-        if all(len(here) == need.quorum for here, need in zip(holders, needs, strict=True)):
-            break
-        place(person, set())
-    return tuple(map(len, holders))

@@ -75,3 +75,49 @@ def test_a_directory_without_loop_files_is_told(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigurationError, match=r"there are no loop files in .*loops"):
         load_definitions(configuration, tmp_path)
+
+
+STAGES = [{"needs": [{"groups": ["sre"]}]}, {"needs": [{"groups": ["cto"], "quorum": 2}]}]
+
+
+def test_a_stage_nobody_can_meet_is_told(tmp_path: Path) -> None:
+    """Every stage of a policy needs people the configuration maps."""
+    [problem] = _found(tmp_path, _nothing, approvers={}, stages=STAGES)
+
+    assert "needs 2 of cto, and the configuration maps 0" in problem
+
+
+def _adding(**changes: Any) -> Callable[[dict[str, Any]], object]:
+    entry = {
+        "loop": "infrastructure.change",
+        "transition": "rollout_done",
+        "approval": {"channel": "sre-approvals", "approvers": {"groups": ["sre"]}},
+    }
+    return lambda d: d.update(approvals=[entry | changes])
+
+
+def test_the_configuration_makes_a_transition_wait_for_approval(tmp_path: Path) -> None:
+    """An approval added to a shipped loop is part of its pinned definition, and changes its digest."""
+    configuration = load_configuration(a_file(tmp_path, _adding()))
+    plain = load_configuration(a_file(tmp_path, _nothing))
+    added = load_definitions(configuration, tmp_path).definitions["infrastructure.change"]
+    without = load_definitions(plain, tmp_path).definitions["infrastructure.change"]
+
+    assert [t.id for t in added.transitions if t.approval] == ["rollout_done"]
+    assert added.digest != without.digest
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"loop": "no.such.loop"}, "there is no loop 'no.such.loop'"),
+        ({"transition": "rollout"}, "has no transition 'rollout'; it has"),
+        ({"approval": {"channel": "sre-approvals", "approvers": {"groups": ["cto"]}}}, "needs 1 of cto"),
+    ],
+)
+def test_an_added_approval_that_fits_nothing_is_refused(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    """An unknown loop or transition, or an approval nobody could give, keeps the gateway from starting."""
+    configuration = load_configuration(a_file(tmp_path, _adding(**changes)))
+
+    with pytest.raises(ConfigurationError, match=says):
+        load_definitions(configuration, tmp_path)
