@@ -14,7 +14,7 @@ import typer
 from rich.table import Table
 
 from gateway.audit_commands import audit_app, metrics
-from gateway.terminal import Json, Tenant, out, print_json, say, settings, with_parts
+from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
 
 if TYPE_CHECKING:
@@ -97,28 +97,33 @@ def work(
 
 @app.command()
 def check(
-    files: Annotated[list[Path], typer.Argument(help="Loop files, or directories of them.", metavar="FILE...")],
+    files: Annotated[
+        list[Path] | None, typer.Argument(help="Loop files, or directories of them.", metavar="FILE...")
+    ] = None,
+    as_graph: Annotated[bool, typer.Option("--graph", help="Print the loop in FILE as a Mermaid flowchart.")] = False,
+    as_schema: Annotated[
+        bool, typer.Option("--schema", help="Print the JSON Schema of loop files, for editors.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Check loop files; exit 1 if any has an error. Each problem names file, line, code and what to do."""
+    if as_schema:
+        from loops.file_schema import file_schema_json
+
+        sys.stdout.write(file_schema_json())
+        return
     from gateway.loopfiles import loop_files_at, read_loop_file
 
+    if not files:
+        raise typer.BadParameter("name loop files, or directories of them")
     read = [read_loop_file(path) for path in loop_files_at(files)]
-    if as_json:
+    if as_graph:
+        _print_graph(read)
+    elif as_json:
         print_json([_checked(file) for file in read])
     else:
         for file in read:
-            for found in file.problems:
-                out.print(str(found), highlight=False, markup=False, soft_wrap=True)
-            if file.definition:
-                loop = file.definition
-                out.print(
-                    f"{file.path}: ok: {loop.id} {loop.version}, {len(loop.states)} states, "
-                    f"{len(loop.transitions)} transitions, {loop.digest[:19]}",
-                    highlight=False,
-                    markup=False,
-                    soft_wrap=True,
-                )
+            _print_checked(file)
     if not read:
         say("no loop files there; they end in .yaml, .yml or .json")
     if not read or any(file.definition is None for file in read):
@@ -175,6 +180,33 @@ def slack_manifest(
         print_json(made)
     else:
         YAML().dump(made, sys.stdout)
+
+
+def _print_checked(file: "LoopFile") -> None:
+    for found in file.problems:
+        out.print(str(found), highlight=False, markup=False, soft_wrap=True)
+    if file.definition:
+        loop = file.definition
+        out.print(
+            f"{file.path}: ok: {loop.id} {loop.version}, {len(loop.states)} states, "
+            f"{len(loop.transitions)} transitions, {loop.digest[:19]}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _print_graph(files: "list[LoopFile]") -> None:
+    """Print one loop as a diagram; what is wrong with its file goes to the error output."""
+    from loops.graph import mermaid
+
+    if len(files) > 1:
+        raise typer.BadParameter("--graph draws one file")
+    for file in files:
+        for found in file.problems:
+            err.print(str(found), highlight=False, markup=False, soft_wrap=True)
+        if file.definition:
+            sys.stdout.write(mermaid(file.definition))
 
 
 def _checked(file: "LoopFile") -> dict[str, Any]:
