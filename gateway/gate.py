@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
-from loops.approvals import HumanAnswer
+from loops.actors import Human
+from loops.approvals import HumanAnswer, HumanAsk
 from loops.engine import LoopEngine
+from loops.explaining import Explanation
 from loops.instance import LoopInstance
 from loops.outcomes import Outcome
 from loops.ports import Loaded, Store
@@ -19,6 +21,35 @@ class EngineGate:
     async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
         """Judge and commit one person's answer."""
         return await self._engine.answer(answer, tenant=tenant)
+
+    async def consult(self, ask: HumanAsk, *, tenant: str) -> Outcome:
+        """Commit an approver's question, or the hand-over of their part."""
+        return await self._engine.consult(ask, tenant=tenant)
+
+    async def inform(
+        self, *, tenant: str, request_id: str, question_id: str, text: str, actor: Human, idempotency_key: str
+    ) -> Outcome:
+        """Commit the answer to a question."""
+        return await self._engine.inform(
+            tenant=tenant,
+            request_id=request_id,
+            question_id=question_id,
+            text=text,
+            actor=actor,
+            idempotency_key=idempotency_key,
+        )
+
+    async def withdraw(
+        self, *, tenant: str, request_id: str, actor: Human, reason: str | None, idempotency_key: str
+    ) -> Outcome:
+        """Commit the withdrawal of a request."""
+        return await self._engine.withdraw(
+            tenant=tenant, request_id=request_id, actor=actor, reason=reason, idempotency_key=idempotency_key
+        )
+
+    async def explain(self, request_id: str, by: Human | None, *, tenant: str) -> Explanation | None:
+        """Say how a person stands to a request."""
+        return await self._engine.explain(request_id, by, tenant=tenant)
 
     async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
         """Return the instance of an approval request, with that request, or None."""

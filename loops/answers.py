@@ -187,10 +187,20 @@ def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     if not may_decide(policy, asked.stage, asked.standing.get(by.user_id)):
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
-        if folded(by.user_id) in _people(asked.request, role):
+        if folded(by.user_id) in people_of(asked.request, role):
             yield Objection(
                 "separation", "self_approval", f"{by.name} is the {role} (or behind it) and may not decide this"
             )
+
+
+def people_of(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
+    """Return the folded ids of the people who have *role* in the proposal, or are behind who has it."""
+    proposal = request.proposal
+    actor = proposal.requester if role == "requester" else proposal.submitter
+    people = people_behind(actor) if actor else frozenset[str]()
+    if role == "submitter":
+        people |= frozenset(proposal.contributors)
+    return frozenset(folded(person_id) for person_id in people)
 
 
 def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOffered | None) -> Iterator[Objection]:
@@ -219,15 +229,6 @@ def _about_edits(asked: Asked, answer: HumanAnswer, offered: AnswerOffered | Non
 
 def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Edited | list[str]:
     return edit(loaded.instance.data, answer.edits, request.proposal.policy.editable)
-
-
-def _people(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
-    proposal = request.proposal
-    actor = proposal.requester if role == "requester" else proposal.submitter
-    people = people_behind(actor) if actor else frozenset[str]()
-    if role == "submitter":
-        people |= frozenset(proposal.contributors)
-    return frozenset(folded(person_id) for person_id in people)
 
 
 def _closed(request: ApprovalRequest) -> Objection:

@@ -22,6 +22,7 @@ from loops.definition import Transition
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
 from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
+from loops.explaining import Explanation, explain
 from loops.guards import GuardContext, GuardVerdict
 from loops.judging import Judge
 from loops.outcomes import Outcome, Refused
@@ -252,6 +253,15 @@ class LoopEngine:
         return await self._rounds.run(
             lambda: self._store.load_request(tenant, ask.request_id), judged, key, _no_request(ask.request_id)
         )
+
+    async def explain(self, request_id: str, by: Human | None, *, tenant: str) -> Explanation | None:
+        """Say how a person stands to a request now; None for an unknown request. Changes nothing."""
+        loaded = await self._store.load_request(tenant, request_id)
+        if loaded is None:
+            return None
+        known, request = await self._verified(tenant, by), _request_of(loaded)
+        asked = Asked(loaded, request, await self._groups(tenant, request, known), self._clock.now())
+        return explain(asked, known)
 
     async def inform(
         self,
