@@ -10,7 +10,7 @@ from loops.durations import format_duration
 from loops.editable import editable_problems
 from loops.policy import ApprovalPolicy, Need
 from loops.problems import Place, Problem, Severity, at, suggestion
-from loops.staffing import fill
+from loops.quorum import fill
 from loops.subject import Subject
 
 
@@ -100,7 +100,7 @@ def _exits(subject: Subject, gate: _Gate) -> Iterator[Problem]:
 def _who(gate: _Gate) -> Iterator[Problem]:
     policy, found = gate.policy, False
     spare = {group for step in policy.escalate for group in step.groups} if not policy.stages else set()
-    open_to_all: list[Need] = []
+    of_named: list[Need] = []
     for place, need in _needs(gate):
         users = set(need.users)
         if not users and not need.groups and not spare:
@@ -113,10 +113,14 @@ def _who(gate: _Gate) -> Iterator[Problem]:
             message = f"a quorum of {need.quorum} is out of reach for {len(users)} named; name more people or a group"
             yield Problem("QUORUM_OUT_OF_REACH", at(*gate.place, *_quorum_key(gate, place)), message)
         elif not need.groups and not spare:
-            open_to_all.append(need)
-    named = {user: frozenset[str]() for need in open_to_all for user in need.users}
-    wanted = sum(need.quorum for need in open_to_all)
-    if not found and sum(fill(open_to_all, named)) < wanted:
+            of_named.append(need)
+    named = {
+        user: [slot for slot, need in enumerate(of_named) if user in need.users]
+        for need in of_named
+        for user in need.users
+    }
+    wanted = sum(need.quorum for need in of_named)
+    if not found and sum(fill([need.quorum for need in of_named], named)) < wanted:
         message = (
             f"{len(named)} named people cannot fill {wanted} slots: each counts once in the whole request; "
             "name more people or a group"
