@@ -93,6 +93,27 @@ def test_what_does_not_end_in_time_is_cut_off(loop: asyncio.AbstractEventLoop) -
     assert attempts.cut_off == ["ef_1"]
 
 
+def test_an_attempt_that_swallows_a_cancellation_is_cut_off_again(loop: asyncio.AbstractEventLoop) -> None:
+    """One cancellation may be lost on its way; closing does not take that for an answer."""
+    swallowed, begun = threading.Event(), threading.Event()
+
+    async def deaf_once(_: str) -> None:
+        begun.set()
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            swallowed.set()
+        await asyncio.sleep(60)
+
+    bench = Bench(loop, deaf_once, per_queue=1)
+    bench.take("cards", "ef_1")
+    assert begun.wait(5)
+    bench.close(0)
+
+    assert swallowed.is_set()
+    assert bench.has_room("cards")
+
+
 def test_a_second_signal_does_not_wait(loop: asyncio.AbstractEventLoop) -> None:
     """Told to stop again, the worker cuts off at once what is under way."""
     attempts = Attempts()
