@@ -85,7 +85,7 @@ def _fits(choice: Any, rule: EditRule) -> bool:
         case "boolean":
             return isinstance(choice, bool)
         case "string":
-            return isinstance(choice, str)
+            return isinstance(choice, str) and (rule.min_length or 0) <= len(choice) <= (rule.max_length or TEXT_MAX)
         case "integer" if not isinstance(choice, int):
             return False
         case _:

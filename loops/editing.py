@@ -1,9 +1,9 @@
 """Editing: changing a proposal within what its policy lets approvers change, typed and bounded."""
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from loops.patterns import BadPattern, compile_pattern
 from loops.values import JsonObject, Value, dotted
 
 #: Characters a text may have where its rule names no `maxLength`.
@@ -75,8 +75,16 @@ def _text_problems(path: str, value: str, rule: Mapping[str, Any]) -> Iterator[s
         yield f"{path} must have at most {longest} characters"
     elif len(value) < rule.get("minLength", 0):
         yield f"{path} must have at least {rule['minLength']} characters"
-    elif "pattern" in rule and not re.search(rule["pattern"], value):
+    elif "pattern" in rule and not _matches(rule["pattern"], value, longest):
         yield f"{path} must match {rule['pattern']}"
+
+
+def _matches(pattern: str, value: str, longest: int) -> bool:
+    try:
+        return compile_pattern(pattern, longest=longest).search(value) is not None
+    except BadPattern:
+        # Checked definitions have none; from elsewhere, what cannot be judged is refused.
+        return False
 
 
 def _has_type(value: Any, wanted: str) -> bool:
