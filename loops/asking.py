@@ -134,6 +134,9 @@ def close_request(
     """
     decisions = (*request.decisions, decision) if decision else request.decisions
     draft.keep(request.changed(status=status, closed_at=draft.now, closed_by=decision, decisions=decisions))
+    if decision:
+        approved_at = draft.now if status == "approved" else draft.instance.approved_at
+        draft.change(decided_at=draft.now, approved_at=approved_at)
     draft.clear_deadline("expire", request.request_id)
     draft.event(
         "approval.closed",
@@ -174,7 +177,7 @@ def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], en
         expires_at=draft.now + policy.expire_after if policy.expire_after else None,
     )
     draft.keep(request)
-    draft.change(request_id=request.request_id)
+    draft.change(request_id=request.request_id, asked_at=draft.instance.asked_at or draft.now)
     draft.event(
         "approval.requested",
         {

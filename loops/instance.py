@@ -22,7 +22,8 @@ class LoopInstance(Value):
     decides its own proposal; `contributors` are the people behind all of those so far. `entry` counts how often a state
     was entered from another: an effect asked for in one round does not move the loop in a later one. `request_id`
     names the latest approval request, open or closed. `held_results` are, for each effect that came back while it was
-    suspended, the signals to try. `refusals` are those recorded since it closed.
+    suspended, the signals to try. `refusals` are those recorded since it closed. `asked_at` is when humans were first
+    asked, `decided_at` and `approved_at` when one of them last closed a request, and approved one.
     """
 
     tenant: str
@@ -47,6 +48,9 @@ class LoopInstance(Value):
     last_transition_at: Instant | None = None
     closed_at: Instant | None = None
     suspended_at: Instant | None = None
+    asked_at: Instant | None = None
+    decided_at: Instant | None = None
+    approved_at: Instant | None = None
     held_results: tuple[tuple[TransitionRequest, ...], ...] = ()
     moves: Mapping[ActorType, int] = Field(default_factory=dict)
     refusals: int = 0

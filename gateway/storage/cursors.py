@@ -25,7 +25,7 @@ _CURSOR = re.compile(r"\d{18}:[\w.~%-]{1,1000}", re.ASCII)
 
 def is_listed_open(instance: LoopInstance) -> bool:
     """Return whether the instance stands in the open indexes: one that rests is not over, and keeps its aggregate."""
-    return instance.status in {"active", "suspended"}
+    return not instance.is_over
 
 
 def index_member(instance: LoopInstance) -> str:
