@@ -109,9 +109,15 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
     installation = slack_installation(parts.configuration)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(slack_client(installation))
-        bolt = create_bolt_app(
-            installation, client, gate=EngineGate(parts.engine, parts.store), directory=parts.directory
+        gate = EngineGate(
+            parts.engine,
+            parts.store,
+            effects=parts.effects,
+            definitions=parts.definitions,
+            directory=parts.directory,
+            clock=parts.clock,
         )
+        bolt = create_bolt_app(installation, client, gate=gate, directory=parts.directory)
         yield Starlette(
             routes=[
                 Route("/healthz", _healthy),

@@ -28,6 +28,10 @@ class ConfiguredDirectory:
         """Return whom another system means by *name*; None where that is nobody, or more than one."""
         return self._names.get((tenant, folded(name)))
 
+    async def everybody(self, tenant: str) -> Sequence[Person]:
+        """Return everybody of *tenant*, in the configuration's order."""
+        return [person for (owner, _), person in self._people.items() if owner == tenant]
+
 
 def _by_name(known: Sequence[tuple[PersonConfig, Person]]) -> dict[tuple[str, str], Person]:
     """Return people by everything they are called, names that more than one of them has left out."""

@@ -1,22 +1,78 @@
 """The gate: what Slack's listeners may do with the engine and the store, and no more."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, Protocol
 
-from loops.actors import Human
-from loops.approvals import HumanAnswer, HumanAsk
+from channels.slack.ports import EffectState, Entitled
+from loops.actors import Human, folded, people_behind
+from loops.answers import Asked, concerned, objections
+from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
+from loops.definition import LoopDefinition
+from loops.effects import Effect
 from loops.engine import LoopEngine
+from loops.events import Event
 from loops.explaining import Explanation
 from loops.instance import LoopInstance
-from loops.outcomes import Outcome
-from loops.ports import Loaded, Store
+from loops.outcomes import Executed, Outcome, Refused
+from loops.policy import ApprovalPolicy, Need
+from loops.ports import Clock, Definitions, Directory, Loaded, Person, Store
+from loops.quorum import Standing, may_fill
+
+#: Instances looked through for one whose id holds some letters: open ones, closed ones.
+LOOKED_THROUGH_OPEN, LOOKED_THROUGH_CLOSED = 200, 100
+
+#: Rules that whoever only looks cannot meet.
+_NOT_ABOUT_PEOPLE = frozenset({"reason_required", "bad_edit"})
+
+
+class Record(Protocol):
+    """An effect and how far it got, as the store keeps it."""
+
+    @property
+    def effect(self) -> Effect:
+        """The effect."""
+
+    @property
+    def state(self) -> str:
+        """How far it got."""
+
+    @property
+    def error(self) -> str | None:
+        """What went wrong last."""
+
+
+class KeptEffects(Protocol):
+    """The part of the effects' store that people may see, and put back to work."""
+
+    async def effect(self, effect_id: str) -> Record | None:
+        """Return how far one effect got."""
+
+    async def effects_of(self, tenant: str, instance_id: str) -> Sequence[Record]:
+        """Return every effect of one instance, oldest first."""
+
+    async def revive(self, effect_id: str) -> bool:
+        """Put a dead effect into the outbox for another attempt; False where it is not dead."""
 
 
 class EngineGate:
     """Hands a channel's answers to the engine and its questions to the store."""
 
-    def __init__(self, engine: LoopEngine, store: Store) -> None:
+    def __init__(
+        self,
+        engine: LoopEngine,
+        store: Store,
+        *,
+        effects: KeptEffects,
+        definitions: Definitions,
+        directory: Directory,
+        clock: Clock,
+    ) -> None:
         self._engine = engine
         self._store = store
+        self._effects = effects
+        self._definitions = definitions
+        self._directory = directory
+        self._clock = clock
 
     async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
         """Judge and commit one person's answer."""
@@ -60,3 +116,178 @@ class EngineGate:
     ) -> tuple[Sequence[LoopInstance], str | None]:
         """Return a page of open instances, newest first, and the next page's cursor."""
         return await self._store.instances(tenant, state=state, cursor=cursor, limit=limit)
+
+    async def open_requests(self, tenant: str, *, limit: int) -> tuple[Sequence[Loaded], bool]:
+        """Return the newest open approval requests, and whether there are more."""
+        found, cursor = await self._store.requests(tenant, limit=limit)
+        return found, cursor is not None
+
+    async def requests_of(
+        self, tenant: str, person_id: str, part: Literal["asked", "decided"], *, limit: int
+    ) -> Sequence[Loaded]:
+        """Return the latest requests a person asked for, or decided, each once."""
+        of = {"asked_by": person_id} if part == "asked" else {"decided_by": person_id}
+        found, _ = await self._store.requests(tenant, limit=2 * limit, **of)
+        once = {each.request.request_id: each for each in reversed(found) if each.request}
+        return list(reversed(once.values()))[:limit]
+
+    async def waiting_for(self, subjects: Sequence[Loaded], by: Human) -> Sequence[Loaded]:
+        """Return those of *subjects* whose request *by* could approve now."""
+        known: dict[str, Person | None] = {}
+        return [each for each in subjects if await self._objection(each, by, known) is None]
+
+    async def why_not(self, subject: Loaded, by: Human) -> str | None:
+        """Say what keeps *by* from deciding *subject*'s request now, or None. The engine judges again."""
+        return await self._objection(subject, by, {})
+
+    async def entitled(self, subject: Loaded) -> Sequence[Entitled]:
+        """Return everybody who belongs to the stage that is open, with what keeps them from deciding."""
+        request = subject.request
+        if request is None:
+            return []
+        everybody = await self._directory.everybody(subject.instance.tenant)
+        known: dict[str, Person | None] = {person.person_id: person for person in everybody}
+        asked = await self._asked(subject, request, None, known)
+        gates = request.proposal.policy.gates
+        if not request.answers or asked.stage >= len(gates):
+            return []
+        needs = gates[asked.stage].needs
+        named = [person for person in everybody if _belongs(needs, person.person_id, person.groups)]
+        taken_over = {each.to_person for each in request.reassignments}
+        named += [person for person in everybody if person.person_id in taken_over and person not in named]
+        return [Entitled(person, await self._objection(subject, person.as_actor("slack"), known)) for person in named]
+
+    async def look_up(self, tenant: str, name: str, *, limit: int) -> Sequence[Loaded]:
+        """Return what *name* means: a thing by its id, or those whose ids it is part of."""
+        for load in (self._store.load_request, self._store.load_aggregate, self._store.load):
+            if exact := await load(tenant, name):
+                return [exact]
+        wanted = name.casefold()
+        found: dict[str, LoopInstance] = {}
+        for closed, looked_through in ((False, LOOKED_THROUGH_OPEN), (True, LOOKED_THROUGH_CLOSED)):
+            page, _ = await self._store.instances(tenant, closed=closed, limit=looked_through)
+            for instance in page:
+                if wanted in _names(instance):
+                    found.setdefault(instance.aggregate_id, instance)
+        ordered = sorted(found.values(), key=lambda each: not each.aggregate_id.casefold().startswith(wanted))
+        loaded = [await self._store.load(tenant, each.instance_id) for each in ordered[:limit]]
+        return [each for each in loaded if each]
+
+    async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Return a stretch of a ledger, in order."""
+        return await self._store.events(tenant, instance_id, after=after, limit=limit)
+
+    async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectState]:
+        """Return the effects of an instance, oldest first."""
+        return [_state(record) for record in await self._effects.effects_of(tenant, instance_id)]
+
+    async def effect(self, tenant: str, effect_id: str) -> EffectState | None:
+        """Return how far one effect of *tenant* got."""
+        record = await self._effects.effect(effect_id)
+        return _state(record) if record and record.effect.tenant == tenant else None
+
+    def definitions(self) -> Mapping[str, LoopDefinition]:
+        """Return the definitions loops may be started from, by id."""
+        return self._definitions.all()
+
+    async def start(
+        self, *, tenant: str, loop_id: str, aggregate_id: str, data: Mapping[str, Any], by: Human, key: str
+    ) -> Outcome:
+        """Start a loop as the person *by*, once under *key*."""
+        return await self._engine.start(
+            tenant=tenant, loop_id=loop_id, aggregate_id=aggregate_id, data=data, actor=by, idempotency_key=key
+        )
+
+    async def may_manage(self, subject: Loaded, by: Human) -> bool:
+        """Return whether *by* may cancel the loop or have an effect tried again: they asked, or decide in this loop."""
+        instance = subject.instance
+        askers = {*people_behind(instance.requester), *instance.contributors}
+        if instance.submitter:
+            askers |= people_behind(instance.submitter)
+        if folded(by.user_id) in {folded(asker) for asker in askers}:
+            return True
+        person = await self._directory.person(instance.tenant, by.user_id)
+        if person is None:
+            return False
+        needs = [need for policy in _policies(subject.definition) for stage in policy.gates for need in stage.needs]
+        return _belongs(needs, person.person_id, person.groups)
+
+    async def cancel(self, *, tenant: str, instance_id: str, by: Human, reason: str | None, key: str) -> Outcome:
+        """Cancel an instance as *by*; refused for anybody who neither asked for it nor decides in it."""
+        subject = await self._store.load(tenant, instance_id)
+        if subject is None:
+            return Refused(code="unknown_instance", message=f"there is no loop instance {instance_id}")
+        if not await self.may_manage(subject, by):
+            return _not_theirs(subject, by)
+        latest = await self._store.load_aggregate(tenant, subject.instance.aggregate_id)
+        if latest is None or latest.instance.instance_id != instance_id:
+            return Refused(code="loop_closed", message=f"{subject.instance.aggregate_id} is {subject.instance.status}")
+        outcome = await self._engine.cancel(
+            tenant=tenant, aggregate_id=subject.instance.aggregate_id, actor=by, reason=reason, idempotency_key=key
+        )
+        return outcome if not isinstance(outcome, Executed) else outcome.changed(request=None)
+
+    async def revive(self, tenant: str, effect_id: str, by: Human) -> bool | Refused:
+        """Have a dead effect tried once more; False where it is not dead (any more)."""
+        record = await self._effects.effect(effect_id)
+        if record is None or record.effect.tenant != tenant:
+            return False
+        subject = await self._store.load(tenant, record.effect.instance_id)
+        if subject is None or not await self.may_manage(subject, by):
+            return _not_theirs(subject, by)
+        return await self._effects.revive(effect_id)
+
+    async def _objection(self, subject: Loaded, by: Human, known: dict[str, Person | None]) -> str | None:
+        request = subject.request
+        offered = next((each for each in request.answers if each.kind != "reject"), None) if request else None
+        if request is None or offered is None:
+            return "nothing here can be approved"
+        answer = HumanAnswer(
+            request_id=request.request_id,
+            request_version=request.version,
+            digest=request.digest,
+            transition_id=offered.transition_id,
+            by=by,
+            channel={},
+            key="why-not",
+        )
+        asked = await self._asked(subject, request, by, known)
+        found = next((each for each in objections(asked, answer) if each.code not in _NOT_ABOUT_PEOPLE), None)
+        return found.message if found else None
+
+    async def _asked(
+        self, subject: Loaded, request: ApprovalRequest, by: Human | None, known: dict[str, Person | None]
+    ) -> Asked:
+        for person_id in concerned(request, by):
+            if person_id not in known:
+                known[person_id] = await self._directory.person(subject.instance.tenant, person_id)
+        groups = {each: person.groups for each in concerned(request, by) if (person := known[each])}
+        return Asked(subject, request, groups, self._clock.now())
+
+
+def _belongs(needs: Sequence[Need], person_id: str, groups: frozenset[str]) -> bool:
+    standing = Standing(frozenset({person_id}), groups)
+    return any(may_fill(need, standing) for need in needs)
+
+
+def _policies(definition: LoopDefinition) -> list[ApprovalPolicy]:
+    of_states = [state.approval for state in definition.states]
+    of_transitions = [transition.approval for transition in definition.transitions]
+    return [policy for policy in (*of_states, *of_transitions) if policy]
+
+
+def _names(instance: LoopInstance) -> str:
+    return "\n".join((instance.aggregate_id, instance.instance_id, instance.request_id or "")).casefold()
+
+
+def _state(record: Record) -> EffectState:
+    effect = record.effect
+    return EffectState(effect.effect_id, effect.kind, effect.instance_id, record.state, record.error)
+
+
+def _not_theirs(subject: Loaded | None, by: Human) -> Refused:
+    what = subject.instance.aggregate_id if subject else "this"
+    return Refused(
+        code="unauthorized_actor",
+        message=f"{by.name} neither asked for {what} nor decides in its loop, so somebody who does must do this",
+    )

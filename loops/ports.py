@@ -151,6 +151,9 @@ class Directory(Protocol):
         None where that is nobody, or more than one.
         """
 
+    async def everybody(self, tenant: str) -> Sequence[Person]:
+        """Return everybody known, as they stand now: to say who may do something, never to judge whether they may."""
+
 
 class Definitions(Protocol):
     """The loop definitions new instances may be started from."""

@@ -175,6 +175,11 @@ class People:
         meant = [p for p in self.known.values() if folded(name) in {folded(p.person_id), folded(p.name)}]
         return meant[0] if len(meant) == 1 else None
 
+    async def everybody(self, tenant: str) -> list[Person]:
+        """Return everybody."""
+        del tenant
+        return list(self.known.values())
+
 
 @dataclass
 class House:
@@ -184,6 +189,7 @@ class House:
     store: Store
     clock: FrozenClock
     people: People
+    definitions: LoadedLoops
 
     async def propose(self, aggregate: str = "CHG-7", *, behind: str | None = None) -> ApprovalRequest:
         """Start the test loop and let the agent submit, up to the open request."""
@@ -227,7 +233,7 @@ def a_house(*definitions: LoopDefinition, store: Store | None = None, ids: Any =
     loaded = LoadedLoops({loop.id: loop for loop in definitions or (a_change(),)})
     kept = store or MemoryStore()
     engine = LoopEngine(kept, loaded, people, clock, ids or CountingIds(), Judge(timer_ns=lambda: 0))
-    return House(engine, kept, clock, people)
+    return House(engine, kept, clock, people, loaded)
 
 
 def person(person_id: str) -> Human:

@@ -12,7 +12,8 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.answering import Answering
 from channels.slack.client import LOGGER
-from channels.slack.commands import Commands
+from channels.slack.commands.run import Commands
+from channels.slack.commands.windows import CANCEL_VIEW, START_VIEW
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk, done, failed, log
 from channels.slack.ports import Gate
@@ -64,7 +65,7 @@ def create_bolt_app(
         process_before_response=True,
     )
     desk = Desk(installation=installation, client=client, gate=gate, directory=directory, tenant=tenant)
-    answering, viewing, commands = Answering(desk), Viewing(desk), Commands(desk)
+    answering, viewing, commands = Answering(desk), Viewing(desk), Commands(desk, command)
 
     app.action(_begins(ANSWER))(_listener(answering.decide))
     app.action(_begins(ASK))(_listener(answering.ask))
@@ -73,6 +74,8 @@ def create_bolt_app(
     app.action(_begins(PAGE))(_listener(viewing.turn))
     app.event("app_home_opened")(_listener(viewing.open_home))
     app.command(command)(_listener(commands.run))
+    app.view_submission(START_VIEW)(_listener(commands.submit_start))
+    app.view_submission(CANCEL_VIEW)(_listener(commands.submit_cancel))
     # Buttons with links, closed modals and events nobody asked for want an ack all the same.
     app.action(_ANYTHING)(_listener(_acknowledge))
     app.view(_ANYTHING)(_listener(_acknowledge))

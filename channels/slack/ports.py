@@ -1,15 +1,37 @@
 """What Slack's listeners need from the rest of the gateway. Adapters fit these protocols without inheriting."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 from loops.actors import Human
 from loops.approvals import HumanAnswer, HumanAsk
+from loops.definition import LoopDefinition
+from loops.events import Event
 from loops.explaining import Explanation
 from loops.instance import LoopInstance
 from loops.outcomes import Executed, Recorded, Refused
-from loops.ports import Loaded
+from loops.ports import Loaded, Person
+
+
+@dataclass(frozen=True, slots=True)
+class Entitled:
+    """Somebody a policy names. `why_not` says what keeps them from deciding now; None where nothing does."""
+
+    person: Person
+    why_not: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EffectState:
+    """How far one effect got: `state` is pending, claimed, succeeded, failed or dead."""
+
+    effect_id: str
+    kind: str
+    instance_id: str
+    state: str
+    error: str | None
 
 
 class Gate(Protocol):
@@ -31,7 +53,61 @@ class Gate(Protocol):
     ) -> tuple[Sequence[LoopInstance], str | None]:
         """Return a page of open instances, newest first, and the next page's cursor."""
 
-    # What people do about a request short of deciding it
+    # What people look up
+
+    async def open_requests(self, tenant: str, *, limit: int) -> tuple[Sequence[Loaded], bool]:
+        """Return the newest open approval requests, and whether there are more."""
+
+    async def requests_of(
+        self, tenant: str, person_id: str, part: Literal["asked", "decided"], *, limit: int
+    ) -> Sequence[Loaded]:
+        """Return the latest requests a person asked for, or decided, each once."""
+
+    async def waiting_for(self, subjects: Sequence[Loaded], by: Human) -> Sequence[Loaded]:
+        """Return those of *subjects* whose request *by* could approve now."""
+
+    async def why_not(self, subject: Loaded, by: Human) -> str | None:
+        """Say what keeps *by* from deciding *subject*'s request now, or None. The engine judges again."""
+
+    async def entitled(self, subject: Loaded) -> Sequence[Entitled]:
+        """Return everybody who belongs to the stage that is open, with what keeps them from deciding."""
+
+    async def look_up(self, tenant: str, name: str, *, limit: int) -> Sequence[Loaded]:
+        """
+        Return what *name* means: a request, an instance or an aggregate by its id; else those whose ids it is part of.
+
+        Ids that begin with it come first, then newer ones. Of instances, the newest few hundred are looked through.
+        """
+
+    async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
+        """Return a stretch of a ledger, in order."""
+
+    async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectState]:
+        """Return the effects of an instance, oldest first."""
+
+    async def effect(self, tenant: str, effect_id: str) -> EffectState | None:
+        """Return how far one effect of *tenant* got."""
+
+    def definitions(self) -> Mapping[str, LoopDefinition]:
+        """Return the definitions loops may be started from, by id."""
+
+    # What people ask for beside answers
+
+    async def start(
+        self, *, tenant: str, loop_id: str, aggregate_id: str, data: Mapping[str, Any], by: Human, key: str
+    ) -> Executed | Recorded | Refused:
+        """Start a loop as the person *by*, once under *key*."""
+
+    async def may_manage(self, subject: Loaded, by: Human) -> bool:
+        """Return whether *by* may cancel the loop or have an effect tried again: they asked, or decide in this loop."""
+
+    async def cancel(
+        self, *, tenant: str, instance_id: str, by: Human, reason: str | None, key: str
+    ) -> Executed | Recorded | Refused:
+        """Cancel an instance as *by*; refused for anybody who neither asked for it nor decides in it."""
+
+    async def revive(self, tenant: str, effect_id: str, by: Human) -> bool | Refused:
+        """Have a dead effect tried once more; False where it is not dead (any more)."""
 
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Executed | Recorded | Refused:
         """Take an approver's question, or their part for somebody else; like `answer`, committed on return."""

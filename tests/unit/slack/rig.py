@@ -84,6 +84,11 @@ class Gate:
         self._here()
         return await self.inner.open_instances(tenant, **page)
 
+    def __getattr__(self, name: str) -> Any:
+        """Look up and do what the real gate does beside answers."""
+        self._here()
+        return getattr(self.inner, name)
+
     def _here(self) -> None:
         if self.is_away:
             raise StoreUnavailable("away")
@@ -194,7 +199,16 @@ def workspace(gateway_url: str) -> SandboxConfig:
 async def a_rig(house: House, *, behind: str | None = None) -> AsyncIterator[Rig]:
     """Yield a gateway over *house* and a sandbox, with one card posted."""
     gateway = Starlette()
-    gate = Gate(EngineGate(house.engine, house.store))
+    gate = Gate(
+        EngineGate(
+            house.engine,
+            house.store,
+            effects=house.store,  # type: ignore[arg-type]
+            definitions=house.definitions,
+            directory=house.people,
+            clock=house.clock,
+        )
+    )
     seen = SeenInMemory()
     async with served(gateway) as gateway_url, served(create_app(workspace(gateway_url))) as sandbox_url:
         installation = SlackInstallation(

@@ -97,49 +97,6 @@ async def test_details_while_the_store_is_away_says_so(rig: Rig) -> None:
     assert "could not look this up" in (await rig.whispers("UDANA"))[0]
 
 
-async def command(rig: Rig, user: str, text: str) -> str:
-    """Return the private answer to a slash command."""
-    answer = await rig.act("command", user, channel="C1", text=text)
-    assert answer["status"] == 200
-    body = json.loads(answer["body"])
-    assert body["response_type"] == "ephemeral"
-    return str(body["text"])
-
-
-async def test_the_command_lists_what_waits_and_shows_one(rig: Rig) -> None:
-    """`pending` and `show` answer privately from the store."""
-    pending = await command(rig, "UDANA", "/loops pending")
-    shown = await command(rig, "UDANA", f"/loops show {rig.request.request_id}")
-
-    assert pending.startswith("*Waiting for humans:* 1\n• *CHG-7*, test.change: PENDING_HUMAN_APPROVAL since <!date^")
-    assert rig.request.request_id in pending
-    assert shown == "⏳ Approval needed: Roll out CHG-7 (Decide by 2026-11-22 13:00 UTC)"
-    await rig.approve("UDANA")
-    assert await command(rig, "UDANA", "/loops pending") == "Nothing waits for a human right now."
-
-
-async def test_the_command_helps(rig: Rig) -> None:
-    """Help is for everybody; unknown words and ids are answered with what to do."""
-    assert "`/loops pending` lists what waits" in await command(rig, "UGHOST", "/loops")
-    assert "does not know “dance payload”" in await command(rig, "UDANA", "/loops dance payload")
-    assert await command(rig, "UDANA", "/loops show ar_x<!here>") == (
-        "There is no request ar_x&lt;!here&gt;. `/loops pending` lists what waits now."
-    )
-    assert "Which one?" in await command(rig, "UDANA", "/loops show")
-
-
-async def test_the_command_tells_strangers_nothing(rig: Rig) -> None:
-    """Somebody nobody mapped learns how to be mapped, not what waits."""
-    assert "map Slack user UGHOST (team T1)" in await command(rig, "UGHOST", "/loops pending")
-
-
-async def test_the_command_says_when_the_store_is_away(rig: Rig) -> None:
-    """A command that cannot be answered says so."""
-    rig.gate.is_away = True
-
-    assert "could not look this up" in await command(rig, "UDANA", "/loops pending")
-
-
 async def test_the_home_tab_is_published(rig: Rig) -> None:
     """Opening the Home tab shows what this is."""
     await rig.act("home", "UDANA")

@@ -1,0 +1,133 @@
+"""Events as people read them: one line each, in the thread under a card and in a history. Pure, escaped."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from channels.slack.mrkdwn import inline
+from loops.events import Event
+
+NAME_MAX, TEXT_MAX = 80, 300
+
+_KINDS = {
+    "card.post": "The card was posted",
+    "card.update": "The card was brought up to date",
+    "card.thread": "A reply under the card",
+    "provider.ask": "The model answered",
+}
+
+
+def told(event: Event) -> str:
+    """Return what *event* says in one line of `mrkdwn`; its type where it holds something unexpected."""
+    try:
+        return _told(event)
+    except (KeyError, TypeError, AttributeError, IndexError, ValueError):
+        return inline(event.type, NAME_MAX).text
+
+
+def _told(event: Event) -> str:
+    data = event.data
+    match event.type:
+        case "loop.started":
+            return f"▶️ {_who(data['actor'])} started it, in {_name(data['initialState'])}"
+        case "loop.signal.received":
+            return f"📨 {_who(data['actor'])} sent {_name(data['signal'])}"
+        case "loop.transition.requested":
+            return f"➡️ {_who(data['actor'])} asked for {_name(data['transitionId'])}"
+        case "loop.transition.executed":
+            return f"✔️ {_name(data['fromState'])} → {_name(data['toState'])}, by {_who(data['actor'])}"
+        case "loop.guard.failed":
+            return f"⚠️ Check {_name(data['guardId'])} objected: {_text(data['message'])}"
+        case "loop.transition.blocked":
+            objections = "; ".join(str(each.get("message") or each["guardId"]) for each in data["guardFailures"])
+            return f"🛑 {_name(data['transitionId'])} was blocked: {_text(objections)}"
+        case "loop.transition.refused":
+            return f"🛑 {_who(data['actor'])} was refused: {_text(data['message'])}"
+        case "approval.requested":
+            return f"🙋 People were asked ({_name(data['requestId'])})"
+        case "approval.card.posted":
+            return "💬 The card was posted"
+        case "approval.decision.recorded":
+            return _decision(data)
+        case "approval.decision.refused":
+            by = f" of {_who(data['by'])}" if data.get("by") else ""
+            return f"⛔ An answer{by} was refused: {_text(data['message'])}"
+        case "approval.edited":
+            changes = "; ".join(_change(each) for each in data["changes"])
+            voided = " Earlier approvals no longer count." if data.get("voided") else ""
+            return f"✏️ {_who(data['by'])} edited the proposal: {changes}.{voided}"
+        case "approval.question.asked":
+            return f"❓ {_who(data['actor'])} asks: “{_text(data['text'])}”"
+        case "approval.question.answered":
+            return f"💡 {_who(data['actor'])} answers: “{_text(data['answer'])}”"
+        case "approval.reassigned":
+            return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
+        case "approval.closed":
+            return _closed(data)
+        case "effect.succeeded" | "effect.failed":
+            return _effect(event)
+        case "loop.completed":
+            return f"🏁 Completed in {_name(data['finalState'])}"
+        case "loop.cancelled":
+            return f"🚫 {_who(data['actor'])} cancelled the loop{_because(data)}"
+        case "loop.failed":
+            return f"❌ The loop failed: {_text(data['error']['message'])}"
+        case "loop.suspended":
+            return f"⏸️ {_who(data['actor'])} suspended the loop{_because(data)}"
+        case "loop.resumed":
+            return f"⏯️ {_who(data['actor'])} resumed the loop"
+        case "loop.learning.recorded":
+            return "📈 What was learned was recorded"
+
+
+def _decision(data: Mapping[str, Any]) -> str:
+    decision = data["decision"]
+    words = {"approve": "✅ {} approved", "reject": "⛔ {} rejected"}
+    said = words.get(decision["kind"], "☑️ {} answered " + _name(decision["transitionId"])).format(_who(decision["by"]))
+    needed: Sequence[int] | None = data.get("needed")
+    progress = f" ({sum(data['filled'])} of {sum(needed)})" if needed else ""
+    return f"{said}{progress}{_because(decision)}"
+
+
+def _closed(data: Mapping[str, Any]) -> str:
+    by = f" by {_who(data['actor'])}" if data.get("actor") else ""
+    icon = {"approved": "✅", "rejected": "⛔", "expired": "⌛", "superseded": "↪️", "withdrawn": "↩️"}.get(
+        str(data["status"]), "☑️"
+    )
+    why = "; nobody decided in time, so nothing was approved" if data["status"] == "expired" else ""
+    return f"{icon} The request was closed as {_name(data['status'])}{by}{why}{_because(data)}"
+
+
+def _effect(event: Event) -> str:
+    data = event.data
+    succeeded = event.type == "effect.succeeded"
+    if data["kind"] == "integration.run":
+        run = f"{_name(data['integration'])}: {_name(data['action'])}"
+        if succeeded:
+            return f"🚀 {run} was carried out"
+        detail = data.get("detail") or {}
+        error = next((detail[key] for key in ("error", "message") if isinstance(detail.get(key), str)), None)
+        return f"❌ {run} failed{f': {_text(error)}' if error else ''}"
+    said = _KINDS.get(data["kind"], _name(data["kind"]))
+    return said if succeeded else f"⚠️ {_name(data['kind'])} failed"
+
+
+def _change(change: Mapping[str, Any]) -> str:
+    return f"{_name(change['path'])} from {_text(change.get('old'))} to {_text(change.get('new'))}"
+
+
+def _because(data: Mapping[str, Any]) -> str:
+    reason = data.get("reason")
+    return f": “{_text(reason)}”" if reason else ""
+
+
+def _who(actor: Mapping[str, Any]) -> str:
+    kind = {"ai-agent": " (AI)", "automation": " (service)"}.get(str(actor["type"]), "")
+    return f"*{_name(actor.get('displayName') or actor['id'])}*{kind}"
+
+
+def _name(value: Any) -> str:
+    return inline(str(value), NAME_MAX).text
+
+
+def _text(value: Any) -> str:
+    return inline(str(value), TEXT_MAX).text
