@@ -492,6 +492,20 @@ async def test_an_instance_changed_in_the_store_is_told_from_its_ledger() -> Non
     ]
 
 
+async def test_who_a_model_was_survives_into_events() -> None:
+    """Model, provider, prompt hash and confidence of a submission are on the ledger, with the actor and as evidence."""
+    for story, kind in ((sure, "loop.transition.executed"), (unsure, "loop.transition.blocked")):
+        _, events = await played(story, [a_change()])
+        [data] = [event.data for event in events if event.type == kind and event.data["actor"]["type"] == "ai-agent"]
+
+        actor = data["actor"]
+        assert (actor["modelId"], actor["provider"], actor["promptHash"]) == ("claude", "anthropic", "a" * 64)
+        assert actor["confidence"] == data["evidence"]["confidence"]
+        assert {name: data["evidence"][name] for name in ("modelId", "provider", "promptHash")} == {
+            name: actor[name] for name in ("modelId", "provider", "promptHash")
+        }
+
+
 def test_no_history_at_all_is_replayed_to_nothing() -> None:
     """Nothing to judge is no deviation, and no instance."""
     replayed = replay([], a_change())
