@@ -48,6 +48,12 @@ class Container(_Part):
     view_id: Id | None = None
 
 
+class Option(_Part):
+    """An entry that was chosen."""
+
+    value: str = ""
+
+
 class Action(_Part):
     """The element that was acted on."""
 
@@ -55,12 +61,16 @@ class Action(_Part):
     action_ts: Id | None = None
     block_id: str = ""
     value: str | None = None
+    selected_option: Option | None = None
 
 
 class Typed(_Part):
-    """What an input holds."""
+    """What an input holds: a text, a number as text, a chosen option or a person."""
 
     value: str | None = None
+    selected_option: Option | None = None
+    selected_options: tuple[Option, ...] = ()
+    selected_user: Id | None = None
 
 
 class ViewState(_Part):
@@ -137,6 +147,7 @@ class Happened(_Part):
     type: Id
     user: Id | None = None
     tab: str | None = None
+    view: View | None = None
 
 
 class EventCallback(_Part):
