@@ -140,7 +140,7 @@ class Proposal(Value):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of the proposal."""
-        return digest(self.as_json())
+        return digest(self.as_digested())
 
 
 class ApprovalRequest(Value):

@@ -108,7 +108,7 @@ def make_manifest(
         loop_id=instance.loop_id,
         definition_version=instance.definition_version,
         definition_digest=instance.definition_digest,
-        definition=definition.as_json(),
+        definition=definition.as_digested(),
         head=instance.head,
         events=_part(lines),
         checkpoint=checkpoint,

@@ -214,7 +214,7 @@ class LoopDefinition(Value):
     @cached_property
     def digest(self) -> str:
         """SHA-256 over the canonical JSON of the normalised definition: both spellings of one loop share it."""
-        return digest(self.as_json())
+        return digest(self.as_digested())
 
     @cached_property
     def _states(self) -> dict[str, State]:

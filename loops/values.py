@@ -66,6 +66,14 @@ class Value(BaseModel):
         """Return the camelCase JSON form; absent optional values are left out."""
         return self.model_dump(mode="json", exclude_none=True)
 
+    def as_digested(self) -> dict[str, Any]:
+        """
+        Return the JSON form without what stands at its default: what digests of content are made over.
+
+        A field that a later version adds, with a default, changes no digest of what was written before it.
+        """
+        return self.model_dump(mode="json", exclude_none=True, exclude_defaults=True)
+
     @cached_property
     def canonical(self) -> str:
         """The canonical JSON (RFC 8785) of the value, made once: an actor stands in many events."""
