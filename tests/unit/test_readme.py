@@ -11,10 +11,12 @@ from gateway.configuration import load_configuration
 from gateway.loopfiles import read_loop_file
 from gateway.settings import Settings
 from gateway.wiring import load_definitions
-from loops import guards
+from loops import runtime_guards
 from loops.actors import service
 from loops.definition import GuardRule
+from loops.guards import Guard, GuardContext
 from loops.instance import LoopInstance
+from loops.judging import Judge
 
 _TEXT = README.read_text(encoding="utf-8")
 #: Where a Markdown link or picture leads.
@@ -55,11 +57,11 @@ def test_the_configuration_in_the_readme_fits_its_loop(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("hour", "code"), [(7, "outside_office_hours"), (8, None), (16, None), (17, "outside_office_hours")]
 )
-def test_the_guard_in_the_readme_judges(hour: int, code: str | None) -> None:
-    """Written into `loops.guards` as it stands there and named as it says, it passes in office hours only."""
-    scope = dict(vars(guards))
+async def test_the_guard_in_the_readme_judges(hour: int, code: str | None) -> None:
+    """Written into `loops.runtime_guards` as it stands there and named as it says, it passes in office hours only."""
+    scope = dict(vars(runtime_guards))
     exec(compile(readme_file("office_hours.py"), "office_hours.py", "exec"), scope)
-    registry = {"office-hours": guards.Guard(scope["HoursParameters"], scope["_office_hours"])}
+    registry = {"office-hours": Guard(scope["HoursParameters"], scope["_office_hours"])}
     rule = GuardRule(id="office-hours", parameters={"first": 8, "last": 17})
     now = datetime(2026, 11, 23, hour, tzinfo=UTC)
     instance = LoopInstance(
@@ -76,8 +78,8 @@ def test_the_guard_in_the_readme_judges(hour: int, code: str | None) -> None:
         started_at=now,
         updated_at=now,
     )
-    context = guards.GuardContext(actor=service("ci"), evidence={}, instance=instance, now=now)
-    [verdict] = guards.judge([rule], context, registry)
+    context = GuardContext(actor=service("ci"), evidence={}, instance=instance, now=now)
+    [verdict] = await Judge(registry).judge([rule], context)
 
     assert (verdict.passed, verdict.code) == (code is None, code)
 
