@@ -11,9 +11,11 @@ from slack_bolt.context.async_context import AsyncBoltContext
 from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.answering import Answering
+from channels.slack.bulk import BULK, BULK_VIEW, Bulk
 from channels.slack.client import LOGGER
 from channels.slack.commands.run import Commands
 from channels.slack.commands.windows import CANCEL_VIEW, START_VIEW
+from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk, done, failed, log
 from channels.slack.ports import Gate
@@ -66,13 +68,16 @@ def create_bolt_app(
     )
     desk = Desk(installation=installation, client=client, gate=gate, directory=directory, tenant=tenant)
     answering, viewing, commands = Answering(desk), Viewing(desk), Commands(desk, command)
+    home, bulk = Home(desk), Bulk(desk)
 
-    app.action(_begins(ANSWER))(_listener(answering.decide))
+    app.action(_begins(ANSWER))(_listener(home.then_anew(answering.decide)))
     app.action(_begins(ASK))(_listener(answering.ask))
-    app.view_submission(REASON_VIEW)(_listener(answering.submit))
+    app.view_submission(REASON_VIEW)(_listener(home.then_anew(answering.submit)))
     app.action(DETAILS)(_listener(viewing.details))
     app.action(_begins(PAGE))(_listener(viewing.turn))
-    app.event("app_home_opened")(_listener(viewing.open_home))
+    app.event("app_home_opened")(_listener(home.open))
+    app.action(_begins(BULK))(_listener(bulk.open))
+    app.view_submission(BULK_VIEW)(_listener(home.then_anew(bulk.submit)))
     app.command(command)(_listener(commands.run))
     app.view_submission(START_VIEW)(_listener(commands.submit_start))
     app.view_submission(CANCEL_VIEW)(_listener(commands.submit_cancel))

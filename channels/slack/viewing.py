@@ -1,4 +1,4 @@
-"""Viewing: the Details modal and its pages, and the Home tab. Nothing here decides anything."""
+"""Viewing: the Details modal and its pages. Nothing here decides anything."""
 
 import asyncio
 
@@ -7,17 +7,17 @@ from slack_sdk.errors import SlackApiError
 
 from channels.slack import wording
 from channels.slack.client import error_code
-from channels.slack.deliveries import Click, EventCallback
+from channels.slack.deliveries import Click
 from channels.slack.details import details_view
 from channels.slack.evidence import click_evidence
-from channels.slack.listening import SLACK_ERRORS, VIEW_S, Desk, done, failed, log, started
+from channels.slack.listening import SLACK_ERRORS, Desk, done, failed, log, started
 from channels.slack.shown import NotOurs, Shown
-from channels.slack.views import View, home, told
+from channels.slack.views import View, told
 from loops.errors import Unavailable
 
 
 class Viewing:
-    """Listeners for Details, its pages and the Home tab."""
+    """Listeners for Details and its pages."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -69,15 +69,3 @@ class Viewing:
             return told(wording.DETAILS_TITLE, wording.UNKNOWN_REQUEST)
         # A megabyte of parameters takes a while to lay out; clicks must not wait for it.
         return await asyncio.to_thread(details_view, subject, shown)
-
-    async def open_home(self, happened: EventCallback) -> BoltResponse:
-        """Publish the Home tab to whoever opened it."""
-        event = happened.event
-        if event.tab != "home" or event.user is None:
-            return done()
-        try:
-            async with asyncio.timeout(VIEW_S):
-                await self._desk.client.views_publish(user_id=event.user, view=home())
-        except SLACK_ERRORS as error:
-            log.warning("slack.home.not_published", error=type(error).__name__)
-        return done()

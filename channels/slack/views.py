@@ -1,4 +1,4 @@
-"""Modals and the Home tab as Slack's `views.*` methods take them. Source: docs.slack.dev, reference/views."""
+"""Modals as Slack's `views.*` methods take them. Source: docs.slack.dev, reference/views."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -39,11 +39,3 @@ def modal(
 def told(title: str, text: str) -> View:
     """Return a modal that only says *text* (`mrkdwn`, up to 3,000 units)."""
     return modal(title, [b.section(text)], callback_id=TOLD_VIEW)
-
-
-def home() -> View:
-    """Return the Home tab."""
-    return {
-        "type": "home",
-        "blocks": [b.header(wording.HOME_TITLE), b.section(wording.HOME_TEXT), b.context(wording.HOME_COMMANDS)],
-    }

@@ -447,10 +447,92 @@ def unknown_words(words: str, command: str) -> str:
     return f"{command} does not know “{words}”.\n{help_text(command)}"
 
 
-HOME_TITLE = "Loopgate"
 HOME_TEXT = (
     "When an agent or a system wants to change something that your rules reserve for people, a card appears in the "
     "channel that was chosen for it. *Approve*, *Reject* with a reason, or open *Details* for all of it.\n\n"
     "Every answer is recorded with your name. What was shown is what runs; a changed proposal is a new request."
 )
 HOME_COMMANDS = "`/loops pending` lists what waits for humans. `/loops help` says what else there is."
+
+# The Home tab
+
+
+def home_waiting(count: int, *, has_more: bool) -> str:
+    """Head what waits for the reader (plain text)."""
+    return f"Waiting for you: {count}{' or more' if has_more else ''}"
+
+
+HOME_NOTHING_WAITS = "🎉 Nothing waits for you right now."
+HOME_ASKED = "What you asked for"
+HOME_DECIDED = "What you decided lately"
+
+
+def home_more_waiting(left: int) -> str:
+    """Say how many more wait."""
+    return f"{left} more wait for you; `/loops pending mine` lists them all."
+
+
+def home_counts(counts: Sequence[tuple[str, int]], *, has_more: bool) -> str:
+    """Say how many requests wait in each loop."""
+    listed = " · ".join(f"{loop}: {count}" for loop, count in counts)
+    return f"Waiting for people, by loop: {listed}{' (the newest only)' if has_more else ''}"
+
+
+def you_answered(answer: str, when: str) -> str:
+    """Say what the reader answered."""
+    return f"You answered *{answer}*, {when}."
+
+
+# Approving several at once
+
+
+BULK_TITLE = "Approve several"
+BULK_SUBMIT = "Approve selected"
+BULK_DONE = "What became of each"
+BULK_CHOICE = "Which of these do you approve?"
+BULK_REASON_HINT = "Goes on the record with your name, for each of them."
+BULK_NONE_SELECTED = "Select at least one, or close this window: closing it decides nothing."
+BULK_NOTHING = "There are no longer several requests of this kind that wait for you. Nothing was decided."
+
+
+def bulk_button(loop: str, count: int) -> str:
+    """Label the button for the requests of one loop (plain text)."""
+    return f"Approve several: {loop} ({count})"
+
+
+def bulk_about(loop: str, count: int) -> str:
+    """Say what submitting the window does."""
+    return (
+        f"*{loop}*: {count} requests. Each one you select is a decision of yours by itself, recorded and checked by "
+        "itself. Closing this window decides nothing."
+    )
+
+
+def bulk_more(left: int) -> str:
+    """Say how many of the kind the window does not list."""
+    return f"{left} more of this kind; open this window again for those."
+
+
+def bulk_approved(title: str) -> str:
+    """Say that one was approved."""
+    return f"✅ *{title}*: approved"
+
+
+def bulk_counted(title: str, needed: str) -> str:
+    """Say that an approval counts and more are needed."""
+    return f"✅ *{title}*: your approval counts; it needs {needed}"
+
+
+def bulk_refused(title: str, words: str) -> str:
+    """Say why one was refused."""
+    return f"*{title}*\n{words}"
+
+
+def bulk_not_tried(request: str) -> str:
+    """Say that there was no time left for one."""
+    return f"⏱️ *{request}*: not tried, Slack's time was up. Nothing was decided about it; please open the window again."
+
+
+def bulk_unknown(request: str) -> str:
+    """Say that nobody knows whether one was recorded."""
+    return f"⚠️ *{request}*: Loopgate's store did not answer in time. Look at its card before you answer it again."

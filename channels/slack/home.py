@@ -1,0 +1,228 @@
+"""
+The Home tab: what waits for one person, what they asked for, what they decided lately. They decide in place.
+
+A projection like every card: drawn anew whenever it is opened, and after every decision made on it.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from slack_bolt import BoltResponse
+from slack_sdk.errors import SlackApiError
+
+from channels.slack import blocks as b
+from channels.slack import wording
+from channels.slack.blocks import Block
+from channels.slack.bulk import BULK_VIEW, bulk_button, groups_of
+from channels.slack.card import render, short_digest, summary
+from channels.slack.client import error_code
+from channels.slack.deliveries import Click, EventCallback, Submission
+from channels.slack.evidence import KIND
+from channels.slack.listening import LOAD_S, SLACK_ERRORS, VIEW_S, Desk, done, log, soon, started
+from channels.slack.mrkdwn import inline, when
+from channels.slack.shown import ANSWER, ASK, DETAILS, Asked, NotOurs
+from channels.slack.views import View
+from loops.actors import Human
+from loops.approvals import ApprovalRequest
+from loops.errors import Unavailable
+from loops.ports import ChannelIdentity, Loaded
+
+#: What the tab holds at most: requests to decide, requests asked for, decisions, loops counted. With three blocks for
+#: each request it stays below the 100 blocks of a view.
+WAITING_MAX, ASKED_MAX, DECIDED_MAX, LOOPS_MAX = 15, 6, 6, 10
+#: Requests looked through for those.
+LOOKED_THROUGH = 100
+NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 5, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What concerns one person. `has_more` says that not everything that waits was looked through."""
+
+    by: Human
+    waiting: Sequence[Loaded]
+    asked: Sequence[Loaded]
+    decided: Sequence[Loaded]
+    everything: Sequence[Loaded]
+    has_more: bool
+
+
+class Home:
+    """Publishes the Home tab: when it is opened, and after what was decided on it."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    async def open(self, happened: EventCallback) -> BoltResponse:
+        """Publish the tab to whoever opened it."""
+        event = happened.event
+        if event.tab == "home" and event.user is not None and happened.team_id == self._desk.installation.team_id:
+            await self._publish(event.user, event.view.hash if event.view else None, started())
+        return done()
+
+    def then_anew(self, listen: Callable[[Any], Awaitable[BoltResponse]]) -> Callable[[Any], Awaitable[BoltResponse]]:
+        """Return *listen*, with the tab drawn anew before the ack where what it took was done on the tab."""
+
+        async def listener(delivery: Click | Submission) -> BoltResponse:
+            deadline = started()
+            response = await listen(delivery)
+            if response.status == 200 and _from_home(delivery):
+                shown = delivery.view.hash if isinstance(delivery, Click) and delivery.view else None
+                await self._publish(delivery.user.id, shown, deadline)
+            return response
+
+        return listener
+
+    async def _publish(self, user: str, shown: str | None, deadline: float) -> None:
+        """Draw the tab for *user*. A tab other than the one with the hash *shown* is there: read and draw once more."""
+        for known in (shown, None):
+            left = deadline - asyncio.get_running_loop().time()
+            try:
+                async with asyncio.timeout(min(VIEW_S, max(0.0, left))):
+                    view = await self._view(user)
+                    await self._desk.client.views_publish(user_id=user, view=view, hash=known)
+            except SLACK_ERRORS as error:
+                code = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
+                if code == "hash_conflict":
+                    continue
+                log.warning("slack.home.not_published", error=code)
+            return
+
+    async def _view(self, user: str) -> View:
+        team = self._desk.installation.team_id
+        try:
+            who = ChannelIdentity(kind=KIND, team=team, user=user)
+            person = await soon(self._desk.directory.behind(self._desk.tenant, who), LOAD_S)
+            if person is None:
+                name, place = inline(user, NAME_MAX).text, inline(team, NAME_MAX).text
+                return _tab([b.section(wording.command_unmapped(name, place))])
+            return home_view(await soon(self._standing(person.as_actor(KIND)), LOAD_S))
+        except Unavailable:
+            return _tab([b.section(wording.COULD_NOT_LOAD)])
+
+    async def _standing(self, by: Human) -> Standing:
+        gate, tenant = self._desk.gate, self._desk.tenant
+        everything, has_more = await gate.open_requests(tenant, limit=LOOKED_THROUGH)
+        return Standing(
+            by=by,
+            waiting=await gate.waiting_for(everything, by),
+            asked=await gate.requests_of(tenant, by.user_id, "asked", limit=ASKED_MAX),
+            decided=await gate.requests_of(tenant, by.user_id, "decided", limit=DECIDED_MAX),
+            everything=everything,
+            has_more=has_more,
+        )
+
+
+def home_view(standing: Standing) -> View:
+    """Return the tab. Pure; within Slack's limits whatever the requests hold."""
+    return _tab(list(_blocks(standing)))
+
+
+def _tab(blocks: Sequence[Block]) -> View:
+    return {"type": "home", "blocks": [*blocks, b.divider(), b.section(wording.HOME_TEXT), b.context(_commands())]}
+
+
+def _blocks(standing: Standing) -> Iterator[Block]:
+    waiting = standing.waiting
+    yield b.header(wording.home_waiting(len(waiting), has_more=standing.has_more))
+    if not waiting:
+        yield b.section(wording.HOME_NOTHING_WAITS)
+    several = groups_of(waiting)
+    if several:
+        yield b.actions("loopgate.home.bulk", [bulk_button(group) for group in several[:5]])
+    for subject in waiting[:WAITING_MAX]:
+        yield b.divider()
+        yield from _request(subject)
+    if len(waiting) > WAITING_MAX:
+        yield b.context(wording.home_more_waiting(len(waiting) - WAITING_MAX))
+    if standing.asked:
+        yield b.divider()
+        yield b.header(wording.HOME_ASKED)
+        yield b.section("\n".join(_line(each) for each in standing.asked))
+    if standing.decided:
+        yield b.divider()
+        yield b.header(wording.HOME_DECIDED)
+        yield b.section("\n".join(_decided(each, standing.by) for each in standing.decided))
+    if standing.everything:
+        yield b.divider()
+        yield b.context(wording.home_counts(_counts(standing.everything), has_more=standing.has_more))
+
+
+def _request(subject: Loaded) -> Iterator[Block]:
+    request = subject.request
+    if request is None:
+        return
+    lines = [f"*{inline(request.title, TITLE_MAX).text}*"]
+    shown = request.facts[:FACTS_MAX]
+    lines += [f"{inline(fact.label, NAME_MAX).text}: {inline(fact.value, FACT_MAX).text}" for fact in shown]
+    if left := len(request.facts) - len(shown):
+        lines.append(wording.more_items(left, "fact"))
+    lines += [wording.run(_name(run.integration), _name(run.action)) for run in request.proposal.runs[:RUNS_MAX]]
+    if left := len(request.proposal.runs) - RUNS_MAX:
+        lines += [wording.more_items(left, "action")] if left > 0 else []
+    yield b.section("\n".join(lines))
+    parts = [_name(request.loop_name), _name(request.aggregate_id)]
+    parts.append(wording.asked_by(_name(request.proposal.requester.name), request.proposal.requester.type))
+    quorum = sum(need.quorum for stage in request.proposal.policy.gates for need in stage.needs)
+    if quorum > 1:
+        parts.append(wording.approvals_so_far(len(request.approvals), quorum))
+    if request.expires_at:
+        parts.append(wording.decide_by(when(request.expires_at)))
+    parts.append(_name(short_digest(request.digest)))
+    yield b.context(" · ".join(parts))
+    yield b.actions(f"loopgate.home.{request.request_id}"[:255], _buttons(subject))
+
+
+def _buttons(subject: Loaded) -> list[Block]:
+    """Return the card's own buttons that decide or show: the tab must not offer what the card does not."""
+    rows = [block for block in render(subject).blocks if block["type"] == "actions"]
+    ours = (ANSWER, ASK, DETAILS)
+    return [each for row in rows for each in row["elements"] if str(each.get("action_id")).startswith(ours)][:10]
+
+
+def _line(subject: Loaded) -> str:
+    return f"• {summary(subject, subject.request)}" if subject.request else ""
+
+
+def _decided(subject: Loaded, by: Human) -> str:
+    request = subject.request
+    if request is None:
+        return ""
+    given = [each for each in (*request.voided, *request.decisions) if each.by.user_id == by.user_id]
+    answer = _answer(request, given[-1].transition_id) if given else ""
+    at = when(given[-1].at) if given else ""
+    return f"• {wording.you_answered(answer, at)}  {summary(subject, request)}"
+
+
+def _answer(request: ApprovalRequest, transition_id: str) -> str:
+    offered = request.answer(transition_id)
+    return _name(offered.label if offered else transition_id)
+
+
+def _counts(everything: Sequence[Loaded]) -> list[tuple[str, int]]:
+    counted = Counter(each.request.loop_name for each in everything if each.request)
+    return [(_name(loop), count) for loop, count in counted.most_common(LOOPS_MAX)]
+
+
+def _commands() -> str:
+    return wording.HOME_COMMANDS
+
+
+def _from_home(delivery: Click | Submission) -> bool:
+    if isinstance(delivery, Click):
+        return delivery.view is not None and delivery.view.type == "home"
+    if delivery.view.callback_id == BULK_VIEW:
+        return True
+    try:
+        asked = Asked.decode(delivery.view.private_metadata)
+    except NotOurs:
+        return False
+    # A window that was opened from a card knows its message.
+    return asked.message_ts is None
+
+
+def _name(text: str) -> str:
+    return inline(text, NAME_MAX).text

@@ -1,0 +1,191 @@
+"""The Home tab through the real Bolt app over HTTP: what one person sees there, and deciding in place."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from builders import TENANT, a_change, a_house, an_answer, person
+from unit.slack.rig import Rig, a_rig
+from unit.slack.subjects import mrkdwn_texts, said, waiting, with_request
+
+from channels.slack.home import Standing, home_view
+from channels.slack.shown import Shown
+from channels.slack_sandbox.blockkit.surfaces import checked_view
+from loops.approvals import Fact
+
+
+@pytest.fixture
+async def rig() -> AsyncIterator[Rig]:
+    """A card waiting for an approval."""
+    async with a_rig(a_house()) as made:
+        yield made
+
+
+async def home(rig: Rig, user: str, *, opens: bool = True) -> dict[str, Any]:
+    """Return what stands on somebody's Home tab, opened just now unless it only is looked at."""
+    if opens:
+        answer = await rig.act("home", user)
+        assert (answer["status"], answer["warning"]) == (200, None)
+    return dict((await rig.sandbox.get("/sandbox/home", params={"user": user})).json()["view"])
+
+
+async def press(rig: Rig, user: str, view: dict[str, Any], label: str, about: str = "") -> dict[str, Any]:
+    """Press a button on somebody's Home tab; *about* is the request it belongs to."""
+    element, block = next(
+        (element, block)
+        for block in view["blocks"]
+        if block["type"] == "actions" and about in block["block_id"]
+        for element in block["elements"]
+        if element["text"]["text"].startswith(label)
+    )
+    return await rig.act("click", user, view_id=view["id"], action_id=element["action_id"], block_id=block["block_id"])
+
+
+async def test_home_shows_what_waits_for_me(rig: Rig) -> None:
+    """A request I may decide stands there with its facts, what runs and the card's own buttons."""
+    view = await home(rig, "UDANA")
+    told = said(view["blocks"])
+
+    assert told.startswith("Waiting for you: 1\n*Roll out CHG-7*\nService: checkout\n")
+    assert "*deployer*: rollout" in told
+    assert "Waiting for people, by loop: Test change: 1" in told
+    rows = [block for block in view["blocks"] if block["type"] == "actions"]
+    labels = [element["text"]["text"] for row in rows for element in row["elements"]]
+    assert labels == ["Approve", "Reject", "Details"]
+    assert Shown.decode(rows[0]["elements"][0]["value"]).digest == rig.request.digest
+
+
+async def test_home_of_somebody_who_may_not_decide_offers_nothing(rig: Rig) -> None:
+    """Who is not an approver, or asked themselves, sees no buttons; who asked sees how it stands."""
+    await rig.house.propose("CHG-8", behind="robin")
+    kim, robin = await home(rig, "UKIM"), await home(rig, "UROBIN")
+
+    assert "Nothing waits for you" in said(kim["blocks"])
+    assert not [block for block in kim["blocks"] if block["type"] == "actions"]
+    assert "Waiting for you: 1" in said(robin["blocks"])
+    assert "What you asked for\n• ⏳ Approval needed: Roll out CHG-7" in said(robin["blocks"])
+
+
+async def test_strangers_see_how_to_be_mapped(rig: Rig) -> None:
+    """The tab of somebody nobody mapped holds nothing of any request."""
+    told = said((await home(rig, "UGHOST"))["blocks"])
+
+    assert "map Slack user UGHOST (team T1)" in told
+    assert "Roll out" not in told
+
+
+async def test_approving_on_home_decides_and_draws_it_anew(rig: Rig) -> None:
+    """A click there is a decision like any other, and the tab shows what became of it before the ack."""
+    view = await home(rig, "UDANA")
+    clicked = await press(rig, "UDANA", view, "Approve")
+    told = said((await home(rig, "UDANA", opens=False))["blocks"])
+
+    assert (clicked["status"], clicked["warning"]) == (200, None)
+    assert (await rig.stored()).request.status == "approved"  # type: ignore[union-attr]
+    assert "Nothing waits for you" in told
+    assert "What you decided lately\n• You answered *Approve*, <!date^" in told
+
+
+async def test_rejecting_on_home_asks_why_and_draws_it_anew(rig: Rig) -> None:
+    """A reason the policy requires is asked for there too."""
+    await press(rig, "UDANA", await home(rig, "UDANA"), "Reject")
+    view = (await rig.get("views", user="UDANA"))[-1]
+    await rig.act("submit", "UDANA", view_id=view["id"], values={"loopgate.reason": {"reason": "too risky"}})
+    told = said((await home(rig, "UDANA", opens=False))["blocks"])
+
+    assert (await rig.stored()).request.status == "rejected"  # type: ignore[union-attr]
+    assert "You answered *Reject*" in told
+    assert "Nothing waits for you" in told
+
+
+async def test_a_double_click_on_home_counts_once(rig: Rig) -> None:
+    """Slack may deliver a click twice; one decision is recorded and the tab is right."""
+    view = await home(rig, "UDANA")
+    clicked = await press(rig, "UDANA", view, "Approve")
+    await rig.sandbox.post("/sandbox/duplicate", json={"delivery_id": clicked["delivery_id"]})
+
+    request = (await rig.stored()).request
+    assert request is not None
+    assert len(request.decisions) == 1
+    assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
+
+
+async def test_a_late_click_on_an_old_home_is_answered(rig: Rig) -> None:
+    """Somebody else was faster: the click is told so privately, and the tab is drawn anew."""
+    view = await home(rig, "UDANA")
+    await rig.house.engine.answer(an_answer(rig.request, "approve", "sam"), tenant=TENANT)
+    await press(rig, "UDANA", view, "Approve")
+
+    assert rig.gate.outcomes[-1].code == "already_decided"  # type: ignore[union-attr]
+    assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
+
+
+async def test_a_newer_tab_is_not_overwritten_by_an_older_one(rig: Rig) -> None:
+    """A tab that was published meanwhile is read anew, so that the last one published is as things stand."""
+    view = await home(rig, "UDANA")
+    await rig.client.views_publish(user_id="UDANA", view={"type": "home", "blocks": view["blocks"]})
+    published = len(await rig.get("calls", method="views.publish"))
+    row = next(block for block in view["blocks"] if block["type"] == "actions")
+    clicked = await rig.act(
+        "click", "UDANA", view_id=view["id"], action_id="loopgate.answer.approve.0", block_id=row["block_id"]
+    )
+
+    calls = (await rig.get("calls", method="views.publish"))[published:]
+    assert clicked["status"] == 200
+    assert calls[-1]["error"] is None
+    assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
+
+
+async def test_a_decision_stands_where_the_tab_cannot_be_drawn(rig: Rig) -> None:
+    """Slack refusing the tab takes nothing back and fails no click."""
+    view = await home(rig, "UDANA")
+    await rig.fault("views.publish", "error", error="internal_error")
+    clicked = await press(rig, "UDANA", view, "Approve")
+
+    assert clicked["status"] == 200
+    assert (await rig.stored()).request.status == "approved"  # type: ignore[union-attr]
+
+
+async def test_home_while_the_store_is_away_says_so(rig: Rig) -> None:
+    """A tab that cannot be read says so instead of showing yesterday's."""
+    rig.gate.is_away = True
+
+    assert "could not look this up" in said((await home(rig, "UDANA"))["blocks"])
+
+
+async def test_home_says_how_many_more_wait(rig: Rig) -> None:
+    """Beyond what fits, the tab says how many more there are, and where."""
+    for number in range(20):
+        await rig.house.propose(f"OPS-{number:02d}")
+    view = await home(rig, "UDANA")
+
+    assert "Waiting for you: 21" in said(view["blocks"])
+    assert "6 more wait for you; `/loops pending mine` lists them all." in said(view["blocks"])
+
+
+@pytest.mark.parametrize("text", ["<!channel> *b* `c` " * 400, "😀" * 3_000, ""])
+def test_whatever_requests_hold_slack_takes_the_tab(text: str) -> None:
+    """Hostile and huge titles, facts and names stay within Slack's limits and mention nobody."""
+    facts = tuple(Fact(label=text, value=text) for _ in range(200))
+    subject = waiting()
+    subjects = [
+        with_request(subject, title=text, facts=facts, request_id=f"ar_{number}", loop_name=text)
+        for number in range(120)
+    ]
+    view = home_view(Standing(person("dana"), subjects, subjects[:6], subjects[:6], subjects, has_more=True))
+
+    checked_view(view, "home")
+    assert not [found for found in mrkdwn_texts(view["blocks"]) if "<!" in found or "`c`" in found]
+    assert len(repr(view)) < 250_000
+
+
+async def test_a_quorum_on_home_shows_how_far_it_is() -> None:
+    """With more than one approval needed, the tab says how many there are, and leaves once mine is given."""
+    async with a_rig(a_house(a_change(quorum=2))) as rig:
+        await rig.house.engine.answer(an_answer(rig.request, "approve", "sam"), tenant=TENANT)
+        view = await home(rig, "UDANA")
+
+        assert "1 of 2 approvals" in said(view["blocks"])
+        rig.house.clock.move(timedelta(hours=5))
+        assert "Nothing waits for you" in said((await home(rig, "UDANA"))["blocks"])
