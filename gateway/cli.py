@@ -112,11 +112,14 @@ def check(
 
         sys.stdout.write(file_schema_json())
         return
+    from gateway.guards.entry_points import load_guards
     from gateway.loopfiles import loop_files_at, read_loop_file
+    from loops.runtime_guards import RUNTIME_GUARDS
 
     if not files:
         raise typer.BadParameter("name loop files, or directories of them")
-    read = [read_loop_file(path) for path in loop_files_at(files)]
+    guards = {**RUNTIME_GUARDS, **load_guards()}
+    read = [read_loop_file(path, guards=guards) for path in loop_files_at(files)]
     if as_graph:
         _print_graph(read)
     elif as_json:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from gateway.configuration import Configuration, ConfigurationError
 from loops.definition import LoopDefinition
+from loops.judging import external_guards
 from loops.policy import ApprovalPolicy
 from loops.staffing import shortfalls
 
@@ -17,6 +18,7 @@ def incoherences(definition: LoopDefinition, configuration: Configuration) -> It
             yield from _unmanned(
                 f"{definition.id}: state {state.id}", state.approval or ApprovalPolicy(), configuration
             )
+    yield from _pointless(definition, configuration)
     for transition in definition.transitions:
         if transition.approval:
             yield from _unmanned(f"{definition.id}: transition {transition.id}", transition.approval, configuration)
@@ -26,6 +28,15 @@ def incoherences(definition: LoopDefinition, configuration: Configuration) -> It
                     f"{definition.id}: transition {transition.id} runs integration '{call.integration}'; "
                     "name it under integrations"
                 )
+
+
+def _pointless(definition: LoopDefinition, configuration: Configuration) -> Iterator[str]:
+    for transition, _, point in external_guards(definition):
+        if point not in configuration.policy_points:
+            yield (
+                f"{definition.id}: transition {transition.id} asks policy point '{point}'; name it under policyPoints, "
+                "or it blocks"
+            )
 
 
 def with_approvals(definition: LoopDefinition, configuration: Configuration) -> LoopDefinition:

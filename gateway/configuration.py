@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 
+from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
 from gateway.marked import FileProblem, read_mapping
 from loops.errors import LoopgateError
@@ -114,6 +115,7 @@ class Configuration(Value):
     sources: Mapping[Identifier, SourceConfig] = Field(default_factory=dict)
     loops: tuple[str, ...] = ("library",)
     approvals: tuple[AddedApproval, ...] = ()
+    policy_points: Mapping[Identifier, PolicyPointConfig] = Field(default_factory=dict)
     redaction: RedactionRules = RedactionRules()
 
 

@@ -1,6 +1,6 @@
 """The composition root: the only module that names adapters. What it returns is typed by the ports they fit."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,9 @@ from gateway.configuration import (
     secret,
 )
 from gateway.directory import ConfiguredDirectory
+from gateway.guards.config import PolicyPointConfig
+from gateway.guards.entry_points import load_guards
+from gateway.guards.policy_point import HttpPolicyPoint
 from gateway.identifiers import TimeOrderedIds
 from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
@@ -43,7 +46,10 @@ from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
 from loops.engine import LoopEngine
+from loops.guards import Guard, PolicyPoint
+from loops.judging import Judge
 from loops.ports import Clock, Definitions, Directory, Provider, Store
+from loops.runtime_guards import RUNTIME_GUARDS
 from providers.recorded import SHIPPED, RecordedProvider
 
 #: What a configuration says for the loops Loopgate ships.
@@ -106,12 +112,15 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
         InvalidLoopFiles: If a loop file has an error.
     """
     configuration = load_configuration(settings.config)
-    definitions = load_definitions(configuration, settings.config.parent)
-    client = connect(url)
-    store = RedisStore(client, effect_grace=timedelta(seconds=settings.effect_grace_s))
+    guards = {**RUNTIME_GUARDS, **load_guards()}
+    definitions = load_definitions(configuration, settings.config.parent, guards)
     directory = ConfiguredDirectory(configuration.people, configuration.slack.team)
     clock = SystemClock()
-    try:
+    async with AsyncExitStack() as stack:
+        client = await stack.enter_async_context(connect(url))
+        http = await stack.enter_async_context(httpx2.AsyncClient())
+        store = RedisStore(client, effect_grace=timedelta(seconds=settings.effect_grace_s))
+        points = {name: _policy_point(point, http) for name, point in configuration.policy_points.items()}
         yield Parts(
             settings=settings,
             configuration=configuration,
@@ -132,11 +141,10 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
                 directory,
                 clock,
                 TimeOrderedIds(),
+                judge=Judge(guards, points),
                 redaction=configuration.redaction,
             ),
         )
-    finally:
-        await client.aclose()
 
 
 @asynccontextmanager
@@ -201,6 +209,11 @@ async def _provider(config: ProviderConfig) -> AsyncIterator[Provider]:
                 yield AnthropicProvider(client, config.model, max_tokens=config.max_tokens, timeout_s=config.timeout_s)
 
 
+def _policy_point(config: PolicyPointConfig, http: httpx2.AsyncClient) -> PolicyPoint:
+    token = secret(config.token_env) if config.token_env else None
+    return HttpPolicyPoint(config.url, http, timeout_s=config.timeout_s, token=token)
+
+
 def _recorded(name: str) -> RecordedProvider:
     path = SHIPPED / f"{name}.json"
     if not path.is_file():
@@ -216,9 +229,11 @@ def _integration(config: WebhookConfig, http: httpx2.AsyncClient) -> Integration
         raise ConfigurationError(f"integrations: {error}") from error
 
 
-def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
+def load_definitions(
+    configuration: Configuration, beside: Path, guards: Mapping[str, Guard] = RUNTIME_GUARDS
+) -> LoadedLoops:
     """
-    Return the loop definitions the configuration names; paths count from *beside*.
+    Return the loop definitions the configuration names; paths count from *beside*, *guards* are those registered.
 
     Raises:
         InvalidLoopFiles: If a loop file has an error.
@@ -231,7 +246,7 @@ def load_definitions(configuration: Configuration, beside: Path) -> LoadedLoops:
         raise ConfigurationError(f"loops: {error.filename} cannot be read: {error.strerror}") from error
     if empty:
         raise ConfigurationError(f"loops: there are no loop files in {', '.join(empty)}")
-    loaded = load_directory(*places)
+    loaded = load_directory(*places, guards=guards)
     if LIBRARY in configuration.loops:
         loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
     for loop in {each.loop for each in configuration.approvals} - loaded.definitions.keys():
