@@ -101,7 +101,10 @@ def judged_as(request: ApprovalRequest, answer: HumanAnswer, by: Human) -> tuple
     parked = request.proposal.parked
     if parked:
         return parked.actor, dict(parked.evidence)
-    return by, {"approved": True, **({"reason": answer.reason} if answer.reason else {})}
+    offered = request.answer(answer.transition_id)
+    said = {"approve": True, "reject": False}.get(offered.kind if offered else "other")
+    evidence: dict[str, object] = {} if said is None else {"approved": said}
+    return by, evidence | ({"reason": answer.reason} if answer.reason else {})
 
 
 def decide_answer(
@@ -133,7 +136,7 @@ def decide_answer(
         raise ValueError("an answer without objections is an offered one, by a person")
     if offered.kind != "reject" and (failures := hard_failures(verdicts)):
         message = "; ".join(verdict.message or verdict.guard_id for verdict in failures)
-        return refuse(draft, asked, answer, Objection("guards", "guard_failed", message), failures)
+        return refuse(draft, asked, answer, Objection("guards", "guard_failed", message), verdicts)
     if answer.edits:
         edited = _edited(loaded, request, answer)
         if isinstance(edited, Edited) and edited.changes:
@@ -262,7 +265,7 @@ def _accept(
         channel=answer.channel,
     )
     after = asked.tally(offered.transition_id, Vote(by.user_id, stage))
-    draft.event("approval.decision.recorded", _decision_fields(asked, decision, after))
+    draft.event("approval.decision.recorded", _decision_fields(asked, decision, after, verdicts))
     if offered.kind != "reject" and not after.is_complete:
         progress = _progress(after) if offered.kind == "approve" else request.progress
         draft.keep(request.changed(decisions=(*request.decisions, decision), progress=progress))
@@ -290,7 +293,9 @@ def _take(draft: Draft, asked: Asked, decision: Decision, verdicts: Sequence[Gua
     return executed(draft, loaded, Move(transition, actor, evidence, verdicts, decision), request)
 
 
-def _decision_fields(asked: Asked, decision: Decision, after: Tally) -> dict[str, object]:
+def _decision_fields(
+    asked: Asked, decision: Decision, after: Tally, verdicts: Sequence[GuardVerdict]
+) -> dict[str, object]:
     request = asked.request
     fields: dict[str, object] = {
         "requestId": request.request_id,
@@ -299,6 +304,7 @@ def _decision_fields(asked: Asked, decision: Decision, after: Tally) -> dict[str
         "decision": decision,
         "groups": asked.grounds,
         "lapsed": sorted(after.lapsed) or None,
+        "guards": list(verdicts) or None,
     }
     if decision.kind != "reject":
         progress = {"stage": after.stage, "filled": list(after.filled), "needed": list(after.needed)}
@@ -326,7 +332,7 @@ def refuse(
     asked: Asked,
     answer: HumanAnswer,
     objection: Objection,
-    failures: tuple[GuardVerdict, ...] = (),
+    verdicts: Sequence[GuardVerdict] = (),
 ) -> Decided:
     """Refuse *answer* in *draft*: an event with all it was judged on, and a private word to who gave it."""
     request = asked.request
@@ -345,11 +351,11 @@ def refuse(
             "edits": answer.edits or None,
             "groups": asked.grounds,
             "channel": answer.channel or None,
-            "guards": list(failures) or None,
+            "guards": list(verdicts) or None,
         },
     )
     notify(draft, request, answer.channel, objection)
-    return refused(draft, request, objection, failures)
+    return refused(draft, request, objection, hard_failures(verdicts))
 
 
 def refused(

@@ -369,15 +369,7 @@ def _decided(step: _Step) -> Iterator[Decided]:
         channel=dict(decision.channel),
         key="replayed",
     )
-    taken = next((event for event in step.ahead[1:5] if _rests_on(event, decision)), None)
-    verdicts = _verdicts(taken.data) if taken else ()
-    yield decide_answer(judged.asked(), answer, verdicts, step.ids(("de_", decision.decision_id)))
-
-
-def _rests_on(event: Event, decision: Decision) -> bool:
-    if event.type != "loop.transition.executed":
-        return False
-    return bool(event.data.get("evidence", {}).get("decisionId") == decision.decision_id)
+    yield decide_answer(judged.asked(), answer, _verdicts(recorded.data), step.ids(("de_", decision.decision_id)))
 
 
 def _answer_refused(step: _Step) -> Iterator[Decided]:
