@@ -120,6 +120,8 @@ class ApprovalPolicy(Value):
     """The transition the system takes then; without one the request is refused."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
     """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
+    risk: Literal["low", "high"] = "low"
+    """Whether an answer that is one click is asked for twice: high for what cannot be taken back."""
 
     @model_validator(mode="after")
     def _one_way_to_say_who(self) -> Self:

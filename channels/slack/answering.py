@@ -5,25 +5,35 @@ The order is the promise: parse, find out who, commit through the gate, then ack
 was acknowledged is recorded; what could not be recorded is answered 500 and said privately.
 """
 
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from slack_bolt import BoltResponse
 
 from channels.slack import wording
 from channels.slack.deliveries import Click, Submission
+from channels.slack.editing import block_id, edit_view, edits_of
 from channels.slack.evidence import click_evidence, click_key, submission_evidence, submission_key
 from channels.slack.listening import ANSWER_S, Desk, done, failed, log, soon, started
+from channels.slack.mrkdwn import exact, one_line
 from channels.slack.notices import notice_text
 from channels.slack.reason import REASON_BLOCK, reason_of, reason_view
 from channels.slack.shown import Asked, NotOurs, Shown
 from channels.slack.views import View, told
-from loops.approvals import HumanAnswer
+from loops.approvals import AnswerOffered, ApprovalRequest, HumanAnswer
 from loops.cards import Notice
 from loops.errors import Unavailable
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import Loaded
 
 Outcome = Executed | Recorded | Refused
+
+#: Draws the modal that an answer is given in.
+Draw = Callable[[Loaded, ApprovalRequest, AnswerOffered, Asked], View]
+
+#: Characters of the engine's words at an input.
+ERROR_MAX = 300
 
 #: Refusals the engine gives without a commit: there is no ledger, or no right one, to write them on.
 UNRECORDED = frozenset({"unknown_request", "idempotency_key_reused"})
@@ -46,6 +56,13 @@ class Answering:
 
     async def ask(self, click: Click) -> BoltResponse:
         """Open the reason modal for the button that was pressed; nothing is decided yet."""
+        return await self._open(click, _reason_modal)
+
+    async def edit(self, click: Click) -> BoltResponse:
+        """Open the edit modal for the button that was pressed; nothing is decided yet."""
+        return await self._open(click, _edit_modal)
+
+    async def _open(self, click: Click, draw: Draw) -> BoltResponse:
         deadline = started()
         try:
             shown, transition_id = _answered(click.actions[0].value)
@@ -60,7 +77,7 @@ class Answering:
         except Unavailable:
             await self._desk.tell(evidence, wording.COULD_NOT_LOAD, deadline)
             return failed("store_unavailable")
-        view = self._asking(click, subject, shown, transition_id)
+        view = self._asking(click, subject, shown, transition_id, draw)
         if await self._desk.open(click.trigger_id, view, deadline):
             return done()
         is_told = await self._desk.tell(evidence, wording.COULD_NOT_OPEN, deadline)
@@ -81,7 +98,7 @@ class Answering:
         is_told = await self._desk.tell(click_evidence(click, None), wording.NOT_OUR_BUTTON, deadline)
         return done() if is_told else failed("unknown_button")
 
-    def _asking(self, click: Click, subject: Loaded | None, shown: Shown, transition_id: str) -> View:
+    def _asking(self, click: Click, subject: Loaded | None, shown: Shown, transition_id: str, draw: Draw) -> View:
         request = subject.request if subject else None
         if subject is None or request is None:
             return told(wording.REFUSED_TITLE, wording.UNKNOWN_REQUEST)
@@ -98,7 +115,7 @@ class Answering:
             message_ts=place.message_ts,
             thread_ts=place.thread_ts,
         )
-        return reason_view(request, offered, asked)
+        return draw(subject, request, offered, asked)
 
     async def submit(self, submission: Submission) -> BoltResponse:
         """Take the answer the modal stands for, with the reason typed into it."""
@@ -112,6 +129,39 @@ class Answering:
         evidence = submission_evidence(submission, asked)
         key = submission_key(submission, reason)
         outcome = await self._commit(submission, shown, transition_id, evidence, key, reason)
+        return await self._submitted(outcome, shown, evidence, deadline)
+
+    async def submit_edit(self, submission: Submission) -> BoltResponse:
+        """Approve with the changes made in the modal; what does not fit the policy is said at its input."""
+        deadline = started()
+        try:
+            asked = Asked.decode(submission.view.private_metadata)
+            shown, transition_id = asked.shown, _transition(asked.shown)
+        except NotOurs:
+            return _told(wording.NOT_OUR_BUTTON)
+        evidence, reason = submission_evidence(submission, asked), reason_of(submission)
+        try:
+            subject = await self._desk.load(shown.request_id)
+        except Unavailable:
+            await self._desk.tell(evidence, wording.COULD_NOT_RECORD, deadline)
+            return failed("store_unavailable")
+        edits: dict[str, Any] = {}
+        if subject and subject.request and subject.request.digest == shown.digest and subject.request.is_open:
+            found = edits_of(submission, subject.request, subject.instance.data)
+            errors = found.errors or ({} if found.values else {block_id(0): wording.NOTHING_EDITED})
+            if errors:
+                return done({"response_action": "errors", "errors": errors})
+            edits = found.values
+        # Else the proposal is another one or closed: the engine refuses on the record, whatever was typed.
+        key = submission_key(submission, reason, exact(edits))
+        outcome = await self._commit(submission, shown, transition_id, evidence, key, reason, edits)
+        if isinstance(outcome, Refused) and outcome.code == "bad_edit":
+            return done({"response_action": "errors", "errors": {block_id(0): one_line(outcome.message)[:ERROR_MAX]}})
+        return await self._submitted(outcome, shown, evidence, deadline)
+
+    async def _submitted(
+        self, outcome: Outcome | None, shown: Shown, evidence: dict[str, Any], deadline: float
+    ) -> BoltResponse:
         match outcome:
             case None:
                 await self._desk.tell(evidence, wording.COULD_NOT_RECORD, deadline)
@@ -131,6 +181,7 @@ class Answering:
         evidence: dict[str, Any],
         key: str,
         reason: str | None,
+        edits: Mapping[str, Any] = MappingProxyType({}),
     ) -> Outcome | None:
         """Return what became of the answer, or None where nobody can know."""
 
@@ -142,6 +193,7 @@ class Answering:
                 transition_id=transition_id,
                 by=await self._desk.human(delivery),
                 reason=reason,
+                edits=dict(edits),
                 channel=evidence,
                 key=key,
             )
@@ -162,6 +214,15 @@ class Answering:
 
     def _words(self, notice: Notice, subject: Loaded | None) -> str:
         return notice_text(notice, subject, team_id=self._desk.installation.team_id)
+
+
+def _reason_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked) -> View:
+    del subject
+    return reason_view(request, offered, asked)
+
+
+def _edit_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked) -> View:
+    return edit_view(request, subject.instance.data, offered, asked)
 
 
 def _answered(value: str | None) -> tuple[Shown, str]:

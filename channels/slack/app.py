@@ -15,11 +15,26 @@ from channels.slack.bulk import BULK, BULK_VIEW, Bulk
 from channels.slack.client import LOGGER
 from channels.slack.commands.run import Commands
 from channels.slack.commands.windows import CANCEL_VIEW, START_VIEW
+from channels.slack.consulting import Consulting
 from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk, done, failed, log
 from channels.slack.ports import Gate
-from channels.slack.shown import ANSWER, ASK, DETAILS, PAGE, REASON_VIEW
+from channels.slack.shown import (
+    ANSWER,
+    ASK,
+    DETAILS,
+    EDIT,
+    EDIT_VIEW,
+    HAND_OVER_VIEW,
+    INFORM,
+    MORE,
+    PAGE,
+    QUESTION_VIEW,
+    REASON_VIEW,
+    REPLY_VIEW,
+    WITHDRAW_VIEW,
+)
 from channels.slack.viewing import Viewing
 from loops.ports import Directory
 
@@ -67,12 +82,21 @@ def create_bolt_app(
         process_before_response=True,
     )
     desk = Desk(installation=installation, client=client, gate=gate, directory=directory, tenant=tenant)
-    answering, viewing, commands = Answering(desk), Viewing(desk), Commands(desk, command)
+    answering, consulting = Answering(desk), Consulting(desk)
+    viewing, commands = Viewing(desk), Commands(desk, command)
     home, bulk = Home(desk), Bulk(desk)
 
     app.action(_begins(ANSWER))(_listener(home.then_anew(answering.decide)))
     app.action(_begins(ASK))(_listener(answering.ask))
     app.view_submission(REASON_VIEW)(_listener(home.then_anew(answering.submit)))
+    app.action(EDIT)(_listener(answering.edit))
+    app.view_submission(EDIT_VIEW)(_listener(answering.submit_edit))
+    app.action(MORE)(_listener(consulting.choose))
+    app.action(INFORM)(_listener(consulting.choose))
+    app.view_submission(QUESTION_VIEW)(_listener(consulting.ask))
+    app.view_submission(REPLY_VIEW)(_listener(consulting.reply))
+    app.view_submission(HAND_OVER_VIEW)(_listener(consulting.hand_over))
+    app.view_submission(WITHDRAW_VIEW)(_listener(consulting.withdraw))
     app.action(DETAILS)(_listener(viewing.details))
     app.action(_begins(PAGE))(_listener(viewing.turn))
     app.event("app_home_opened")(_listener(home.open))

@@ -27,7 +27,19 @@ from channels.slack.course import (
 from channels.slack.faces import OPEN, Face, face_of, integration_result
 from channels.slack.limits import ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX, MESSAGE_BLOCK_TEXT_MAX, SECTION_FIELDS_MAX
 from channels.slack.mrkdwn import code, exact, inline, one_line, quote, size, utc, when
-from channels.slack.shown import ANSWER, ASK, DETAILS, Shown
+from channels.slack.shown import (
+    ANSWER,
+    ASK,
+    DETAILS,
+    EDIT,
+    HAND_OVER,
+    MORE,
+    QUESTION,
+    WHY,
+    WITHDRAW,
+    More,
+    Shown,
+)
 from loops.approvals import AnswerOffered, ApprovalRequest, PlannedEffect, Recommendation
 from loops.canonical import canonical_json
 from loops.errors import Rejected
@@ -134,7 +146,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block
         *_parked(subject, request),
         *_decision(request),
         *_result(subject, request),
-        *questions(request, is_open=False),
+        *questions(request, is_open=face in OPEN),
         *versions(request),
     ]
     below = [
@@ -321,19 +333,45 @@ def _buttons(request: ApprovalRequest, face: Face) -> Iterator[Block]:
         offered = []
     room = max(8, min(BUTTON_TEXT_MAX, ANSWERS_MAX // max(1, len(offered))))
     buttons = [_answer_button(request, answer, index, room) for index, answer in enumerate(offered)]
+    approving = next((answer for answer in offered if answer.kind == "approve"), None)
+    if approving and request.proposal.policy.editable:
+        edit = Shown.of(request, transition_id=approving.transition_id).encode()
+        buttons.append(b.button(wording.EDIT, EDIT, edit))
     buttons.append(b.button(wording.DETAILS, DETAILS, Shown.of(request).encode()))
+    if face in OPEN:
+        buttons.append(_menu(request))
     for row, start in enumerate(range(0, len(buttons), ACTIONS_ELEMENTS_MAX)):
         yield b.actions(f"loopgate.answers.{row}", buttons[start : start + ACTIONS_ELEMENTS_MAX])
+
+
+def _menu(request: ApprovalRequest) -> Block:
+    entries = [(wording.QUESTION, QUESTION), (wording.HAND_OVER, HAND_OVER), (wording.WHY, WHY)]
+    if request.proposal.policy.reassign == "no":
+        del entries[1]
+    entries.append((wording.WITHDRAW, WITHDRAW))
+    return b.menu(
+        MORE, [b.option(text, More(request_id=request.request_id, verb=verb).encode()) for text, verb in entries]
+    )
 
 
 def _answer_button(request: ApprovalRequest, answer: AnswerOffered, index: int, room: int) -> Block:
     rule = request.proposal.policy.reason.for_kind(answer.kind)
     # An approval is one click unless the policy wants a reason; any other answer asks for one where it may be given.
     asks = rule == "required" or (rule == "optional" and answer.kind != "approve")
+    # A modal is a second step already; one click of a risky answer gets one of Slack's own.
+    is_risky = request.proposal.policy.risk == "high" and answer.kind != "reject"
     return b.button(
         answer.label or answer.transition_id,
         f"{ASK if asks else ANSWER}{answer.kind}.{index}",
         Shown.of(request, transition_id=answer.transition_id).encode(),
         style=_STYLES[answer.kind],
         maximum=room,
+        confirm=_confirm(request, answer) if is_risky and not asks else None,
     )
+
+
+def _confirm(request: ApprovalRequest, answer: AnswerOffered) -> Block:
+    label = one_line(answer.label or answer.transition_id)[:NAME_MAX]
+    runs = [f"{one_line(run.integration)[:20]}: {one_line(run.action)[:20]}" for run in request.proposal.runs[:2]]
+    text = wording.confirm_text(label, one_line(request.title), runs if answer.kind == "approve" else [])
+    return b.confirm(wording.CONFIRM_TITLE, text, label, wording.CONFIRM_NO)

@@ -48,7 +48,7 @@ def document(request: ApprovalRequest) -> str:
             {"by": decision.by.name, "version": decision.request_version} for decision in request.voided
         ],
     }
-    proposal = exact(request.proposal.as_json(), indent=2)
+    proposal = exact(request.proposal.as_digested(), indent=2)
     return f"{proposal}\n\n{exact({'alsoOnTheCard': beside}, indent=2)}"
 
 

@@ -6,6 +6,7 @@ gives clicks no event id, so it is made of what identifies them (source: docs.sl
 """
 
 import hashlib
+import json
 from typing import Any
 
 from channels.slack.deliveries import Click, Command, Submission, User
@@ -68,10 +69,10 @@ def click_key(click: Click) -> str:
     return f"slack:{where}:{click.user.id}:{action.action_id}:{action.action_ts or click.trigger_id}"
 
 
-def submission_key(submission: Submission, reason: str | None) -> str:
-    """Return what makes this submission one; a changed reason, after an answer got lost, is another."""
+def submission_key(submission: Submission, *typed: str | None) -> str:
+    """Return what makes this submission one; something else typed, after an answer got lost, makes another."""
     view = submission.view
-    said = hashlib.sha256((reason or "").encode()).hexdigest()[:16]
+    said = hashlib.sha256(json.dumps(typed).encode()).hexdigest()[:16]
     return f"slack:view:{view.id}:{view.hash}:{submission.user.id}:{said}"
 
 

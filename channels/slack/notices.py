@@ -40,6 +40,10 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
             return wording.not_needed(standing(request))
         case "stale_request":
             return wording.STALE
+        case "unknown_question":
+            return wording.ANSWERED_ALREADY
+        case "not_the_requester" | "cannot_reassign":
+            return wording.cannot_inform(inline(notice.message, MESSAGE_MAX).text.rstrip("."))
         case "reason_required":
             return wording.REASON_NEEDED
         case _:

@@ -2,10 +2,10 @@
 
 from channels.slack import blocks as b
 from channels.slack import wording
+from channels.slack.blocks import Block
 from channels.slack.card import TITLE_MAX
 from channels.slack.course import NAME_MAX
 from channels.slack.deliveries import Submission
-from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX
 from channels.slack.mrkdwn import inline
 from channels.slack.shown import REASON_VIEW, Asked
 from channels.slack.views import View, modal
@@ -21,22 +21,9 @@ def reason_view(request: ApprovalRequest, offered: AnswerOffered, asked: Asked) 
     answer = offered.label or offered.transition_id
     is_required = request.proposal.policy.reason.for_kind(offered.kind) == "required"
     about = wording.about_to(inline(answer, NAME_MAX).text, inline(request.title, TITLE_MAX).text)
-    reason = {
-        "type": "input",
-        "block_id": REASON_BLOCK,
-        "optional": not is_required,
-        "label": b.plain(wording.REASON_LABEL, INPUT_LABEL_MAX),
-        "hint": b.plain(wording.REASON_HINT, INPUT_LABEL_MAX),
-        "element": {
-            "type": "plain_text_input",
-            "action_id": REASON_ACTION,
-            "multiline": True,
-            "max_length": PLAIN_TEXT_INPUT_MAX,
-        },
-    }
     return modal(
         answer,
-        [b.section(about), reason],
+        [b.section(about), reason_input(is_required=is_required)],
         callback_id=REASON_VIEW,
         submit=answer,
         close=wording.CANCEL,
@@ -44,7 +31,23 @@ def reason_view(request: ApprovalRequest, offered: AnswerOffered, asked: Asked) 
     )
 
 
+def reason_input(*, is_required: bool) -> Block:
+    """Return the input for a reason."""
+    return b.asked_for(
+        REASON_BLOCK,
+        wording.REASON_LABEL,
+        b.text_input(REASON_ACTION),
+        hint=wording.REASON_HINT,
+        optional=not is_required,
+    )
+
+
 def reason_of(submission: Submission) -> str | None:
     """Return what was typed, without white space around it, or None."""
-    typed = submission.view.state.values.get(REASON_BLOCK, {}).get(REASON_ACTION)
+    return typed_in(submission, REASON_BLOCK, REASON_ACTION)
+
+
+def typed_in(submission: Submission, block_id: str, action_id: str) -> str | None:
+    """Return the text typed into one input, without white space around it, or None."""
+    typed = submission.view.state.values.get(block_id, {}).get(action_id)
     return (typed.value or "").strip() or None if typed else None

@@ -18,10 +18,20 @@ ASK = "loopgate.ask."
 DETAILS = "loopgate.details"
 PAGE = "loopgate.page."
 INFORM = "loopgate.inform"
+EDIT = "loopgate.edit"
+MORE = "loopgate.more"
+
+#: What the entries of the menu do.
+QUESTION, HAND_OVER, WHY, WITHDRAW = "ask", "hand", "why", "back"
 
 #: Callback ids of our modals.
 REASON_VIEW = "loopgate.reason"
 DETAILS_VIEW = "loopgate.details"
+EDIT_VIEW = "loopgate.edit"
+QUESTION_VIEW = "loopgate.question"
+REPLY_VIEW = "loopgate.reply"
+HAND_OVER_VIEW = "loopgate.handover"
+WITHDRAW_VIEW = "loopgate.withdraw"
 TOLD_VIEW = "loopgate.told"
 
 
@@ -81,7 +91,7 @@ class More(BaseModel):
 
 
 class Asked(BaseModel):
-    """What a reason modal was opened from: the button, and the card it stands on."""
+    """What a modal was opened from: the button, the card it stands on, and the question it answers, if any."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
 
@@ -90,6 +100,7 @@ class Asked(BaseModel):
     channel: str | None = Field(default=None, alias="c")
     message_ts: str | None = Field(default=None, alias="m")
     thread_ts: str | None = Field(default=None, alias="h")
+    question_id: str | None = Field(default=None, alias="q")
 
     def encode(self) -> str:
         """Return the compact JSON form."""

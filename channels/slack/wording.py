@@ -197,6 +197,11 @@ def more_items(left: int, what: str) -> str:
 
 
 ANSWER_QUESTION = "Answer"
+EDIT = "Edit and approve"
+QUESTION = "Ask a question"
+HAND_OVER = "Hand my part over"
+WHY = "Why can't I?"
+WITHDRAW = "Withdraw the request"
 NO_VALUE = "nothing"
 LONG_VALUE = f"a long value, under {DETAILS}"
 
@@ -272,6 +277,120 @@ def parked(name: str, kind: str, transition: str, state: str) -> str:
     return f"*{name}*{_kind(kind)} asks to take {transition} in state {state}."
 
 
+# The modals for all that is rarer (titles, labels and hints are plain text)
+
+
+EDIT_TITLE = "Edit and approve"
+QUESTION_TITLE, QUESTION_LABEL, QUESTION_SUBMIT = "Ask a question", "What do you want to know?", "Ask"
+QUESTION_HINT = "Goes onto the card under your name, and to whoever asked for this."
+REPLY_TITLE, REPLY_LABEL, REPLY_SUBMIT = "Answer the question", "Your answer", "Answer"
+REPLY_HINT = "Goes onto the card under your name."
+HAND_OVER_TITLE, HAND_OVER_LABEL, HAND_OVER_SUBMIT = "Hand my part over", "Who decides instead of you?", "Hand over"
+HAND_OVER_REASON = "Why?"
+WITHDRAW_TITLE, WITHDRAW_SUBMIT = "Withdraw the request", "Withdraw"
+NOBODY_KNOWN = "Loopgate does not know this person; choose somebody who is mapped in loopgate.yaml."
+TEXT_MISSING = "Please write something."
+ANSWERED_ALREADY = "This question has its answer already; the card shows it."
+NOTHING_EDITED = "Nothing is different. Change a value here, or close this window and press Approve."
+WHOLE_NUMBER = "Please enter a whole number."
+A_NUMBER = "Please enter a number."
+ONE_OF_THESE = "Please choose one of these."
+YES, NO = "yes", "no"
+
+
+def about_to_edit(title: str) -> str:
+    """Say what submitting the edit modal does."""
+    return (
+        f"You are about to change and approve *{title}*\n"
+        "What you change here is checked again, and goes onto the card with your name. Closing this window decides "
+        "nothing."
+    )
+
+
+def edit_voids(names: Sequence[str], needs: str) -> str:
+    """Say what an edit does to the votes of others."""
+    gone = f"The approvals so far ({', '.join(names)}) will count no more. " if names else ""
+    return f"⚠️ {gone}The changed proposal needs all of its approvals anew ({needs}); submitting this gives yours."
+
+
+def edits_left_out(left: int) -> str:
+    """Say how many values cannot be edited in one modal."""
+    return f"_{left:,} more value{'' if left == 1 else 's'} may be edited, but not in this window._"
+
+
+def value_now(value: str, bounds: str) -> str:
+    """Say what a value is now and what it may become (plain text)."""
+    return f"Now: {value}{f' ({bounds})' if bounds else ''}"
+
+
+def value_long(characters: int) -> str:
+    """Say that a value is too long for its box (plain text)."""
+    return f"Now a text of {characters:,} characters, too long to show here. Leave this empty to keep it."
+
+
+def bounds(least: str | None, most: str | None) -> str:
+    """Say between what a value must be (plain text)."""
+    if least is not None and most is not None:
+        return f"{least} to {most}"
+    if least is not None:
+        return f"at least {least}"
+    return f"at most {most}" if most is not None else ""
+
+
+def about_to_ask(title: str) -> str:
+    """Say what asking does."""
+    return f"Your question about *{title}*. It decides nothing: the request stays open."
+
+
+def about_to_reply(name: str, question: str, title: str) -> str:
+    """Quote the question that is being answered."""
+    return f"*{name}* asks about *{title}*:\n{question}"
+
+
+def about_to_hand_over(title: str, needs: str) -> str:
+    """Say what handing over does."""
+    return (
+        f"Somebody else decides *{title}* in your place; you cannot any more. "
+        f"Who may approve: {needs}. It goes onto the card with your name."
+    )
+
+
+def about_to_withdraw(title: str) -> str:
+    """Say what withdrawing does."""
+    return (
+        f"*{title}* is taken back: nobody can approve it any more, and nothing of it runs. Only who asked may do this."
+    )
+
+
+CONFIRM_TITLE, CONFIRM_NO = "Are you sure?", "Go back"
+
+
+def confirm_text(answer: str, title: str, runs: Sequence[str]) -> str:
+    """Ask before a risky answer is sent (plain text)."""
+    then = f" At once this runs: {', '.join(runs)}." if runs else ""
+    return f"“{answer}” counts as soon as you confirm.{then} It is about: {title}"
+
+
+# Why somebody can or cannot decide
+
+
+def why(title: str, needs: str, standing: str | None, lines: Sequence[str]) -> str:
+    """Explain a policy to one person."""
+    so_far = f" So far: {standing}." if standing else ""
+    return "\n".join([f"*{title}* needs {needs}.{so_far}", *lines])
+
+
+WHY_REQUESTER = "⛔ You cannot decide it: you asked for it, or what asked for it acts for you."
+WHY_SUBMITTER = "⛔ You cannot decide it: you had a hand in proposing it, or the agent that did acts for you."
+WHY_NOT_NAMED = "⛔ You cannot decide it: you are in none of the groups it names, nor named yourself."
+WHY_HANDED_OVER = "⛔ You cannot decide it: you handed your part over."
+WHY_LATER = "⏳ You cannot decide it yet: your part comes in a later stage."
+WHY_EARLIER = "⛔ You cannot decide it now: your part was an earlier stage, which is done."
+WHY_ANSWERED = "✅ You have answered already; each person counts once."
+WHY_NOT_NEEDED = "✅ Your part is filled already. You may still reject it or ask a question."
+WHY_YOU_CAN = "✅ You can: press Approve or Reject on the card."
+
+
 # What is told privately
 
 
@@ -288,6 +407,11 @@ NOT_OUR_BUTTON = (
     "Nothing was changed. `/loops pending` lists what waits now."
 )
 UNKNOWN_REQUEST = "This request is not known here any more. Nothing was changed. `/loops pending` lists what waits now."
+
+
+def cannot_inform(reason: str) -> str:
+    """Tell somebody why their answer to a question, or their withdrawal, did not count."""
+    return f"⛔ That did not count: {reason}. {NOTHING_CHANGED}"
 
 
 def unmapped(user: str, team: str) -> str:
@@ -447,12 +571,14 @@ def unknown_words(words: str, command: str) -> str:
     return f"{command} does not know “{words}”.\n{help_text(command)}"
 
 
+HOME_TITLE = "Loopgate"
 HOME_TEXT = (
     "When an agent or a system wants to change something that your rules reserve for people, a card appears in the "
     "channel that was chosen for it. *Approve*, *Reject* with a reason, or open *Details* for all of it.\n\n"
     "Every answer is recorded with your name. What was shown is what runs; a changed proposal is a new request."
 )
 HOME_COMMANDS = "`/loops pending` lists what waits for humans. `/loops help` says what else there is."
+
 
 # The Home tab
 

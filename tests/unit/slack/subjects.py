@@ -214,4 +214,5 @@ def buttons(blocks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for block in blocks
         if block["type"] == "actions"
         for element in block["elements"]
+        if element["type"] == "button"
     }

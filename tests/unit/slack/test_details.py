@@ -116,5 +116,5 @@ def test_nothing_in_the_parameters_can_leave_its_code_block(parameters: dict[str
     shown, _ = json.JSONDecoder().raw_decode(text)
 
     assert text == document(subject.request)
-    assert shown["parameters"] == parameters
+    assert shown.get("parameters", {}) == parameters
     assert "`" not in text

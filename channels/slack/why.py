@@ -1,0 +1,41 @@
+"""Why somebody can or cannot decide: the policy explained to one person, in a few sentences. Pure."""
+
+from collections.abc import Iterator
+
+from channels.slack import wording
+from channels.slack.course import is_shared, standing
+from channels.slack.mrkdwn import inline
+from loops.approvals import ApprovalRequest
+from loops.explaining import Explanation
+
+TITLE_MAX, NEEDS_MAX = 200, 400
+
+
+def why_text(request: ApprovalRequest, found: Explanation) -> str:
+    """Return what the person *found* is about should know about *request*, which is open."""
+    return wording.why(
+        inline(request.title, TITLE_MAX).text,
+        inline(request.proposal.policy.named(), NEEDS_MAX).text,
+        standing(request) if is_shared(request) else None,
+        list(_lines(found)),
+    )
+
+
+def _lines(found: Explanation) -> Iterator[str]:
+    if found.may_approve:
+        yield wording.WHY_YOU_CAN
+        return
+    if "requester" in found.roles:
+        yield wording.WHY_REQUESTER
+    elif "submitter" in found.roles:
+        yield wording.WHY_SUBMITTER
+    if found.has_answered:
+        yield wording.WHY_ANSWERED
+    elif found.has_handed_over:
+        yield wording.WHY_HANDED_OVER
+    elif not found.named_in:
+        yield wording.WHY_NOT_NAMED
+    elif found.stage not in found.named_in:
+        yield wording.WHY_LATER if max(found.named_in) > found.stage else wording.WHY_EARLIER
+    elif not found.roles:
+        yield wording.WHY_NOT_NEEDED
