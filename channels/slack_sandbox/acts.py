@@ -8,7 +8,7 @@ from channels.slack_sandbox.delivery import FORM, Delivery
 from channels.slack_sandbox.events_api import send_event
 from channels.slack_sandbox.sandbox import Sandbox
 from channels.slack_sandbox.shapes import view_json
-from channels.slack_sandbox.workspace import Channel, JsonObject, Message, User, View, new_id
+from channels.slack_sandbox.workspace import Blocks, Channel, JsonObject, Message, User, View, new_id
 
 Values = dict[str, dict[str, Any]]
 
@@ -45,8 +45,9 @@ async def click(
     """Press a button or choose an option in a message (*channel*, *ts*) or a view (*view_id*)."""
     user = _person(sandbox, user_id)
     place: Message | View = _own_view(sandbox, user, view_id) if view_id else _message(sandbox, user, channel, ts)
-    block, element = form.find_element(place.blocks, action_id, block_id)
-    state = form.merged_state(place.blocks, _state(place, user), values or {})
+    seen = _seen(place, action_id, block_id)
+    block, element = form.find_element(seen, action_id, block_id)
+    state = form.merged_state(seen, _state(place, user, seen), values or {})
     action = _action(sandbox, state, block, element, value)
     if isinstance(place, View):
         place.state = state
@@ -189,10 +190,19 @@ async def write(sandbox: Sandbox, user_id: str, *, channel: str, text: str, thre
     return _event_outcome(sandbox, user, first) | {"ts": message.ts}
 
 
-def _state(place: Message | View, user: User) -> form.State:
+def _seen(place: Message | View, action_id: str, block_id: str | None) -> Blocks:
+    """What the person acts on: *place* as it is, or as their client still shows it, if only there is the element."""
+    earlier = place.earlier if isinstance(place, Message) else []
+    for blocks in (place.blocks, *earlier):
+        if form.has_element(blocks, action_id, block_id):
+            return blocks
+    return place.blocks
+
+
+def _state(place: Message | View, user: User, seen: Blocks) -> form.State:
     if isinstance(place, View):
         return place.state
-    return form.initial_state(place.blocks, place.states.get(user.id))
+    return form.initial_state(seen, place.states.get(user.id))
 
 
 def _action(sandbox: Sandbox, state: form.State, block: JsonObject, element: JsonObject, value: Any) -> JsonObject:

@@ -36,6 +36,14 @@ def find_element(blocks: Blocks, action_id: str, block_id: str | None = None) ->
     raise NoSuchElementError(f"no element {action_id!r} (block {block_id or 'any'}) is shown; there are: {offered}")
 
 
+def has_element(blocks: Blocks, action_id: str, block_id: str | None = None) -> bool:
+    """Whether there is such an element to act on."""
+    return any(
+        element["action_id"] == action_id and block_id in {None, block["block_id"]}
+        for block, element in _elements(blocks)
+    )
+
+
 def initial_state(blocks: Blocks, previous: State | None = None) -> State:
     """The state of *blocks* as first shown; values a person gave in *previous* stay where block and element do."""
     state: State = {}

@@ -20,6 +20,9 @@ NO_TEXT = "This content can't be displayed."
 
 EPHEMERALS_MAX = 1_000
 
+#: Renderings of a message that may still stand in somebody's client: it shows a change some moments later.
+_EARLIER_MAX = 3
+
 
 def content(text: Any, blocks: Any, *, text_max: int = POST_TEXT_MAX) -> tuple[str, Blocks]:
     """
@@ -73,6 +76,7 @@ def post_ephemeral(
 def change(sandbox: Sandbox, message: Message, text: str, blocks: Blocks) -> None:
     """Replace what *message* says."""
     message.text = text
+    message.earlier = [message.blocks, *message.earlier][:_EARLIER_MAX]
     message.blocks = blocks
     message.edited_ts = sandbox.workspace.next_ts(sandbox.clock)
     _announce(sandbox, "message.changed", message)

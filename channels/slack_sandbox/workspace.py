@@ -55,7 +55,8 @@ class Message:
     """
     A message; *ephemeral_to* names the only person who sees it, or is empty.
 
-    What a person chose or typed in it is theirs alone until sent, so *states* is kept per user id.
+    What a person chose or typed in it is theirs alone until sent, so *states* is kept per user id. *earlier* is what it
+    showed before its last changes: somebody's client may still show that when they click.
     """
 
     channel: str
@@ -68,6 +69,7 @@ class Message:
     edited_ts: str = ""
     ephemeral_to: str = ""
     states: dict[str, dict[str, JsonObject]] = field(default_factory=dict)
+    earlier: list[Blocks] = field(default_factory=list)
 
 
 @dataclass(slots=True)
