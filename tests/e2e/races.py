@@ -52,7 +52,7 @@ def race(stack: Stack, change: str, client: httpx2.Client, pool: ThreadPoolExecu
 
 
 def _settled(stack: Stack, change: str) -> list[dict[str, Any]] | None:
-    events = stack.ledger(change)
+    events = stack.audited(change)
     types = [event["type"] for event in events]
     answered = types.count("approval.decision.recorded") + types.count("approval.decision.refused")
     return events if "loop.completed" in types and answered == len(CLICKERS) else None

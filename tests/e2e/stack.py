@@ -1,5 +1,6 @@
 """The whole gateway as real processes: store, sandbox, receiver, any number of gateways and workers."""
 
+import asyncio
 import base64
 import json
 import os
@@ -19,7 +20,11 @@ import httpx2
 from ruamel.yaml import YAML
 from standardwebhooks import Webhook
 
+from gateway.audit import AuditedLedger, audit
+from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
+from gateway.storage.redis_store import RedisStore
+from loops.ledger import Verified
 
 T = TypeVar("T")
 
@@ -275,6 +280,18 @@ class Stack:
         assert verified.returncode == 0, verified.stdout + verified.stderr
         shown = self.run_cli("audit", "show", aggregate, "--json")
         return list(json.loads(shown.stdout))
+
+    def audited(self, aggregate: str) -> list[dict[str, Any]]:
+        """Return the events of an aggregate, verified, read from the store at once: for loads that ask often."""
+
+        async def read() -> AuditedLedger | None:
+            async with connect(self.store_url) as client:
+                return await audit(RedisStore(client), "default", aggregate)
+
+        found = asyncio.run(read())
+        assert found is not None, f"no ledger of {aggregate}"
+        assert isinstance(found.verdict, Verified), found.verdict
+        return [event.as_json() for event in found.events]
 
     def until(self, ask: Callable[[], T | None], what: str, patience_s: float = PATIENCE_S) -> T:
         """Ask until the answer is one, and return it; fail with every process's last words."""
