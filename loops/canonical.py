@@ -174,7 +174,8 @@ def _utf16(key: str) -> bytes:
 
 def _integer_text(value: int) -> str:
     if not -MAX_SAFE_INTEGER <= value <= MAX_SAFE_INTEGER:
-        raise _Unwritable(f"integer {value} is beyond 2^53-1; send it as text")
+        shown = str(value) if value.bit_length() < 200 else f"of {value.bit_length()} bits"
+        raise _Unwritable(f"integer {shown} is beyond 2^53-1; send it as text")
     return str(value)
 
 

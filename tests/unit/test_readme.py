@@ -43,6 +43,19 @@ def test_the_loop_in_the_readme_has_15_lines_and_no_problem(tmp_path: Path) -> N
     assert read.problems == ()
 
 
+def test_the_policy_in_the_readme_has_no_problem(tmp_path: Path) -> None:
+    """Stages, edits and an approval of a transition are written as they are read."""
+    path = tmp_path / "release.yaml"
+    path.write_text(readme_file("release.yaml"))
+    read = read_loop_file(path)
+
+    assert read.problems == ()
+    assert read.definition is not None
+    [transition] = read.definition.transitions
+    assert transition.approval is not None
+    assert transition.approval.named() == "2 of sre, then 1 of finance"
+
+
 def test_the_configuration_in_the_readme_fits_its_loop(tmp_path: Path) -> None:
     """The gateway starts on the two files as they stand there: every name in the loop resolves."""
     for name in ("scale.yaml", "loopgate.yaml"):
