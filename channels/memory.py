@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from loops.cards import Notice
 from loops.errors import LoopgateError, Rejected
+from loops.events import Event
 from loops.ports import Loaded
 
 
@@ -23,13 +25,15 @@ class MemoryChannel:
     """
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
-    `cards` are by that number, `notices` in order. `fail_next` makes the next call raise; with `after=True` only after
-    it did its work, as when an answer is lost on the way back.
+    `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are.
+    `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
+    the way back.
     """
 
     def __init__(self) -> None:
         self.cards: dict[int, MemoryCard] = {}
         self.notices: list[tuple[Notice, Loaded | None]] = []
+        self.replies: dict[str, tuple[int, Event]] = {}
         self._numbers = count(1)
         self._failure: tuple[LoopgateError, bool] | None = None
 
@@ -62,6 +66,20 @@ class MemoryChannel:
         self.cards[number] = MemoryCard(card.effect_id, subject, card.renderings + 1)
         self._fail(after=True)
 
+    async def reply(
+        self, subject: Loaded, event: Event, address: Mapping[str, Any], effect_id: str, *, again: bool
+    ) -> None:
+        """Keep the reply; *again* leaves one that was posted under *effect_id* before."""
+        del subject
+        self._fail(after=False)
+        number = address.get("memory")
+        if not isinstance(number, int) or number not in self.cards:
+            raise Rejected(f"there is no card at {dict(address)}; it was not posted through this channel")
+        if not again and effect_id in self.replies:
+            raise Rejected(f"the reply {effect_id} was posted twice")
+        self.replies[effect_id] = (number, event)
+        self._fail(after=True)
+
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Keep the notice."""
         self._fail(after=False)
@@ -74,3 +92,19 @@ class MemoryChannel:
         if self._failure and self._failure[1] is after:
             error, self._failure = self._failure[0], None
             raise error
+
+
+class MemoryMembers:
+    """Keeps what a channel said about its people, for ever. Fits `channels.slack.ports.KeptMembers`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], str] = {}
+
+    async def member(self, team: str, user: str) -> str | None:
+        """Return what is kept about *user*, or None."""
+        return self._kept.get((team, user))
+
+    async def keep_member(self, team: str, user: str, text: str, lifetime: timedelta) -> None:
+        """Keep *text* about *user*."""
+        del lifetime
+        self._kept[team, user] = text

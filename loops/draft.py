@@ -1,6 +1,6 @@
 """A draft: what one commit will contain, gathered by the pure decision functions while the chain is kept right."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from loops.instance import LoopInstance
 from loops.ledger import Envelope, LedgerHead
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import IdSource
+from loops.telling import worth_telling
 from loops.values import INSTANT
 
 _INSTANCE_FIELDS = frozenset(LoopInstance.model_fields)
@@ -94,19 +95,7 @@ class Draft:
 
     def effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> None:
         """Ask the world for something, after the commit."""
-        self._effects.append(
-            Effect(
-                effect_id=self.ids.new("ef_"),
-                kind=kind,
-                tenant=self.instance.tenant,
-                instance_id=self.instance.instance_id,
-                aggregate_id=self.instance.aggregate_id,
-                created_at=self.now,
-                entry=self.instance.entry,
-                payload=dict(payload),
-                grant=grant,
-            )
-        )
+        self._effects.append(self._effect(kind, payload, grant))
 
     def keep(self, request: ApprovalRequest) -> None:
         """Keep *request* as it stands after this commit."""
@@ -142,16 +131,35 @@ class Draft:
         return self.commit()
 
     def commit(self, *, pin_definition: bool = False) -> Commit:
-        """Return the commit: the instance one version on, its head at the last event."""
+        """Return the commit: the instance one version on, its head at the last event; people are told what matters."""
         return Commit(
             instance=self.instance.changed(version=self.instance.version + 1, head=self._head, updated_at=self.now),
             events=tuple(self._events),
             requests=tuple(self._requests.values()),
-            effects=tuple(self._effects),
+            effects=(*self._effects, *self._replies()),
             settled=self.settled,
             deadlines=tuple(self._deadlines),
             cleared_deadlines=tuple(self._cleared),
             definition=self.definition if pin_definition else None,
+        )
+
+    def _replies(self) -> Iterator[Effect]:
+        for event in worth_telling(self._events):
+            request_id = event.data.get("requestId") or self.instance.request_id
+            if request_id:
+                yield self._effect("card.thread", {"requestId": request_id, "sequence": event.sequence})
+
+    def _effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> Effect:
+        return Effect(
+            effect_id=self.ids.new("ef_"),
+            kind=kind,
+            tenant=self.instance.tenant,
+            instance_id=self.instance.instance_id,
+            aggregate_id=self.instance.aggregate_id,
+            created_at=self.now,
+            entry=self.instance.entry,
+            payload=dict(payload),
+            grant=grant,
         )
 
 

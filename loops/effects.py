@@ -4,8 +4,9 @@ from typing import Literal
 
 from loops.values import Instant, JsonObject, Value
 
-#: `card.*` and `notice` go to a channel, `provider.ask` to a provider, `integration.run` to a system of record.
-EffectKind = Literal["card.post", "card.update", "notice", "provider.ask", "integration.run"]
+#: `card.*` (the card itself, and replies in its thread) and `notice` go to a channel, `provider.ask` to a provider,
+#: `integration.run` to a system of record.
+EffectKind = Literal["card.post", "card.update", "card.thread", "notice", "provider.ask", "integration.run"]
 
 
 class Grant(Value):
@@ -21,9 +22,9 @@ class Effect(Value):
     One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside. `entry` is the
     instance's when it was asked for: a result that comes after the loop left that state is kept and moves nothing.
 
-    `payload` by kind: `card.*` {requestId}; `notice` {requestId?, code, message, address}; `provider.ask` {state, use,
-    instruction, signals, onFailure?}; `integration.run` {integration, action, parameters, onSuccess?, onFailure?,
-    decisionSignalId?}.
+    `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of; `notice`
+    {requestId?, code, message, address}; `provider.ask` {state, use, instruction, signals, onFailure?};
+    `integration.run` {integration, action, parameters, onSuccess?, onFailure?, decisionSignalId?}.
     """
 
     effect_id: str

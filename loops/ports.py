@@ -210,5 +210,14 @@ class Channel(Protocol):
     async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
         """Render the card at *address* anew from *subject*."""
 
+    async def reply(
+        self, subject: Loaded, event: Event, address: Mapping[str, Any], effect_id: str, *, again: bool
+    ) -> None:
+        """
+        Tell of *event* in the thread of the card at *address*.
+
+        *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
+        """
+
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell one person, privately, what became of their click."""

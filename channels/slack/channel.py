@@ -7,12 +7,15 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
+from channels.slack.threads import REPLY_TYPE, reply_text
 from loops.cards import Notice
 from loops.errors import Rejected
+from loops.events import Event
 from loops.ports import Loaded
 
 #: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
@@ -83,6 +86,48 @@ class SlackChannel:
             ),
         )
 
+    async def reply(
+        self, subject: Loaded, event: Event, address: Mapping[str, Any], effect_id: str, *, again: bool
+    ) -> None:
+        """Tell of *event* in the card's thread; see `loops.ports.Channel.reply`."""
+        channel, ts = address.get("channel"), address.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
+        if again and await self._is_replied(channel, ts, effect_id):
+            return
+        text = reply_text(event, subject)
+        await self._call(
+            f"reply to the card {ts} in {channel}",
+            self._client.chat_postMessage(
+                channel=channel,
+                thread_ts=ts,
+                text=text,
+                blocks=[section(text)],
+                metadata={"event_type": REPLY_TYPE, "event_payload": {"effect_id": effect_id}},
+                unfurl_links=False,
+                unfurl_media=False,
+                parse="none",
+                link_names=False,
+            ),
+        )
+
+    async def _is_replied(self, channel: str, ts: str, effect_id: str) -> bool:
+        cursor: str | None = None
+        for _ in range(PAGES_MAX):
+            page = await self._call(
+                f"look for the reply in {channel}",
+                self._client.conversations_replies(
+                    channel=channel, ts=ts, include_all_metadata=True, limit=PAGE_SIZE, cursor=cursor
+                ),
+            )
+            messages = page.get("messages") or []
+            if any(self._is_ours(each) and _effect_of(each, REPLY_TYPE) == effect_id for each in messages):
+                return True
+            cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
+            if cursor is None:
+                return False
+        return False
+
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell the clicker what became of their click, where they clicked; see `loops.ports.Channel.tell`."""
         text = notice_text(notice, subject, team_id=self._installation.team_id)
@@ -115,7 +160,7 @@ class SlackChannel:
                 ),
             )
             for message in page.get("messages") or []:
-                if self._is_ours(message) and _effect_of(message) == effect_id:
+                if self._is_ours(message) and _effect_of(message, EVENT_TYPE) == effect_id:
                     return {"channel": channel, "ts": message["ts"]}
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
             if cursor is None:
@@ -157,8 +202,8 @@ def _made_at(subject: Loaded) -> datetime:
     return subject.request.created_at if subject.request else subject.instance.started_at
 
 
-def _effect_of(message: Mapping[str, Any]) -> object:
+def _effect_of(message: Mapping[str, Any], event_type: str) -> object:
     metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != EVENT_TYPE:
+    if metadata.get("event_type") != event_type:
         return None
     return (metadata.get("event_payload") or {}).get("effect_id")

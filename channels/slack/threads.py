@@ -5,8 +5,13 @@ from typing import Any
 
 from channels.slack.mrkdwn import inline
 from loops.events import Event
+from loops.ports import Loaded
+
+#: `event_type` of the metadata of our replies: how one is found again after a doubtful attempt to post it.
+REPLY_TYPE = "loopgate_reply"
 
 NAME_MAX, TEXT_MAX = 80, 300
+RUNS_MAX = 5
 
 _KINDS = {
     "card.post": "The card was posted",
@@ -22,6 +27,21 @@ def told(event: Event) -> str:
         return _told(event)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         return inline(event.type, NAME_MAX).text
+
+
+def reply_text(event: Event, subject: Loaded) -> str:
+    """Return what the thread says of *event*: the line, and what it set going."""
+    line, request = told(event), subject.request
+    if event.type != "approval.decision.recorded" or not event.data.get("complete") or request is None:
+        return line
+    decision = event.data.get("decision")
+    runs = request.proposal.runs
+    if not runs or not isinstance(decision, dict) or decision.get("kind") != "approve":
+        return line
+    named = [f"{_name(run.integration)}: {_name(run.action)}" for run in runs[:RUNS_MAX]]
+    if left := len(runs) - len(named):
+        named.append(f"{left} more")
+    return f"{line}\n⚙️ Now executing {', '.join(named)}"
 
 
 def _told(event: Event) -> str:

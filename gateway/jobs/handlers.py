@@ -50,6 +50,7 @@ class Handlers:
         self._table: Mapping[EffectKind, Handler] = {
             "card.post": self._post_card,
             "card.update": self._update_card,
+            "card.thread": self._reply,
             "notice": self._tell,
             "provider.ask": self._ask_provider,
             "integration.run": self._run_integration,
@@ -104,6 +105,32 @@ class Handlers:
             card = mine
             loaded = await self._request_of(effect)
         return card.rendered_version
+
+    async def _reply(self, claim: Claim) -> None:
+        effect, sequence = claim.effect, claim.effect.payload["sequence"]
+        loaded = await self._request_of(effect)
+        await self._in_order(effect)
+        card = await self._card(effect)
+        if card is None:
+            raise Unavailable("the card is not posted yet", retry_after=0.5)
+        events = await self._store.events(effect.tenant, effect.instance_id, after=sequence - 1, limit=1)
+        if not events:
+            raise Rejected(f"the ledger has no event {sequence} to tell of")
+        await self._channel.reply(loaded, events[0], card.address, effect.effect_id, again=claim.attempt > 1)
+        await self._effects.finish(effect.effect_id, claim.fence, {})
+
+    async def _in_order(self, effect: Effect) -> None:
+        """Wait until everything before *effect* in the thread is told, and give up where the card never came."""
+        for record in await self._effects.effects_of(effect.tenant, effect.instance_id):
+            other = record.effect
+            if other.effect_id == effect.effect_id:
+                return
+            if other.payload.get("requestId") != effect.payload["requestId"]:
+                continue
+            if other.kind == "card.thread" and record.state in {"pending", "claimed"}:
+                raise Unavailable("an earlier reply is not posted yet", retry_after=0.3)
+            if other.kind == "card.post" and record.state == "dead":
+                raise Rejected("the card was never posted, so it has no thread")
 
     def _turn(self, claim: Claim) -> "_Turn":
         holder = f"{claim.effect.effect_id}:{claim.fence}"

@@ -16,6 +16,7 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
     {
         "card.post": "cards",
         "card.update": "cards",
+        "card.thread": "cards",
         "notice": "cards",
         "provider.ask": "providers",
         "integration.run": "integrations",

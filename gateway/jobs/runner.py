@@ -19,7 +19,9 @@ log = structlog.stdlib.get_logger()
 
 #: The longest wait between attempts at effects that are never given up because their channel is away: a card that is
 #: given up asks nobody, or goes on saying what is no longer so.
-PATIENT: Mapping[EffectKind, timedelta] = {"card.post": timedelta(seconds=30), "card.update": timedelta(seconds=30)}
+PATIENT: Mapping[EffectKind, timedelta] = dict.fromkeys(
+    ("card.post", "card.update", "card.thread"), timedelta(seconds=30)
+)
 
 #: Characters of an error that are kept with its effect and on the ledger.
 _ERROR_MAX = 500

@@ -36,6 +36,9 @@ class Watched(Protocol):
     async def told(self) -> list[str]:
         """Return who was told something privately."""
 
+    async def replies(self) -> list[str]:
+        """Return the types of the events told of in threads, in order."""
+
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Let the next call fail so that *error* is what the caller gets, after it did its work or before."""
 
@@ -55,6 +58,10 @@ class WatchedMemory:
         """Return who was told."""
         return [str(notice.address["slackUserId"]) for notice, _ in self.channel.notices]
 
+    async def replies(self) -> list[str]:
+        """Return what was told."""
+        return [event.type for _, event in self.channel.replies.values()]
+
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once."""
         self.channel.fail_next(error, after=after)
@@ -71,13 +78,21 @@ class WatchedSlack:
         """Return what the cards show, by the first line of their status."""
         messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "C1"})).json()["messages"]
         return [
-            message["blocks"][1]["text"]["text"].split("*")[1].split()[0].strip(",").lower() for message in messages
+            message["blocks"][1]["text"]["text"].split("*")[1].split()[0].strip(",").lower()
+            for message in messages
+            if message.get("thread_ts") in {None, "", message["ts"]}
         ]
 
     async def told(self) -> list[str]:
         """Return who was told."""
         ephemerals = (await self.sandbox.get("/sandbox/ephemerals")).json()["messages"]
         return [message["ephemeral_to"] for message in ephemerals]
+
+    async def replies(self) -> list[str]:
+        """Return what was told, by what a reply about an approval says."""
+        messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "C1"})).json()["messages"]
+        said = [message["text"] for message in messages if message.get("thread_ts") not in {None, "", message["ts"]}]
+        return ["approval.decision.recorded" if "*Dana* approved" in text else text for text in said]
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once, by a fault of the sandbox that means *error*."""
@@ -334,3 +349,22 @@ async def test_a_click_without_a_channel_is_answered_by_direct_message(sandbox_u
         assert [message["text"] for message in messages] == [
             "⛔ Your answer was not accepted: why. Nothing was changed by your click."
         ]
+
+
+async def test_a_reply_stands_once_in_the_cards_thread(watched: Watched) -> None:
+    """An attempt whose answer was lost is looked for before another one posts; a reply is no card."""
+    house = a_house()
+    subject = await asked(house)
+    address = await watched.channel.post(subject, "ef_1", again=False)
+    subject = await answered(house, subject, "approve")
+    events = await house.store.events(TENANT, subject.instance.instance_id)
+    event = next(each for each in events if each.type == "approval.decision.recorded")
+    await watched.fail_next(Unavailable("gone"), after=True)
+    with pytest.raises(Unavailable):
+        await watched.channel.reply(subject, event, address, "ef_2", again=False)
+    await watched.channel.reply(subject, event, address, "ef_2", again=True)
+    await watched.channel.reply(subject, event, address, "ef_3", again=True)
+
+    assert await watched.replies() == ["approval.decision.recorded"] * 2
+    with pytest.raises(Rejected):
+        await watched.channel.reply(subject, event, {}, "ef_4", again=False)

@@ -1,0 +1,42 @@
+"""Telling: which events of a commit people who follow a request are told of, one by one, in the card's thread."""
+
+from collections.abc import Sequence
+
+from loops.events import Event
+
+#: Events that always matter to somebody who follows a request.
+_TOLD = frozenset(
+    {
+        "approval.question.asked",
+        "approval.question.answered",
+        "approval.decision.recorded",
+        "approval.edited",
+        "approval.reassigned",
+        "loop.failed",
+    }
+)
+
+#: How a request may close without anybody having answered it. Answers tell of themselves, a cancellation does too.
+_UNANSWERED = frozenset({"expired", "superseded", "withdrawn"})
+
+
+def worth_telling(events: Sequence[Event]) -> list[Event]:
+    """
+    Return those of one commit's *events* that matter, in order: one line each, nothing told twice.
+
+    Refusals are not among them: they are the business of whoever was refused.
+    """
+    closings = {event.data.get("status") for event in events if event.type == "approval.closed"}
+    return [event for event in events if _matters(event, is_closed_otherwise=bool(closings & _UNANSWERED))]
+
+
+def _matters(event: Event, *, is_closed_otherwise: bool) -> bool:
+    match event.type:
+        case "approval.closed":
+            return event.data.get("status") in _UNANSWERED
+        case "loop.cancelled":
+            return not is_closed_otherwise
+        case "effect.succeeded" | "effect.failed":
+            return event.data.get("kind") == "integration.run"
+        case kind:
+            return kind in _TOLD
