@@ -1,0 +1,115 @@
+"""Slack beyond the card, on real processes: the command, the Home tab, several at once, the thread."""
+
+import json
+from typing import Any
+
+import pytest
+from stack import CHANNEL, Stack, slack_id
+
+pytestmark = pytest.mark.e2e
+
+
+def act(stack: Stack, kind: str, user: str, **act: Any) -> dict[str, Any]:
+    """Act as the person *user* in the sandbox."""
+    answer = stack.http.post(f"{stack.sandbox}/sandbox/act/{kind}", json={"user": slack_id(user), **act})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def command(stack: Stack, user: str, text: str) -> str:
+    """Return what the command privately answers."""
+    answer = act(stack, "command", user, channel=CHANNEL, text=text)
+    assert (answer["status"], answer["warning"]) == (200, None)
+    body = json.loads(answer["body"])
+    assert body["response_type"] == "ephemeral"
+    return str(body["text"])
+
+
+def home(stack: Stack, user: str) -> dict[str, Any]:
+    """Return somebody's Home tab as it stands."""
+    return dict(stack.http.get(f"{stack.sandbox}/sandbox/home", params={"user": slack_id(user)}).json()["view"])
+
+
+def press(stack: Stack, user: str, label: str, *, about: str = "") -> dict[str, Any]:
+    """Press a button on somebody's Home tab; *about* is a part of its block's id."""
+    view = home(stack, user)
+    block, element = next(
+        (block, element)
+        for block in view["blocks"]
+        if block["type"] == "actions" and about in block["block_id"]
+        for element in block["elements"]
+        if element["text"]["text"].startswith(label)
+    )
+    place = {"view_id": view["id"], "action_id": element["action_id"], "block_id": block["block_id"]}
+    return act(stack, "click", user, **place)
+
+
+def thread(stack: Stack, card: dict[str, Any]) -> list[str]:
+    """Return what stands under a card, in order."""
+    return [each["text"] for each in stack.cards() if each.get("thread_ts") == card["ts"] and each["ts"] != card["ts"]]
+
+
+def request_of(card: dict[str, Any]) -> str:
+    """Return the id of the request on a card."""
+    row = next(block for block in card["blocks"] if block["type"] == "actions")
+    return str(json.loads(row["elements"][0]["value"])["r"])
+
+
+def test_the_thread_tells_a_change_from_vote_to_rollout(stack: Stack) -> None:
+    """Who approved, and what was carried out, stand under the card once, in that order; the history agrees."""
+    card = stack.propose("CHG-THREAD")
+    stack.click(card, "Approve", by="dana")
+    said = stack.until(lambda: (found := thread(stack, card)) and len(found) >= 2 and found, "two replies")
+
+    assert "*Dana Ops* approved" in said[0]
+    assert "Now executing deployer: rollout" in said[0]
+    assert "was carried out" in said[1]
+    stack.card("CHG-THREAD", saying="Approved and executed")
+    assert len(thread(stack, card)) == 2
+    shown = command(stack, "kim", "/loops show chg-thread")
+    assert shown.startswith("*CHG-THREAD*")
+    assert "Completed in COMPLETE" in command(stack, "kim", "/loops history CHG-THREAD")
+
+
+def test_home_decides_in_place(stack: Stack) -> None:
+    """What waits for me stands on the tab with the card's buttons; approved there, the card follows."""
+    card = stack.propose("CHG-HOME")
+    act(stack, "home", "sam")
+    clicked = press(stack, "sam", "Approve", about=request_of(card))
+
+    assert (clicked["status"], clicked["warning"]) == (200, None)
+    assert request_of(card) not in json.dumps(home(stack, "sam"))
+    assert "You answered *Approve*" in json.dumps(home(stack, "sam"), ensure_ascii=False)
+    stack.card("CHG-HOME", saying="Approved and executed")
+
+
+def test_several_are_approved_in_one_window(stack: Stack) -> None:
+    """Each selected request is its own decision; the window says what became of each, and every card follows."""
+    names = ["CHG-BULK1", "CHG-BULK2", "CHG-BULK3"]
+    for name in names:
+        stack.propose(name)
+    act(stack, "home", "robin")
+    press(stack, "robin", "Approve several")
+    view = stack.view("robin")
+    act(stack, "submit", "robin", view_id=view["id"], values={})
+    result = json.dumps(stack.view("robin"), ensure_ascii=False)
+
+    assert result.count(": approved") == 3
+    for name in names:
+        stack.card(name, saying="Approved and executed")
+        decisions = [each for each in stack.ledger(name) if each["type"] == "approval.decision.recorded"]
+        assert [each["data"]["decision"]["by"]["id"] for each in decisions] == ["robin"]
+
+
+def test_a_loop_is_started_and_cancelled_by_command(stack: Stack) -> None:
+    """Started in Slack the person is the requester; cancelled, the card says so and nobody can answer it."""
+    typed = "changeId=CHG-CMD service=checkout summary=scale environment=production parameters.max_replicas=12"
+    told = command(stack, "dana", f"/loops start infrastructure.change id=CHG-CMD {typed}")
+    assert "Started *infrastructure.change* on *CHG-CMD*" in told
+    stack.card("CHG-CMD")
+    assert "Dana Ops is the requester" in command(stack, "dana", "/loops who CHG-CMD")
+
+    assert act(stack, "command", "dana", channel=CHANNEL, text="/loops cancel CHG-CMD")["status"] == 200
+    act(stack, "submit", "dana", view_id=stack.view("dana")["id"], values={})
+    stack.card("CHG-CMD", saying="Cancelled")
+    assert "is cancelled already" in command(stack, "dana", "/loops cancel CHG-CMD")
