@@ -21,11 +21,13 @@ from starlette.routing import Route
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
 from channels.slack.client import slack_client
+from channels.slack.members import Members
 from gateway.gate import EngineGate
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.log import configure_logging
 from gateway.settings import Settings
 from gateway.storage import health
+from gateway.storage.redis_members import RedisMembers
 from gateway.wiring import Parts, open_parts, slack_installation, store_url
 from loops.errors import Rejected, StoreUnavailable
 
@@ -117,7 +119,11 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             directory=parts.directory,
             clock=parts.clock,
         )
-        bolt = create_bolt_app(installation, client, gate=gate, directory=parts.directory)
+        members = Members(client, RedisMembers(parts.client), installation.team_id)
+        mapped = [person.slack for person in parts.configuration.people if person.slack]
+        informing = asyncio.create_task(members.stay_informed(mapped), name="members")
+        stack.callback(informing.cancel)
+        bolt = create_bolt_app(installation, client, gate=gate, directory=parts.directory, members=members)
         yield Starlette(
             routes=[
                 Route("/healthz", _healthy),

@@ -186,15 +186,16 @@ class Answering:
         """Return what became of the answer, or None where nobody can know."""
 
         async def commit() -> Outcome:
+            by, standing = await self._desk.who(delivery)
             answer = HumanAnswer(
                 request_id=shown.request_id,
                 request_version=shown.version,
                 digest=shown.digest,
                 transition_id=transition_id,
-                by=await self._desk.human(delivery),
+                by=by,
                 reason=reason,
                 edits=dict(edits),
-                channel=evidence,
+                channel=evidence | standing,
                 key=key,
             )
             return await self._desk.gate.answer(answer, tenant=self._desk.tenant)

@@ -19,6 +19,8 @@ from channels.slack.consulting import Consulting
 from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk, done, failed, log
+from channels.slack.members import Members
+from channels.slack.news import News
 from channels.slack.ports import Gate
 from channels.slack.shown import (
     ANSWER,
@@ -54,6 +56,7 @@ def create_bolt_app(
     directory: Directory,
     tenant: str = DEFAULT_TENANT,
     command: str = COMMAND,
+    members: Members | None = None,
 ) -> AsyncApp:
     """
     Return the Bolt app of *installation*, to be served through `asgi.slack_routes`.
@@ -67,6 +70,7 @@ def create_bolt_app(
         directory: Who people are.
         tenant: Whose requests this installation shows.
         command: The slash command as the app's manifest has it.
+        members: Who of the workspace may decide: nobody deleted, no bot, no guest. None leaves that to the directory.
     """
     app = AsyncApp(
         name="loopgate",
@@ -81,7 +85,9 @@ def create_bolt_app(
         attaching_function_token_enabled=False,
         process_before_response=True,
     )
-    desk = Desk(installation=installation, client=client, gate=gate, directory=directory, tenant=tenant)
+    desk = Desk(
+        installation=installation, client=client, gate=gate, directory=directory, tenant=tenant, members=members
+    )
     answering, consulting = Answering(desk), Consulting(desk)
     viewing, commands = Viewing(desk), Commands(desk, command)
     home, bulk = Home(desk), Bulk(desk)
@@ -105,6 +111,8 @@ def create_bolt_app(
     app.command(command)(_listener(commands.run))
     app.view_submission(START_VIEW)(_listener(commands.submit_start))
     app.view_submission(CANCEL_VIEW)(_listener(commands.submit_cancel))
+    for changed in ("user_change", "team_join"):
+        app.event(changed)(_listener(News(desk).member_changed))
     # Buttons with links, closed modals and events nobody asked for want an ack all the same.
     app.action(_ANYTHING)(_listener(_acknowledge))
     app.view(_ANYTHING)(_listener(_acknowledge))

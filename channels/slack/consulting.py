@@ -71,9 +71,9 @@ class Consulting:
 
     async def _answer(self, click: Click, more: More) -> tuple[str, View | None]:
         """Return what to say privately, or the modal to open instead."""
-        by = await self._desk.human(click)
+        by, standing = await self._desk.who(click)
         if by is None:
-            return self._words("unmapped_identity", "", click_evidence(click, None), None), None
+            return self._words("unmapped_identity", "", click_evidence(click, None) | standing, None), None
         subject = await self._desk.load(more.request_id)
         request = subject.request if subject else None
         if subject is None or request is None:
@@ -168,10 +168,11 @@ class Consulting:
 
     async def _consult(self, submission: Submission, block_id: str, **what: str | None) -> BoltResponse:
         async def consult(asked: Asked, key: str) -> Outcome:
+            by, standing = await self._desk.who(submission)
             ask = HumanAsk(
                 request_id=asked.shown.request_id,
-                by=await self._desk.human(submission),
-                channel=submission_evidence(submission, asked),
+                by=by,
+                channel=submission_evidence(submission, asked) | standing,
                 key=key,
                 **what,
             )

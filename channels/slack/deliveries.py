@@ -9,7 +9,7 @@ import json
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
 FORM = "application/x-www-form-urlencoded"
 JSON = "application/json"
@@ -146,8 +146,17 @@ class Happened(_Part):
 
     type: Id
     user: Id | None = None
+    member: dict[str, Any] | None = None
     tab: str | None = None
     view: View | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _whole_user(cls, sent: Any) -> Any:
+        # Most events name a user by id; those about a user hold all of it under the same key.
+        if isinstance(sent, dict) and isinstance(sent.get("user"), dict):
+            return {**sent, "member": sent["user"], "user": sent["user"].get("id")}
+        return sent
 
 
 class EventCallback(_Part):

@@ -15,6 +15,7 @@ from channels.slack.channel import tell_privately
 from channels.slack.deliveries import Click, Command, Submission
 from channels.slack.identity import human_behind
 from channels.slack.installation import SlackInstallation
+from channels.slack.members import Members
 from channels.slack.ports import Gate
 from loops.actors import Human
 from loops.errors import StoreUnavailable
@@ -39,17 +40,38 @@ log = structlog.get_logger("channels.slack")
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """The parts listeners share. `tenant` is whose requests this installation shows."""
+    """
+    The parts listeners share. `tenant` is whose requests this installation shows; `members` knows who of the workspace
+    may decide, where that is not left to the directory.
+    """
 
     installation: SlackInstallation
     client: AsyncWebClient
     gate: Gate
     directory: Directory
     tenant: str
+    members: Members | None = None
 
     async def human(self, delivery: Click | Submission | Command) -> Human | None:
-        """Return who acted, or None for somebody unmapped or from elsewhere. May raise StoreUnavailable."""
-        return await soon(human_behind(self.directory, self.tenant, self.installation.team_id, delivery), LOAD_S)
+        """Return who acted, or None for somebody unmapped, from elsewhere, or whom Slack says may not decide."""
+        found, _ = await self.who(delivery)
+        return found
+
+    async def who(self, delivery: Click | Submission | Command) -> tuple[Human | None, dict[str, Any]]:
+        """
+        Return who acted, and what belongs into the evidence where a mapped person may not decide.
+
+        That is ``slackStanding``: deleted, bot, guest, stranger, foreign, or unverified. May raise StoreUnavailable.
+        """
+        return await soon(self._who(delivery), LOAD_S)
+
+    async def _who(self, delivery: Click | Submission | Command) -> tuple[Human | None, dict[str, Any]]:
+        found = await human_behind(self.directory, self.tenant, self.installation.team_id, delivery)
+        if found is None or self.members is None:
+            return found, {}
+        user = delivery.user_id if isinstance(delivery, Command) else delivery.user.id
+        standing = await self.members.why_not(user)
+        return (None, {"slackStanding": standing}) if standing else (found, {})
 
     async def load(self, request_id: str) -> Loaded | None:
         """Return a request with its instance. May raise StoreUnavailable."""

@@ -15,7 +15,11 @@ SCOPES = {
     "commands": "the slash command",
     "channels:history": "find a card again after a post whose answer was lost",
     "groups:history": "the same in private channels",
+    "users:read": "know who is deactivated, a guest or a bot, and so may not decide",
 }
+
+#: The events we listen to: a Home tab opened; somebody joined, or changed what they may do.
+EVENTS = ["app_home_opened", "team_join", "user_change"]
 
 #: Characters of an app's name. Source: docs.slack.dev, reference/app-manifest, `display_information.name`.
 NAME_MAX = 35
@@ -60,7 +64,7 @@ def manifest(app_name: str, public_url: str, *, command: str = COMMAND) -> dict[
         "oauth_config": {"scopes": {"bot": list(SCOPES)}},
         "settings": {
             "interactivity": {"is_enabled": True, "request_url": request_url},
-            "event_subscriptions": {"request_url": request_url, "bot_events": ["app_home_opened"]},
+            "event_subscriptions": {"request_url": request_url, "bot_events": EVENTS},
             "org_deploy_enabled": False,
             "socket_mode_enabled": False,
             "token_rotation_enabled": False,

@@ -53,6 +53,8 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
 def _unmapped(address: dict[str, Any], team_id: str) -> str:
     user = inline(str(address.get("slackUserId") or "?"), NAME_MAX).text
     team = str(address.get("slackTeamId") or "?")
+    if standing := wording.NOT_ELIGIBLE.get(str(address.get("slackStanding"))):
+        return standing
     if team != team_id:
         return wording.foreign(inline(team_id, NAME_MAX).text)
     return wording.unmapped(user, inline(team, NAME_MAX).text)

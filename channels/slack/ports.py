@@ -126,6 +126,16 @@ class Gate(Protocol):
         """Say how a person stands to a request now; None for an unknown one. Changes nothing."""
 
 
+class KeptMembers(Protocol):
+    """Keeps what Slack said about people, across processes. May raise `loops.errors.StoreUnavailable`."""
+
+    async def member(self, team: str, user: str) -> str | None:
+        """Return what is kept about *user* of *team*, or None where nothing is, or no more."""
+
+    async def keep_member(self, team: str, user: str, text: str, lifetime: timedelta) -> None:
+        """Keep *text* about *user* for *lifetime*, in place of what was kept before."""
+
+
 class SeenOnce(Protocol):
     """Remembers signatures for a while, across processes. May raise `loops.errors.StoreUnavailable`."""
 

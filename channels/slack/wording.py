@@ -422,6 +422,22 @@ def unmapped(user: str, team: str) -> str:
     )
 
 
+_MEMBERS_ONLY = "⛔ Your answer does not count: {} may not decide here, only full members may. " + NOTHING_CHANGED
+
+#: What somebody mapped is told whom Slack says may not decide.
+NOT_ELIGIBLE = {
+    "deleted": _MEMBERS_ONLY.format("deactivated accounts"),
+    "bot": _MEMBERS_ONLY.format("bots"),
+    "guest": _MEMBERS_ONLY.format("guests"),
+    "stranger": _MEMBERS_ONLY.format("people of other workspaces"),
+    "foreign": _MEMBERS_ONLY.format("people of other workspaces"),
+    "unverified": (
+        "⏳ Loopgate could not verify just now that you are a full member of this workspace. Nothing was decided; "
+        "please click again in a moment."
+    ),
+}
+
+
 def foreign(team: str) -> str:
     """Tell somebody from another workspace."""
     return f"⛔ Your answer does not count: only members of workspace {team} may decide here. {NOTHING_CHANGED}"

@@ -60,6 +60,8 @@ CARD = "lg:card:"
 LEASE = "lg:lease:"
 #: Something seen before. key.
 SEEN = "lg:seen:"
+#: What a channel said about somebody. team:user.
+MEMBER = "lg:member:"
 
 #: What the scripts know the prefixes as.
 LUA: Mapping[str, str] = MappingProxyType(

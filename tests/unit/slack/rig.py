@@ -21,6 +21,8 @@ from channels.slack.asgi import slack_routes
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
+from channels.slack.members import Members
+from channels.slack.ports import KeptMembers
 from channels.slack_sandbox.app import create_app
 from channels.slack_sandbox.config import SandboxConfig
 from gateway.clock import SystemClock
@@ -196,8 +198,8 @@ def workspace(gateway_url: str) -> SandboxConfig:
 
 
 @asynccontextmanager
-async def a_rig(house: House, *, behind: str | None = None) -> AsyncIterator[Rig]:
-    """Yield a gateway over *house* and a sandbox, with one card posted."""
+async def a_rig(house: House, *, behind: str | None = None, members: KeptMembers | None = None) -> AsyncIterator[Rig]:
+    """Yield a gateway over *house* and a sandbox, with one card posted; *members* keeps who may decide."""
     gateway = Starlette()
     gate = Gate(
         EngineGate(
@@ -218,7 +220,10 @@ async def a_rig(house: House, *, behind: str | None = None) -> AsyncIterator[Rig
             slack_client(installation) as client,
             httpx2.AsyncClient(base_url=sandbox_url, trust_env=False) as driver,
         ):
-            bolt = create_bolt_app(installation, client, gate=gate, directory=house.people, tenant=TENANT)
+            known = Members(client, members, "T1") if members else None
+            bolt = create_bolt_app(
+                installation, client, gate=gate, directory=house.people, tenant=TENANT, members=known
+            )
             gateway.router.routes.extend(slack_routes(bolt, installation, seen=seen, clock=SystemClock()))
             channel = SlackChannel(client, installation, routes={"sre-approvals": "C1"})
             request = await house.propose(behind=behind)

@@ -13,6 +13,8 @@ NEEDED = {
     "chat_update": {"chat:write"},
     "chat_postEphemeral": {"chat:write"},
     "conversations_history": {"channels:history", "groups:history"},
+    "conversations_replies": {"channels:history", "groups:history"},
+    "users_info": {"users:read"},
     "views_open": set(),
     "views_update": set(),
     "views_publish": set(),
@@ -38,7 +40,10 @@ def test_everything_is_delivered_to_one_url() -> None:
     url = "https://gate.example.com/slack/events"
 
     assert made["settings"]["interactivity"] == {"is_enabled": True, "request_url": url}
-    assert made["settings"]["event_subscriptions"] == {"request_url": url, "bot_events": ["app_home_opened"]}
+    assert made["settings"]["event_subscriptions"] == {
+        "request_url": url,
+        "bot_events": ["app_home_opened", "team_join", "user_change"],
+    }
     assert made["features"]["slash_commands"][0]["url"] == url
     assert made["features"]["slash_commands"][0]["command"] == "/loops"
 
