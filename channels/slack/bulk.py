@@ -43,7 +43,7 @@ LISTED_MAX = 10
 #: Requests looked through for those of one kind.
 LOOKED_THROUGH = 100
 OPTION_MAX = 75
-NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 4, 3
+NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 8, 3
 
 
 @dataclass(frozen=True, slots=True)

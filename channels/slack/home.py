@@ -35,7 +35,7 @@ from loops.ports import ChannelIdentity, Loaded
 WAITING_MAX, ASKED_MAX, DECIDED_MAX, LOOPS_MAX = 15, 6, 6, 10
 #: Requests looked through for those.
 LOOKED_THROUGH = 100
-NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 5, 3
+NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 6, 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ class Showing:
             decided = _decided(request) if request else []
             return [*wording.nobody_asked(f"*{aggregate}*"), *decided]
         policy = request.proposal.policy
-        lines = [wording.who_head(aggregate, _title(request), inline(policy.named(), 4 * NAME_MAX).text)]
+        lines = [wording.who_head(_headed(request), inline(policy.named(), 4 * NAME_MAX).text)]
         lines += _decided(request)
         entitled = await self._desk.gate.entitled(subject)
         for each in entitled[:WHO_MAX]:
@@ -160,7 +160,7 @@ def _pending(subject: Loaded, allowed: set[str]) -> Lines:
     parts.append(inline(request.proposal.policy.named(), NAME_MAX).text)
     if request.request_id in allowed:
         parts.append(wording.YOU_MAY)
-    return [wording.pending_line(_name(request.aggregate_id), _title(request)), wording.pending_more(parts)]
+    return [wording.pending_line(_headed(request)), wording.pending_more(parts)]
 
 
 def _definition(definition: LoopDefinition) -> Lines:
@@ -220,6 +220,12 @@ def _groups(subject: Loaded) -> set[str]:
 def _page(things: Sequence[T], number: int, size: int) -> tuple[Sequence[T], bool]:
     start = (number - 1) * size
     return things[start : start + size], len(things) > start + size
+
+
+def _headed(request: ApprovalRequest) -> str:
+    """Return the business object and the title, which often begins with it."""
+    aggregate, title = _name(request.aggregate_id), _title(request)
+    return f"*{title}*" if title.startswith(aggregate) else f"*{aggregate}*  {title}"
 
 
 def _title(request: ApprovalRequest) -> str:

@@ -101,9 +101,9 @@ def pending_head(count: int, *, has_more: bool, whose: str | None) -> str:
 PENDING_MINE = "you"
 
 
-def pending_line(aggregate: str, title: str) -> str:
+def pending_line(request: str) -> str:
     """List one request."""
-    return f"⏳ *{aggregate}*  {title}"
+    return f"⏳ {request}"
 
 
 def pending_more(parts: Sequence[str]) -> str:
@@ -167,9 +167,9 @@ def nobody_asked(aggregate: str) -> list[str]:
     return [f"{aggregate} asks nobody right now."]
 
 
-def who_head(aggregate: str, title: str, policy: str) -> str:
+def who_head(request: str, policy: str) -> str:
     """Head the list of deciders."""
-    return f"*{aggregate}*  {title}\nNeeds {policy}."
+    return f"{request}\nNeeds {policy}."
 
 
 def who_stage(number: int, total: int) -> str:
