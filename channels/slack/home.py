@@ -122,7 +122,10 @@ def home_view(standing: Standing) -> View:
 
 
 def _tab(blocks: Sequence[Block]) -> View:
-    return {"type": "home", "blocks": [*blocks, b.divider(), b.section(wording.HOME_TEXT), b.context(_commands())]}
+    return {
+        "type": "home",
+        "blocks": [*blocks, b.divider(), b.section(wording.HOME_TEXT), b.context(wording.HOME_COMMANDS)],
+    }
 
 
 def _blocks(standing: Standing) -> Iterator[Block]:
@@ -160,6 +163,8 @@ def _request(subject: Loaded) -> Iterator[Block]:
     lines += [f"{inline(fact.label, NAME_MAX).text}: {inline(fact.value, FACT_MAX).text}" for fact in shown]
     if left := len(request.facts) - len(shown):
         lines.append(wording.more_items(left, "fact"))
+    if request.proposal.runs:
+        lines.append(wording.RUNS_IF_APPROVED)
     lines += [wording.run(_name(run.integration), _name(run.action)) for run in request.proposal.runs[:RUNS_MAX]]
     if left := len(request.proposal.runs) - RUNS_MAX:
         lines += [wording.more_items(left, "action")] if left > 0 else []
@@ -205,10 +210,6 @@ def _answer(request: ApprovalRequest, transition_id: str) -> str:
 def _counts(everything: Sequence[Loaded]) -> list[tuple[str, int]]:
     counted = Counter(each.request.loop_name for each in everything if each.request)
     return [(_name(loop), count) for loop, count in counted.most_common(LOOPS_MAX)]
-
-
-def _commands() -> str:
-    return wording.HOME_COMMANDS
 
 
 def _from_home(delivery: Click | Submission) -> bool:

@@ -639,7 +639,7 @@ BULK_NOTHING = "There are no longer several requests of this kind that wait for 
 
 def bulk_button(loop: str, count: int) -> str:
     """Label the button for the requests of one loop (plain text)."""
-    return f"Approve several: {loop} ({count})"
+    return f"Approve several ({count}): {loop}"
 
 
 def bulk_about(loop: str, count: int) -> str:
