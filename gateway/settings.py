@@ -40,3 +40,6 @@ class Settings(BaseSettings):
         default=1.0, description="the first back-off; it doubles with every attempt, up to five minutes"
     )
     sweep_every_s: Annotated[float, Field(ge=0.05, le=60)] = Field(default=0.5, description="pause between sweeps")
+    seal_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
+        default=600.0, description="pause between checkpoints, which seal the ledgers that moved"
+    )

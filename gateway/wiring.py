@@ -55,6 +55,9 @@ from providers.recorded import SHIPPED, RecordedProvider
 #: What a configuration says for the loops Loopgate ships.
 LIBRARY = "library"
 
+#: The tenant of whoever names none.
+DEFAULT_TENANT = "default"
+
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -178,6 +181,12 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
         )
+
+
+def tenants(configuration: Configuration) -> list[str]:
+    """Return every tenant the configuration names."""
+    people = {person.tenant for person in configuration.people}
+    return sorted({DEFAULT_TENANT} | people | {source.tenant for source in configuration.sources.values()})
 
 
 def slack_installation(configuration: Configuration) -> SlackInstallation:

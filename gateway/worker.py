@@ -22,10 +22,11 @@ from gateway.jobs.rq_worker import work as serve_queues
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.jobs.sweep import Sweep
 from gateway.log import configure_logging
+from gateway.sealing import Sealer
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
-from gateway.wiring import Parts, open_handlers, open_parts, store_url
+from gateway.wiring import Parts, open_handlers, open_parts, store_url, tenants
 from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()
@@ -95,18 +96,28 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
             grace=timedelta(seconds=settings.effect_grace_s),
             every=timedelta(seconds=settings.sweep_every_s),
         )
-        sweeping = asyncio.create_task(sweep.run(), name="sweep")
+        sealer = Sealer(
+            holder,
+            tenants(parts.configuration),
+            parts.store,
+            parts.checkpoints,
+            parts.leases,
+            parts.clock,
+            every=timedelta(seconds=settings.seal_every_s),
+        )
+        chores = {asyncio.create_task(sweep.run(), name="sweep"), asyncio.create_task(sealer.run(), name="sealing")}
         try:
             yield parts, EffectRunner(parts.effects, handlers, policy)
         finally:
-            # Asked again until it is done: on Python 3.11 a wait_for inside it swallows a cancellation that arrives
-            # together with the answer it waits for.
-            while not sweeping.done():
-                sweeping.cancel()
-                await asyncio.wait([sweeping], timeout=_POLL_S)
+            # Asked again until they are done: on Python 3.11 a wait_for inside one swallows a cancellation that
+            # arrives together with the answer it waits for.
+            while chores:
+                for chore in chores:
+                    chore.cancel()
+                _, chores = await asyncio.wait(chores, timeout=_POLL_S)
             with contextlib.suppress(Unavailable):
-                for chore in ("relay", "sweep"):
-                    await parts.leases.let_go(chore, holder)
+                for name in ("relay", "sweep", "sealing"):
+                    await parts.leases.let_go(name, holder)
 
 
 @contextmanager
