@@ -8,7 +8,7 @@ import structlog
 
 from gateway.integrations.ports import Integration, Run
 from gateway.jobs.grants import check_grant
-from gateway.jobs.ports import Cards, Claim, Effects, Leases
+from gateway.jobs.ports import Cards, Claim, EffectRecord, Effects, Leases
 from loops.cards import Card, Notice
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
@@ -82,10 +82,7 @@ class Handlers:
     async def _update_card(self, claim: Claim) -> None:
         effect = claim.effect
         async with self._turn(claim):
-            card = await self._card(effect)
-            if card is None:
-                raise Unavailable("the card is not posted yet", retry_after=0.5)
-            shown = await self._rendered(effect, card)
+            shown = await self._rendered(effect, await self._posted(effect))
         await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": shown})
 
     async def _rendered(self, effect: Effect, card: Card) -> int:
@@ -110,9 +107,7 @@ class Handlers:
         effect, sequence = claim.effect, claim.effect.payload["sequence"]
         loaded = await self._request_of(effect)
         await self._in_order(effect)
-        card = await self._card(effect)
-        if card is None:
-            raise Unavailable("the card is not posted yet", retry_after=0.5)
+        card = await self._posted(effect)
         events = await self._store.events(effect.tenant, effect.instance_id, after=sequence - 1, limit=1)
         if not events:
             raise Rejected(f"the ledger has no event {sequence} to tell of")
@@ -120,17 +115,28 @@ class Handlers:
         await self._effects.finish(effect.effect_id, claim.fence, {})
 
     async def _in_order(self, effect: Effect) -> None:
-        """Wait until everything before *effect* in the thread is told, and give up where the card never came."""
-        for record in await self._effects.effects_of(effect.tenant, effect.instance_id):
-            other = record.effect
-            if other.effect_id == effect.effect_id:
+        """Wait until everything before *effect* in the thread is told."""
+        for record in await self._about(effect):
+            if record.effect.effect_id == effect.effect_id:
                 return
-            if other.payload.get("requestId") != effect.payload["requestId"]:
-                continue
-            if other.kind == "card.thread" and record.state in {"pending", "claimed"}:
+            if record.effect.kind == "card.thread" and record.state in {"pending", "claimed"}:
                 raise Unavailable("an earlier reply is not posted yet", retry_after=0.3)
-            if other.kind == "card.post" and record.state == "dead":
-                raise Rejected("the card was never posted, so it has no thread")
+
+    async def _posted(self, effect: Effect) -> Card:
+        """Return the card of the effect's request; wait for it, and give up where it will never come."""
+        card = await self._card(effect)
+        if card is not None:
+            return card
+        for record in await self._about(effect):
+            if record.effect.kind == "card.post" and record.state == "dead":
+                raise Rejected("the card was never posted")
+        raise Unavailable("the card is not posted yet", retry_after=0.5)
+
+    async def _about(self, effect: Effect) -> list[EffectRecord]:
+        """Return every effect of the request that *effect* is about, oldest first."""
+        records = await self._effects.effects_of(effect.tenant, effect.instance_id)
+        request_id = effect.payload["requestId"]
+        return [record for record in records if record.effect.payload.get("requestId") == request_id]
 
     def _turn(self, claim: Claim) -> "_Turn":
         holder = f"{claim.effect.effect_id}:{claim.fence}"

@@ -12,7 +12,7 @@ from unit.jobs.rig import LEASE, JobsHouse, a_jobs_house
 from channels.memory import MemoryChannel
 from gateway.jobs.handlers import CARD_LEASE
 from loops.actors import system
-from loops.errors import Unavailable
+from loops.errors import Rejected, Unavailable
 from loops.ports import Loaded
 
 
@@ -103,6 +103,19 @@ async def test_an_update_waits_for_the_post() -> None:
     assert late.state == "succeeded"
     assert channel.cards[1].subject.request is not None
     assert channel.cards[1].subject.request.status == "approved"
+
+
+async def test_an_update_of_a_card_that_never_came_is_given_up() -> None:
+    """Once the post is dead, waiting for it is over: the update ends dead too, and is not tried for ever."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    await jobs.approved()
+    channel.fail_next(Rejected("not in channel"))
+    post = await jobs.run("card.post")
+    update = await jobs.run("card.update")
+
+    assert (post.state, update.state) == ("dead", "dead")
+    assert update.error == "the card was never posted"
 
 
 async def test_a_card_shows_the_latest_in_one_rendering_however_many_updates_wait() -> None:
