@@ -56,7 +56,7 @@ def manifest(app_name: str, public_url: str, *, command: str = COMMAND) -> dict[
                     "command": command,
                     "url": request_url,
                     "description": "What waits for approval",
-                    "usage_hint": "pending | show ID | help",
+                    "usage_hint": "pending | show ID | history ID | start LOOP KEY=VALUE | cancel ID | who ID | help",
                     "should_escape": True,
                 }
             ],
