@@ -50,9 +50,6 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str,
         if reason.startswith(_SURROGATE):
             raise _bad(_surrogate_in(evidence, where), _SURROGATE) from error
         raise _bad(f"{where}{path.removeprefix('$')}", reason) from error
-    except ValueError as error:
-        # Python does not write integers of thousands of digits, not even into a message.
-        raise _bad(where, "an integer is beyond 2^53-1; send it as text") from error
     if size > MAX_BYTES:
         raise _bad(where, f"{size} bytes of canonical JSON; at most {MAX_BYTES} are accepted")
     return dict(evidence)

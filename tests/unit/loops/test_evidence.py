@@ -67,7 +67,7 @@ def test_loopgates_own_findings_cannot_be_brought_along() -> None:
         ({"a": [0, {"b": "x\ud800"}]}, r"^evidence\.a\[1\]\.b: text with a lone surrogate$"),
         ({"a": {"\udfff": 1}}, r"^evidence\.a\.\\udfff: text with a lone surrogate$"),
         ({"a": {1: 1}}, r"^evidence\.a: key 1 is not text"),
-        ({"n": 10**5000}, r"^evidence.*: an? ?integer"),
+        ({"n": 10**5000}, r"^evidence\.n: integer of 16610 bits"),
     ],
 )
 def test_what_cannot_be_hashed_is_refused_by_path(evidence: dict[str, object], says: str) -> None:
