@@ -29,7 +29,7 @@ def race(stack: Stack, change: str, client: httpx2.Client, pool: ThreadPoolExecu
     for clicker in CLICKERS[1::2]:
         stack.click(card, "Reject", clicker, client)
         views[clicker] = stack.view(clicker)
-    before = {clicker: len(stack.private_words(clicker)) for clicker in CLICKERS}
+    before = {clicker: stack.last_private_word_at(clicker) for clicker in CLICKERS}
 
     def act(clicker: str) -> dict[str, Any]:
         if clicker in views:
@@ -58,14 +58,14 @@ def _settled(stack: Stack, change: str) -> list[dict[str, Any]] | None:
     return events if "loop.completed" in types and answered == len(CLICKERS) else None
 
 
-def _check_answers(stack: Stack, change: str, winner: dict[str, Any], before: dict[str, int]) -> None:
+def _check_answers(stack: Stack, change: str, winner: dict[str, Any], before: dict[str, float]) -> None:
     """The winner sees their name on the card; every other clicker is told privately who decided."""
     stack.card(change, saying=winner["displayName"])
     for clicker in CLICKERS:
         if clicker == winner["userId"]:
             continue
         words = stack.until(
-            lambda clicker=clicker: stack.private_words(clicker)[before[clicker] :], f"a private word to {clicker}"
+            lambda clicker=clicker: stack.private_words(clicker, after=before[clicker]), f"a private word to {clicker}"
         )
         assert winner["displayName"] in words[-1], (clicker, words)
 

@@ -264,11 +264,18 @@ class Stack:
         asked = {"user": slack_id(user), "view_id": view["id"], "values": values}
         return dict(self.http.post(f"{self.sandbox}/sandbox/act/submit", json=asked).json())
 
-    def private_words(self, user: str) -> list[str]:
-        """Return what only *user* was shown, oldest first."""
+    def private_words(self, user: str, after: float = 0.0) -> list[str]:
+        """Return what only *user* was shown after the moment *after*, oldest first."""
+        return [message["text"] for message in self._ephemerals(user) if float(message["ts"]) > after]
+
+    def last_private_word_at(self, user: str) -> float:
+        """Return when *user* was last shown something alone; 0 for never. The sandbox keeps only the latest ones."""
+        return max((float(message["ts"]) for message in self._ephemerals(user)), default=0.0)
+
+    def _ephemerals(self, user: str) -> list[dict[str, Any]]:
         user_id = user if user.startswith("U") else slack_id(user)
         answer = self.http.get(f"{self.sandbox}/sandbox/ephemerals", params={"user": user_id}).json()
-        return [message["text"] for message in answer["messages"]]
+        return list(answer["messages"])
 
     def calls(self) -> dict[str, Any]:
         """Return what the receiver got and did."""
