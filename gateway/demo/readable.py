@@ -30,7 +30,7 @@ def ledger_json(audited: AuditedLedger, definition: LoopDefinition, request: App
         "state": state.label,
         "tone": _standing(instance, request, is_error=state.is_error, waits=waits),
         "isOver": instance.is_closed,
-        "waitsFor": request.proposal.policy.approvers.named() if request and waits else "",
+        "waitsFor": request.proposal.policy.named() if request and waits else "",
         "isDecided": any(event.type == "approval.decision.recorded" for event in audited.events),
         "startedAt": instance.started_at.isoformat(),
         "chain": _chain(audited.verdict),

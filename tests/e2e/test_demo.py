@@ -197,7 +197,7 @@ def test_page_and_a_first_card_are_there_when_the_demo_says_so(shared: RunningDe
     page = httpx2.get(url, trust_env=False)
     assert page.status_code == 200
     assert "What the systems see" in page.text
-    assert await_ledger(url, '"waitsFor": "sre"', "approval.card.posted", '"verified": true')
+    assert await_ledger(url, '"waitsFor": "1 of sre"', "approval.card.posted", '"verified": true')
     assert "a first card waits in #sre-approvals" in shared.output
 
 
