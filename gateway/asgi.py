@@ -25,6 +25,7 @@ from channels.slack.members import Members
 from gateway.gate import EngineGate
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.log import configure_logging
+from gateway.metrics import CONTENT_TYPE
 from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_members import RedisMembers
@@ -128,8 +129,13 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             routes=[
                 Route("/healthz", _healthy),
                 Route("/readyz", _readiness(parts)),
+                Route("/metrics", _scraped(parts)),
                 *slack_routes(bolt, installation, seen=parts.seen, clock=parts.clock),
-                *intake_routes(open_sources(parts.configuration.sources, os.environ), parts.engine),
+                *intake_routes(
+                    open_sources(parts.configuration.sources, os.environ),
+                    parts.engine,
+                    answered=lambda source, status: parts.metrics.deliveries.labels(source, str(status)).inc(),
+                ),
             ],
             exception_handlers={HTTPException: _refused, Exception: _broke},
         )
@@ -154,6 +160,21 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all())})
 
     return ready
+
+
+def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+    async def scraped(_: Request) -> Response:
+        """Answer a scrape; a store that is away is a figure too."""
+        try:
+            await health.check(parts.client)
+        except StoreUnavailable as error:
+            log.warning("store.away", error=str(error))
+            parts.metrics.store_up.set(0)
+        else:
+            parts.metrics.store_up.set(1)
+        return Response(parts.metrics.render(), media_type=CONTENT_TYPE)
+
+    return scraped
 
 
 async def _refused(_: Request, error: Exception) -> Response:

@@ -35,6 +35,7 @@ from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
 from gateway.loopfiles import LoadedLoops, load_directory, load_library, loop_files_at
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
@@ -77,6 +78,7 @@ class Parts:
     directory: Directory
     clock: Clock
     engine: LoopEngine
+    metrics: Metrics
 
 
 @contextmanager
@@ -147,6 +149,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
                 judge=Judge(guards, points),
                 redaction=configuration.redaction,
             ),
+            metrics=Metrics(),
         )
 
 

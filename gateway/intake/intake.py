@@ -84,9 +84,10 @@ def intake_routes(
     *,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     body_deadline_s: float = BODY_DEADLINE_S,
+    answered: Callable[[str, int], None] = lambda _source, _status: None,
 ) -> list[Route]:
     """
-    Return the routes of intake, to be mounted at the root.
+    Return the routes of intake, to be mounted at the root. *answered* is told of every answer to a known source.
 
     Answers are JSON. 202 ``started`` or ``signalled`` and 200 ``duplicate`` or ``ignored`` are final. 401, 404, 413,
     415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, under the same webhook-id.
@@ -106,6 +107,8 @@ def intake_routes(
         except ClientDisconnect:
             answer = Response(status_code=400)
         log.info("delivery.answered", source=name if name in sources else None, status=answer.status_code)
+        if name in sources:
+            answered(name, answer.status_code)
         return answer
 
     return [Route("/webhooks/{source}", receive, methods=["POST"])]

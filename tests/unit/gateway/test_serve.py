@@ -102,12 +102,14 @@ def test_a_gateway_stays_small(tmp_path: Path, redis_url: str) -> None:
 def test_a_gateway_without_its_store_is_alive_and_not_ready(tmp_path: Path) -> None:
     """503 with when to ask again, and not a word about where the store is."""
     with serving(tmp_path, LOOPGATE_REDIS_URL="redis://:hunter2@127.0.0.1:1/0") as (_, client):
-        healthy, ready = client.get("/healthz"), client.get("/readyz")
+        healthy, ready, scraped = client.get("/healthz"), client.get("/readyz"), client.get("/metrics")
 
     assert healthy.json() == {"status": "ok"}
     assert ready.status_code == 503
     assert ready.json() == {"status": "unready", "error": "the store does not answer"}
     assert ready.headers["retry-after"]
+    assert scraped.status_code == 200
+    assert "loopgate_store_up 0.0" in scraped.text
     assert "hunter2" not in said(tmp_path)
 
 

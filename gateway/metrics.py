@@ -1,0 +1,34 @@
+"""
+Metrics: what operators watch, in Prometheus's form.
+
+Each process has one `Metrics` with a registry of its own, made in the wiring and passed down; prometheus-client's
+global registry is not used. A metric is named here, once, with its labels. Labels have few values: never an id, never
+what somebody sent. What the store knows (how much waits) is read when it is asked for, so every gateway tells the same.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+#: What the answer to a scrape is.
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """One process's metrics. To count something new, name it here and hand the metric to whoever counts."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self.store_up = Gauge(
+            "loopgate_store_up", "Whether the store answered when this was asked for.", registry=self.registry
+        )
+        self.deliveries = Counter(
+            "loopgate_deliveries",
+            "Webhooks answered, by source and status.",
+            ["source", "status"],
+            registry=self.registry,
+        )
+
+    def render(self) -> bytes:
+        """Return every metric in the text format."""
+        return generate_latest(self.registry)
