@@ -4,8 +4,9 @@ from loops.actors import Actor, Human, folded, people_behind
 from loops.answers import Asked, Objection, about_person, no_longer, notify, refused
 from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment
 from loops.asking import close_request
-from loops.decide import cancelled, recorded
+from loops.decide import recorded
 from loops.draft import Decided, Draft
+from loops.lifecycle import cancelled
 from loops.outcomes import RefusalCode
 from loops.ports import IdSource, Person
 

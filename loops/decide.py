@@ -9,11 +9,10 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from loops.actors import Actor
-from loops.approvals import ApprovalRequest, RequestStatus
-from loops.asking import Entered, ask_about_transition, close_request
+from loops.approvals import ApprovalRequest
+from loops.asking import Entered, ask_about_transition
 from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided, Draft
-from loops.effects import Effect, EffectResult
 from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
@@ -42,7 +41,7 @@ def refuse_start(loaded: Loaded, asked: StartRequest, now: datetime, ids: IdSour
     draft = Draft(loaded.definition, loaded.instance, now, ids, correlation_id=asked.correlation_id)
     active = loaded.instance
     message = f"{active.aggregate_id} is in {active.state} of {active.loop_id} already ({active.instance_id})"
-    return _refuse(draft, loaded, "already_active", message, asked.actor, "start")
+    return refuse(draft, loaded, "already_active", message, asked.actor, "start")
 
 
 def start(definition: LoopDefinition, asked: StartRequest, now: datetime, ids: IdSource) -> Decided:
@@ -149,204 +148,13 @@ def decide(
     return judge_transition(draft, loaded, asked, verdicts)
 
 
-def settle(
-    loaded: Loaded,
-    effect: Effect,
-    result: EffectResult,
-    tries: Sequence[tuple[TransitionRequest, Sequence[GuardVerdict]]],
-    now: datetime,
-    ids: IdSource,
-) -> Decided:
-    """
-    Put an effect's result on the ledger and let it move the loop in the same commit.
-
-    *tries* are judged in order until one moves the loop: a provider's own signal first, then the system's when the
-    submission was refused. A signal that no longer fits (the loop moved on, was cancelled, is in a later round of the
-    same state) is refused on the ledger; the result stands.
-    """
-    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
-    draft.settled = result
-    held = bool(tries) and loaded.instance.status == "suspended"
-    draft.event(
-        "effect.succeeded" if result.succeeded else "effect.failed",
-        {
-            "effectId": effect.effect_id,
-            "kind": effect.kind,
-            "integration": effect.payload.get("integration"),
-            "action": effect.payload.get("action"),
-            "detail": result.detail,
-            "entry": effect.entry,
-            "held": [asked for asked, _ in tries] if held else None,
-        },
-    )
-    if tries and effect.entry != loaded.instance.entry:
-        asked = tries[0][0]
-        message = f"{loaded.instance.aggregate_id} has left the state this was asked for in; the result moves nothing"
-        return _refuse(draft, loaded, "stale_result", message, asked.actor, asked.name)
-    if held:
-        draft.change(held_results=(*loaded.instance.held_results, tuple(asked for asked, _ in tries)))
-        return recorded(draft, loaded, "effect_settled")
-    decided = None
-    for asked, verdicts in tries:
-        decided = judge_transition(draft, loaded, asked, verdicts)
-        if isinstance(decided.outcome, Executed):
-            return decided
-    if loaded.request and effect.kind == "integration.run":
-        draft.effect("card.update", {"requestId": loaded.request.request_id})
-        decided = decided and Decided(decided.outcome, draft.commit())
-    return decided or recorded(draft, loaded, "effect_settled")
-
-
-def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:
-    """Put on the ledger that humans were asked, and where. A request that moved on meanwhile is rendered again."""
-    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
-    draft.settled = result
-    draft.event("approval.card.posted", {"requestId": effect.payload["requestId"], **result.detail})
-    return recorded(draft, loaded, "effect_settled")
-
-
-def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: datetime, ids: IdSource) -> Decided:
-    """
-    Close the instance's open request because its time is over.
-
-    The policy's `onExpiry` transition is taken by *actor*. Without one, or where its guards object, or where it is the
-    one that approves, the request is closed as expired and, unless it was about a parked transition, the loop is
-    cancelled: silence never approves, and nothing waits for ever. A request closed meanwhile only loses its deadline.
-    """
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    request = loaded.request
-    if request is None or not request.is_open or loaded.instance.is_closed:
-        if request:
-            draft.clear_deadline("expire", request.request_id)
-        return recorded(draft, loaded, "deadline_cleared")
-    on_expiry = request.proposal.policy.on_expiry
-    transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
-    may_take = (
-        transition and actor.type in transition.actors and not transition.effects and not _approves(request, transition)
-    )
-    failures = hard_failures(verdicts) if may_take else ()
-    if transition and may_take and not failures:
-        return _execute(draft, loaded, Move(transition, actor, {}, verdicts, is_expiry=True))
-    close_request(draft, request, "expired", objected=failures)
-    if request.is_parked:
-        return recorded(draft, loaded, "request_closed")
-    return cancelled(draft, loaded, actor, f"nobody answered request {request.request_id} in time")
-
-
-def _approves(request: ApprovalRequest, transition: Transition) -> bool:
-    offered = request.answer(transition.id)
-    return offered is not None and offered.kind == "approve"
-
-
-def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
-    """Cancel an active or suspended instance, attributed; refused on a closed one."""
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    if refused := _over(draft, loaded, actor):
-        return refused
-    _close_open_request(draft, loaded, "cancelled")
-    return cancelled(draft, loaded, actor, reason)
-
-
-def fail(loaded: Loaded, actor: Actor, code: str, message: str, now: datetime, ids: IdSource) -> Decided:
-    """Close an active or suspended instance as failed, attributed, with what went wrong."""
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    if refused := _over(draft, loaded, actor):
-        return refused
-    _close_open_request(draft, loaded, "cancelled")
-    from_state = loaded.instance.state
-    draft.event("loop.failed", {"fromState": from_state, "actor": actor, "error": {"code": code, "message": message}})
-    draft.change(status="failed", closed_at=now, suspended_at=None)
-    return _changed(draft, loaded)
-
-
-def suspend(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
-    """
-    Let an active instance rest: nothing moves it and no time runs until it is resumed.
-
-    Results of effects that were already granted are kept and take effect on resumption.
-    """
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    if loaded.instance.status != "active":
-        return _refuse_status(draft, loaded, actor)
-    draft.event("loop.suspended", {"fromState": loaded.instance.state, "actor": actor, "reason": reason})
-    draft.change(status="suspended", suspended_at=now)
-    if loaded.request and loaded.request.is_open:
-        draft.clear_deadline("expire", loaded.request.request_id)
-        draft.effect("card.update", {"requestId": loaded.request.request_id})
-    return _changed(draft, loaded)
-
-
-def resume(
-    loaded: Loaded,
-    actor: Actor,
-    held: Sequence[Sequence[Sequence[GuardVerdict]]],
-    now: datetime,
-    ids: IdSource,
-) -> Decided:
-    """
-    Wake a suspended instance: deadlines move on by the time it rested, and results kept meanwhile take effect.
-
-    *held* are the verdicts for each signal of each of the instance's held results, in order.
-    """
-    draft = Draft(loaded.definition, loaded.instance, now, ids)
-    rested_since = loaded.instance.suspended_at
-    if loaded.instance.status != "suspended" or rested_since is None:
-        return _refuse_status(draft, loaded, actor)
-    results = loaded.instance.held_results
-    draft.event("loop.resumed", {"fromState": loaded.instance.state, "actor": actor})
-    draft.change(status="active", suspended_at=None, held_results=())
-    request = loaded.request
-    if request and request.is_open:
-        if request.expires_at:
-            request = request.changed(expires_at=request.expires_at + (now - rested_since))
-            draft.keep(request)
-            draft.deadline("expire", request.request_id, request.expires_at or now)
-        draft.effect("card.update", {"requestId": request.request_id})
-    decided = None
-    for tries, judged in zip(results, held, strict=True):
-        for asked, verdicts in zip(tries, judged, strict=True):
-            standing = Loaded(draft.instance, loaded.definition, draft.kept() or request)
-            decided = judge_transition(draft, standing, asked, verdicts)
-            if isinstance(decided.outcome, Executed):
-                break
-    return decided or _changed(draft, loaded)
-
-
-def _close_open_request(draft: Draft, loaded: Loaded, status: RequestStatus) -> None:
-    if loaded.request and loaded.request.is_open:
-        close_request(draft, loaded.request, status)
-
-
-def _over(draft: Draft, loaded: Loaded, actor: Actor) -> Decided | None:
-    return _refuse_status(draft, loaded, actor) if loaded.instance.is_over else None
-
-
-def _refuse_status(draft: Draft, loaded: Loaded, actor: Actor) -> Decided:
-    instance = loaded.instance
-    return _refuse(draft, loaded, "loop_closed", f"{instance.aggregate_id} is {instance.status}", actor, None)
-
-
-def cancelled(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) -> Decided:
-    """Cancel the instance in a draft that may already hold what led to it."""
-    from_state = loaded.instance.state
-    draft.event("loop.cancelled", {"fromState": from_state, "actor": actor, "reason": reason})
-    draft.change(status="cancelled", closed_at=draft.now, suspended_at=None)
-    return _changed(draft, loaded)
-
-
-def _changed(draft: Draft, loaded: Loaded) -> Decided:
-    commit = draft.commit()
-    request = draft.kept() or loaded.request
-    return Decided(Executed(instance=commit.instance, request=request, from_state=loaded.instance.state), commit)
-
-
 def judge_transition(
     draft: Draft, loaded: Loaded, asked: TransitionRequest, verdicts: Sequence[GuardVerdict]
 ) -> Decided:
     """Judge *asked* in a draft that may already hold what led to it."""
     transition = find(loaded, asked)
     if isinstance(transition, Refused):
-        return _refuse(draft, loaded, transition.code, transition.message, asked.actor, asked.name)
+        return refuse(draft, loaded, transition.code, transition.message, asked.actor, asked.name)
     draft.event("loop.transition.requested", requested(transition, asked.actor, asked.redacted))
     for verdict in verdicts:
         if not verdict.passed:
@@ -357,7 +165,7 @@ def judge_transition(
         entered = Entered(transition.signal, asked.actor, asked.evidence, verdicts)
         ask_about_transition(draft, transition.approval, transition, entered, asked.correlation_id)
         return recorded(draft, loaded, "pending_approval")
-    return _execute(draft, loaded, Move(transition, asked.actor, asked.evidence, verdicts))
+    return execute(draft, loaded, Move(transition, asked.actor, asked.evidence, verdicts))
 
 
 def _block(
@@ -399,7 +207,8 @@ def recorded(draft: Draft, loaded: Loaded, code: RecordedCode) -> Decided:
     return Decided(Recorded(code=code, instance=commit.instance, request=draft.kept() or loaded.request), commit)
 
 
-def _execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
+def execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
+    """Take the transition in *draft*; a request that is still open is closed by it."""
     open_request = loaded.request if loaded.request and loaded.request.is_open else None
     return executed(draft, loaded, taken, open_request)
 
@@ -410,7 +219,7 @@ def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRe
         if loaded.instance.evidence and taken.evidence:
             accept({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
     except BadEvidence as error:
-        return _refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
+        return refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
     move(draft, taken, open_request)
     commit = draft.commit()
     outcome = Executed(
@@ -423,7 +232,8 @@ def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRe
     return Decided(outcome, commit)
 
 
-def _refuse(draft: Draft, loaded: Loaded, code: RefusalCode, message: str, actor: Actor, name: str | None) -> Decided:
+def refuse(draft: Draft, loaded: Loaded, code: RefusalCode, message: str, actor: Actor, name: str | None) -> Decided:
+    """Put a refusal on the ledger; *name* is the transition or signal that was asked for, if one was."""
     draft.event(
         "loop.transition.refused",
         {"code": code, "message": message, "actor": actor, "name": name, "fromState": loaded.instance.state},

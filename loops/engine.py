@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
-from loops import decide
+from loops import decide, lifecycle, settling
 from loops.actors import Actor, Human, System, service, system
 from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
@@ -151,7 +151,7 @@ class LoopEngine:
         """Cancel the aggregate's active or suspended instance."""
         key = key_of(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
         return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: decide.cancel(loaded, actor, reason, now, self._ids)
+            tenant, aggregate_id, key, lambda loaded, now: lifecycle.cancel(loaded, actor, reason, now, self._ids)
         )
 
     async def fail(
@@ -167,7 +167,7 @@ class LoopEngine:
         """Close the aggregate's active or suspended instance as failed."""
         key = key_of(idempotency_key, "fail", tenant, aggregate_id, actor.as_json(), code, message)
         return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: decide.fail(loaded, actor, code, message, now, self._ids)
+            tenant, aggregate_id, key, lambda loaded, now: lifecycle.fail(loaded, actor, code, message, now, self._ids)
         )
 
     async def suspend(
@@ -182,7 +182,7 @@ class LoopEngine:
         """Let the aggregate's active instance rest until it is resumed."""
         key = key_of(idempotency_key, "suspend", tenant, aggregate_id, actor.as_json(), reason)
         return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: decide.suspend(loaded, actor, reason, now, self._ids)
+            tenant, aggregate_id, key, lambda loaded, now: lifecycle.suspend(loaded, actor, reason, now, self._ids)
         )
 
     async def resume(
@@ -193,7 +193,7 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             awake = Loaded(loaded.instance.changed(status="active"), loaded.definition, loaded.request)
             held = [[await self._asked(awake, asked) for asked in tries] for tries in loaded.instance.held_results]
-            return decide.resume(loaded, actor, held, self._clock.now(), self._ids)
+            return lifecycle.resume(loaded, actor, held, self._clock.now(), self._ids)
 
         key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
         return await self._rounds.run(
@@ -347,7 +347,7 @@ class LoopEngine:
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=dict(address))
 
         async def judged(loaded: Loaded) -> Decided:
-            return decide.card_posted(loaded, effect, result, self._clock.now(), self._ids)
+            return settling.card_posted(loaded, effect, result, self._clock.now(), self._ids)
 
         return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
 
@@ -359,7 +359,7 @@ class LoopEngine:
             on_expiry = loaded.request and loaded.request.proposal.policy.on_expiry
             transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
             verdicts = await self._verdicts(loaded, transition, actor, {})
-            return decide.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
+            return lifecycle.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
 
         return await self._rounds.run(
             lambda: self._store.load_request(deadline.tenant, deadline.request_id),
@@ -421,7 +421,7 @@ class LoopEngine:
     ) -> Outcome:
         async def judged(loaded: Loaded) -> Decided:
             asked = [(request, await self._asked(loaded, request)) for request in tries(loaded)]
-            return decide.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
+            return settling.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
 
         return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
 

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from loops import decide
+from loops import decide, lifecycle, settling
 from loops.actors import ACTOR, Human
 from loops.answers import Asked, decide_answer
 from loops.approvals import ApprovalRequest, Decision, HumanAnswer, HumanAsk
@@ -280,9 +280,9 @@ def _refused(step: _Step) -> Iterator[Decided]:
         yield decide.refuse_start(step.loaded, start, now, step.ids())
     elif name is None:
         # Cancel, fail, suspend and resume refuse in the same words; which it was follows from what would succeed.
-        yield decide.cancel(step.loaded, actor, None, now, step.ids())
-        yield decide.suspend(step.loaded, actor, None, now, step.ids())
-        yield decide.resume(step.loaded, actor, [], now, step.ids())
+        yield lifecycle.cancel(step.loaded, actor, None, now, step.ids())
+        yield lifecycle.suspend(step.loaded, actor, None, now, step.ids())
+        yield lifecycle.resume(step.loaded, actor, [], now, step.ids())
     elif name in step.run.requests and data["code"] in {"unknown_question", "request_closed", "not_the_requester"}:
         request = step.run.requests[name]
         asked = Asked(step.about(name), request, {}, now)
@@ -296,7 +296,7 @@ def _refused(step: _Step) -> Iterator[Decided]:
 
 def _expiry_move(step: _Step) -> Iterator[Decided]:
     actor = ACTOR.validate_python(step.data["actor"])
-    yield decide.expire(step.loaded, actor, _verdicts(step.data), step.first.occurred_at, step.ids())
+    yield lifecycle.expire(step.loaded, actor, _verdicts(step.data), step.first.occurred_at, step.ids())
 
 
 def _closed(step: _Step) -> Iterator[Decided]:
@@ -306,7 +306,7 @@ def _closed(step: _Step) -> Iterator[Decided]:
     match data["status"]:
         case "expired":
             by = follows.data["actor"] if follows and follows.type == "loop.cancelled" else _SWEEP
-            yield decide.expire(loaded, ACTOR.validate_python(by), _verdicts(data), now, step.ids())
+            yield lifecycle.expire(loaded, ACTOR.validate_python(by), _verdicts(data), now, step.ids())
         case "withdrawn":
             actor = ACTOR.validate_python(data["actor"])
             yield withdraw(Asked(loaded, request, {}, now), actor, data.get("reason"), step.ids())
@@ -324,17 +324,17 @@ _SWEEP = {"type": "system", "id": "system:sweep", "componentId": "sweep"}
 
 def _cancelled(step: _Step) -> Iterator[Decided]:
     actor = ACTOR.validate_python(step.data["actor"])
-    yield decide.cancel(step.loaded, actor, step.data.get("reason"), step.first.occurred_at, step.ids())
+    yield lifecycle.cancel(step.loaded, actor, step.data.get("reason"), step.first.occurred_at, step.ids())
 
 
 def _failed(step: _Step) -> Iterator[Decided]:
     actor, error = ACTOR.validate_python(step.data["actor"]), step.data["error"]
-    yield decide.fail(step.loaded, actor, error["code"], error["message"], step.first.occurred_at, step.ids())
+    yield lifecycle.fail(step.loaded, actor, error["code"], error["message"], step.first.occurred_at, step.ids())
 
 
 def _suspended(step: _Step) -> Iterator[Decided]:
     actor = ACTOR.validate_python(step.data["actor"])
-    yield decide.suspend(step.loaded, actor, step.data.get("reason"), step.first.occurred_at, step.ids())
+    yield lifecycle.suspend(step.loaded, actor, step.data.get("reason"), step.first.occurred_at, step.ids())
 
 
 def _resumed(step: _Step) -> Iterator[Decided]:
@@ -349,7 +349,7 @@ def _resumed(step: _Step) -> Iterator[Decided]:
             moved = moved or bool(found and found.moved)
             judged.append(found.verdicts if found else ())
         held.append(judged)
-    yield decide.resume(step.loaded, actor, held, step.first.occurred_at, step.ids())
+    yield lifecycle.resume(step.loaded, actor, held, step.first.occurred_at, step.ids())
 
 
 def _decided(step: _Step) -> Iterator[Decided]:
@@ -440,14 +440,14 @@ def _settled(step: _Step) -> Iterator[Decided]:
         (TransitionRequest.model_validate(held), ()) for held in step.data.get("held", ())
     ]
     tries = tries or [(tried.asked, tried.verdicts) for tried in _tries(own[1:], most=_MOST_TRIES)]
-    yield decide.settle(step.loaded, effect, result, tries, step.first.occurred_at, step.ids())
+    yield settling.settle(step.loaded, effect, result, tries, step.first.occurred_at, step.ids())
 
 
 def _posted(step: _Step) -> Iterator[Decided]:
     address = {key: value for key, value in step.data.items() if key != "requestId"}
     effect, result = _effect(step, address)
     step.of_request()  # a card of a request that never was makes a KeyError, which is a deviation
-    yield decide.card_posted(step.loaded, effect, result, step.first.occurred_at, step.ids())
+    yield settling.card_posted(step.loaded, effect, result, step.first.occurred_at, step.ids())
 
 
 def _effect(step: _Step, detail: Mapping[str, Any]) -> tuple[Effect, EffectResult]:

@@ -1,0 +1,68 @@
+"""Settling: what the result of an effect comes to, on the ledger and for the loop that asked for it. Pure."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from loops.decide import judge_transition, recorded, refuse
+from loops.draft import Decided, Draft
+from loops.effects import Effect, EffectResult
+from loops.guards import GuardVerdict
+from loops.outcomes import Executed
+from loops.ports import IdSource, Loaded
+from loops.requests import TransitionRequest
+
+
+def settle(
+    loaded: Loaded,
+    effect: Effect,
+    result: EffectResult,
+    tries: Sequence[tuple[TransitionRequest, Sequence[GuardVerdict]]],
+    now: datetime,
+    ids: IdSource,
+) -> Decided:
+    """
+    Put an effect's result on the ledger and let it move the loop in the same commit.
+
+    *tries* are judged in order until one moves the loop: a provider's own signal first, then the system's when the
+    submission was refused. A signal that no longer fits (the loop moved on, was cancelled, is in a later round of the
+    same state) is refused on the ledger; the result stands.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.settled = result
+    held = bool(tries) and loaded.instance.status == "suspended"
+    draft.event(
+        "effect.succeeded" if result.succeeded else "effect.failed",
+        {
+            "effectId": effect.effect_id,
+            "kind": effect.kind,
+            "integration": effect.payload.get("integration"),
+            "action": effect.payload.get("action"),
+            "detail": result.detail,
+            "entry": effect.entry,
+            "held": [asked for asked, _ in tries] if held else None,
+        },
+    )
+    if tries and effect.entry != loaded.instance.entry:
+        asked = tries[0][0]
+        message = f"{loaded.instance.aggregate_id} has left the state this was asked for in; the result moves nothing"
+        return refuse(draft, loaded, "stale_result", message, asked.actor, asked.name)
+    if held:
+        draft.change(held_results=(*loaded.instance.held_results, tuple(asked for asked, _ in tries)))
+        return recorded(draft, loaded, "effect_settled")
+    decided = None
+    for asked, verdicts in tries:
+        decided = judge_transition(draft, loaded, asked, verdicts)
+        if isinstance(decided.outcome, Executed):
+            return decided
+    if loaded.request and effect.kind == "integration.run":
+        draft.effect("card.update", {"requestId": loaded.request.request_id})
+        decided = decided and Decided(decided.outcome, draft.commit())
+    return decided or recorded(draft, loaded, "effect_settled")
+
+
+def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:
+    """Put on the ledger that humans were asked, and where. A request that moved on meanwhile is rendered again."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.settled = result
+    draft.event("approval.card.posted", {"requestId": effect.payload["requestId"], **result.detail})
+    return recorded(draft, loaded, "effect_settled")
