@@ -125,6 +125,7 @@ class SandboxConfig(_Value):
 
     Args:
         rate_limits: ``slack`` answers 429 by Slack's tiers; ``off`` never does.
+        rate_factor: Multiplies those tiers, for tests that cannot wait minutes.
         ack_deadline_s: Seconds an interaction waits for the app; Slack's is 3.
         event_retry_delays_s: Waits before each redelivery of an event.
         verify_url_on_start: Send `url_verification` to the app when the server starts.
@@ -136,6 +137,7 @@ class SandboxConfig(_Value):
     users: tuple[UserConfig, ...] = ()
     usergroups: tuple[UsergroupConfig, ...] = ()
     rate_limits: Literal["slack", "off"] = "slack"
+    rate_factor: float = Field(default=1.0, gt=0)
     ack_deadline_s: float = Field(default=ACK_DEADLINE_S, gt=0)
     event_retry_delays_s: tuple[float, ...] = EVENT_RETRY_DELAYS_S
     verify_url_on_start: bool = False

@@ -80,6 +80,7 @@ class _Clock(_Asked):
 
 class _Settings(_Asked):
     rate_limits: str | None = Field(default=None, pattern="^(slack|off)$")
+    rate_factor: float | None = Field(default=None, gt=0)
     token_error: str | None = None
 
 
@@ -177,6 +178,8 @@ async def _set(sandbox: Sandbox, _: Request, body: JsonObject) -> JsonObject:
     asked = _Settings.model_validate(body)
     if asked.rate_limits is not None:
         sandbox.limiter.enabled = asked.rate_limits == "slack"
+    if asked.rate_factor is not None:
+        sandbox.limiter.factor = asked.rate_factor
     if asked.token_error is not None:
         sandbox.token_error = asked.token_error
     return {"ok": True}

@@ -98,6 +98,8 @@ class Courier:
             twin = replace(delivery, id=new_id("DV"), replay_of=delivery.id)
             first, _ = await asyncio.gather(self._send(delivery), self._send(twin))
             return first
+        if fault is not None and fault.kind == "lost_ack":
+            return await self._send(delivery, is_heard=False)
         return await self._send(delivery)
 
     async def replay(self, delivery: Delivery) -> Delivery:
@@ -130,7 +132,7 @@ class Courier:
         }
         return Delivery(new_id("DV"), kind, self.url, headers, body, self._clock.now())
 
-    async def _send(self, delivery: Delivery) -> Delivery:
+    async def _send(self, delivery: Delivery, *, is_heard: bool = True) -> Delivery:
         started = time.perf_counter()
         try:
             async with asyncio.timeout(self.ack_deadline_s):
@@ -141,6 +143,9 @@ class Courier:
             delivery.problem = "unreachable"
             delivery.answer = f"{type(error).__name__}: {error}"
         else:
+            if not is_heard:
+                delivery.problem = "timeout"
+                return self._logged(delivery)
             delivery.status = answer.status_code
             delivery.answer_headers = dict(answer.headers)
             delivery.answer = answer.text[:ANSWER_MAX]

@@ -1,4 +1,4 @@
-"""Slack's rate limits: so many calls a minute per method, and about one post a second per channel."""
+"""Slack's rate limits: so many calls a minute per method, about one post a second per channel, and who did not wait."""
 
 import math
 from dataclasses import dataclass
@@ -51,10 +51,16 @@ class _Bucket:
 
 
 class RateLimiter:
-    """Token buckets per method, and per channel for posts; `enabled` switches all of them."""
+    """
+    Token buckets per method, and per channel for posts; `enabled` switches all of them.
 
-    def __init__(self, clock: Clock, *, enabled: bool) -> None:
+    Args:
+        factor: Multiplies every rate and every burst: 20 lets a test do in seconds what takes Slack's own minutes.
+    """
+
+    def __init__(self, clock: Clock, *, enabled: bool, factor: float = 1.0) -> None:
         self.enabled = enabled
+        self.factor = factor
         self._clock = clock
         self._buckets: dict[str, _Bucket] = {}
 
@@ -67,12 +73,12 @@ class RateLimiter:
         """
         if not self.enabled:
             return
-        per_minute = CALLS_PER_MINUTE[method]
+        per_minute = CALLS_PER_MINUTE[method] * self.factor
         self._take(method, per_minute / 60, per_minute)
         if method == "chat.postMessage":
-            self._take(f"{method}:{channel}", POSTS_PER_CHANNEL_PER_S, POST_BURST)
+            self._take(f"{method}:{channel}", POSTS_PER_CHANNEL_PER_S * self.factor, POST_BURST * self.factor)
 
-    def _take(self, key: str, per_second: float, capacity: int) -> None:
+    def _take(self, key: str, per_second: float, capacity: float) -> None:
         now = self._clock.now()
         bucket = self._buckets.setdefault(key, _Bucket(capacity, now))
         bucket.tokens = min(capacity, bucket.tokens + (now - bucket.filled_at) * per_second)
@@ -81,3 +87,34 @@ class RateLimiter:
             wait = math.ceil((1 - bucket.tokens) / per_second)
             raise SlackRefusal("ratelimited", status=429, retry_after_s=max(1, wait))
         bucket.tokens -= 1
+
+
+class WaitDesk:
+    """
+    Who was told to wait, and did: Slack's 429 is about a method, whatever the call was about.
+
+    Source: docs.slack.dev, apis/web-api/rate-limits, "Responding to rate limiting conditions".
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._told: dict[str, tuple[float, float]] = {}
+
+    def tell(self, method: str, seconds: int) -> None:
+        """Remember that callers of *method* were told now to wait *seconds*."""
+        now = self._clock.now()
+        told_at, until = self._told.get(method, (now, 0.0))
+        self._told[method] = (told_at if until > now else now, max(until, now + seconds))
+
+    def too_early(self, method: str) -> dict[str, float] | None:
+        """
+        Return how much too early a call of *method* is that comes now; None where nobody needs to wait.
+
+        ``since_s`` is how long ago the wait was asked for (a call that was on its way could not know of it),
+        ``early_s`` how long it still goes on.
+        """
+        now = self._clock.now()
+        told_at, until = self._told.get(method, (now, now))
+        if until <= now:
+            return None
+        return {"since_s": round(now - told_at, 3), "early_s": round(until - now, 3)}

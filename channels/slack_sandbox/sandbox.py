@@ -12,13 +12,13 @@ from channels.slack_sandbox.clock import Clock
 from channels.slack_sandbox.config import SandboxConfig
 from channels.slack_sandbox.delivery import Courier
 from channels.slack_sandbox.faults import FaultDesk
-from channels.slack_sandbox.rate_limits import RateLimiter
+from channels.slack_sandbox.rate_limits import RateLimiter, WaitDesk
 from channels.slack_sandbox.response_urls import ResponseUrlDesk
 from channels.slack_sandbox.triggers import TriggerDesk
 from channels.slack_sandbox.workspace import JsonObject, new_workspace
 
 #: Web API calls and warnings remembered.
-CALLS_MAX = 2_000
+CALLS_MAX = 5_000
 WARNINGS_MAX = 200
 
 
@@ -43,7 +43,8 @@ class Sandbox:
         self.workspace = new_workspace(config)
         self.triggers = TriggerDesk(self.clock)
         self.response_urls = ResponseUrlDesk(self.clock, config.team.id)
-        self.limiter = RateLimiter(self.clock, enabled=config.rate_limits == "slack")
+        self.limiter = RateLimiter(self.clock, enabled=config.rate_limits == "slack", factor=config.rate_factor)
+        self.waits = WaitDesk(self.clock)
         self.faults = FaultDesk()
         self.calls: deque[JsonObject] = deque(maxlen=CALLS_MAX)
         self.warnings: deque[JsonObject] = deque(maxlen=WARNINGS_MAX)

@@ -25,6 +25,7 @@ async def call(request: Request) -> Response:
     method = request.path_params["method"]
     started = time.perf_counter()
     given: JsonObject = {}
+    too_early = sandbox.waits.too_early(method)
     fault = sandbox.faults.take_for_call(method)
     try:
         given = await _arguments(request)
@@ -37,10 +38,15 @@ async def call(request: Request) -> Response:
         response = JSONResponse(answer, refusal.status)
         if refusal.retry_after_s is not None:
             response.headers["Retry-After"] = str(refusal.retry_after_s)
+            sandbox.waits.tell(method, refusal.retry_after_s)
     response.headers["X-Slack-Req-Id"] = secrets.token_hex(16)
-    _log(sandbox, method, given, answer, status=response.status_code, started=started)
+    entry = _entry(sandbox, method, given, answer, status=response.status_code, started=started)
+    sandbox.calls.append(entry | {"too_early": too_early})
+    sandbox.feed.announce("call", call=entry)
     if fault is not None and fault.kind == "reset_after_accept":
         return break_connection(request)
+    if fault is not None and fault.kind == "hang_after_accept":
+        await asyncio.sleep(fault.delay_s)
     return response
 
 
@@ -100,12 +106,14 @@ async def _play(fault: Fault, request: Request) -> None:
         case "drop":
             break_connection(request)
             raise SlackRefusal("connection_dropped", status=503)
-        case "reset_after_accept" | "duplicate":
+        case "reset_after_accept" | "hang_after_accept" | "duplicate" | "lost_ack":
             return
 
 
-def _log(sandbox: Sandbox, method: str, given: JsonObject, answer: JsonObject, *, status: int, started: float) -> None:
-    entry: dict[str, Any] = {
+def _entry(
+    sandbox: Sandbox, method: str, given: JsonObject, answer: JsonObject, *, status: int, started: float
+) -> dict[str, Any]:
+    return {
         "at": sandbox.clock.now(),
         "method": method,
         "args": {name: value for name, value in given.items() if name != "token"},
@@ -116,5 +124,3 @@ def _log(sandbox: Sandbox, method: str, given: JsonObject, answer: JsonObject, *
         "ts": answer.get("ts") or answer.get("message_ts"),
         "ms": round((time.perf_counter() - started) * 1000, 2),
     }
-    sandbox.calls.append(entry)
-    sandbox.feed.announce("call", call=entry)

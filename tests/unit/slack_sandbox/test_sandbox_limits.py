@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from unit.slack_sandbox.sandbox_driver import ADA, CHANNEL, Slack, a_card
+from unit.slack_sandbox.sandbox_driver import ADA, CHANNEL, Slack, a_card, until
 
 
 async def test_posts_in_one_channel_are_about_one_a_second(make_slack: Callable[..., Slack]) -> None:
@@ -111,6 +111,75 @@ async def test_delivery_faults_drop_delay_and_double(slack: Slack) -> None:
     assert doubled["status"] == 200
     assert len(slack.app.received) == 2
     assert slack.app.received[0][1] == slack.app.received[1][1]
+
+
+async def test_a_fault_waits_until_as_many_calls_went_well_as_it_says(slack: Slack) -> None:
+    """skip lets calls through first, so that faults can be spread over a load."""
+    await slack.control("faults", method="auth.test", kind="5xx", skip=1)
+    await slack.control("faults", method="auth.test", kind="5xx", skip=3)
+
+    statuses = [(await slack.call("auth.test")).status_code for _ in range(6)]
+
+    assert statuses == [200, 503, 200, 503, 200, 200]
+
+
+async def test_hang_after_accept_does_the_work_and_answers_late(slack: Slack) -> None:
+    """The message is there long before its answer: the caller's time-out comes in between."""
+    await slack.control("faults", method="chat.postMessage", kind="hang_after_accept", delay_s=60)
+    waiting = asyncio.create_task(slack.call("chat.postMessage", channel=CHANNEL, text="x"))
+
+    await until(lambda: bool(slack.sandbox.workspace.messages.get(CHANNEL)))
+
+    assert not waiting.done()
+    waiting.cancel()
+
+
+async def test_a_lost_ack_is_a_click_the_app_got_and_slack_does_not_know_of(slack: Slack) -> None:
+    """The app acts on it, the person sees Slack's warning."""
+    ts = await slack.post()
+    await slack.control("faults", method="block_actions", kind="lost_ack")
+
+    clicked = await slack.click(ts)
+
+    assert len(slack.app.received) == 1
+    assert (clicked["status"], clicked["problem"]) == (None, "timeout")
+    assert clicked["warning"]
+
+
+async def test_a_call_before_the_end_of_retry_after_is_on_record(slack: Slack) -> None:
+    """The log says of every call whether its method was to be left alone, and how much too early it came."""
+    await slack.control("faults", method="chat.postMessage", kind="429", retry_after_s=7)
+    await slack.call("chat.postMessage", channel=CHANNEL, text="x")
+    await slack.control("clock", advance_s=5)
+    await slack.call("chat.postMessage", channel="C0ELSE", text="x")
+    await slack.call("auth.test")
+    await slack.control("clock", advance_s=2)
+    await slack.call("chat.postMessage", channel=CHANNEL, text="x")
+
+    calls = (await slack.read("calls"))["calls"]
+    [early] = [call["too_early"] for call in calls if call["too_early"]]
+
+    assert [call["method"] for call in calls] == [
+        "chat.postMessage",
+        "chat.postMessage",
+        "auth.test",
+        "chat.postMessage",
+    ]
+    assert early == calls[1]["too_early"]
+    assert 5 <= early["since_s"] < 7
+    assert 0 < early["early_s"] <= 2
+
+
+async def test_limits_can_be_a_multiple_of_slacks(make_slack: Callable[..., Slack]) -> None:
+    """A factor lets a load test do in seconds what takes Slack's own minutes; it can be set while it runs."""
+    slack = make_slack(rate_limits="slack", rate_factor=2)
+    doubled = [(await slack.call("chat.postMessage", channel=CHANNEL, text="x")).status_code for _ in range(11)]
+    await slack.control("settings", rate_factor=20)
+    await slack.control("clock", advance_s=5)
+    more = {(await slack.call("chat.postMessage", channel=CHANNEL, text="x")).status_code for _ in range(90)}
+
+    assert doubled == [200] * 10 + [429]
+    assert more == {200}
 
 
 async def test_unknown_fault_is_refused(slack: Slack) -> None:
