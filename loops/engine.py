@@ -6,15 +6,14 @@ number of times, so every caller's answer is about the instance as it really sta
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from loops import decide, lifecycle, settling
-from loops.actors import Actor, Human, System, service, system
-from loops.answers import Asked, as_edited, concerned, decide_answer, judged_as, transition_of
+from loops.actors import Actor, Human, system
+from loops.answers import Asked, as_edited, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
@@ -26,17 +25,11 @@ from loops.explaining import Explanation, explain
 from loops.guards import GuardContext, GuardVerdict
 from loops.judging import Judge
 from loops.outcomes import Outcome, Refused
-from loops.ports import (
-    Clock,
-    Definitions,
-    Directory,
-    IdSource,
-    Loaded,
-    Store,
-)
+from loops.people import People
+from loops.ports import Clock, Definitions, Directory, IdSource, Loaded, Store
 from loops.redaction import RedactionRules, redact
 from loops.requests import StartRequest, TransitionRequest
-from loops.rounds import Key, Rounds, click_key, key_of
+from loops.rounds import Judged, Key, Rounds, click_key, key_of
 from loops.submission import Submission
 
 
@@ -60,7 +53,7 @@ class LoopEngine:
     ) -> None:
         self._store = store
         self._definitions = definitions
-        self._directory = directory
+        self._people = People(directory)
         self._clock = clock
         self._ids = ids
         self._judge = judge or Judge()
@@ -91,14 +84,14 @@ class LoopEngine:
             asked = StartRequest(
                 tenant=tenant,
                 aggregate_id=aggregate_id,
-                actor=await self._resolved(tenant, actor),
+                actor=await self._people.resolved(tenant, actor),
                 data=clean.value,
                 redacted=clean.paths,
                 correlation_id=correlation_id,
             )
         except ValidationError as error:
             return _bad_request(error)
-        key = key_of(idempotency_key, "start", loop_id, asked.as_json())
+        key = key_of(idempotency_key, "start", loop_id, asked)
 
         async def judged(loaded: Loaded | None) -> Decided:
             if loaded and loaded.instance.status in {"active", "suspended"}:
@@ -149,10 +142,12 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Cancel the aggregate's active or suspended instance."""
-        key = key_of(idempotency_key, "cancel", tenant, aggregate_id, actor.as_json(), reason)
-        return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: lifecycle.cancel(loaded, actor, reason, now, self._ids)
-        )
+
+        async def judged(loaded: Loaded) -> Decided:
+            return lifecycle.cancel(loaded, actor, reason, self._clock.now(), self._ids)
+
+        key = key_of(idempotency_key, "cancel", tenant, aggregate_id, actor, reason)
+        return await self._about_aggregate(tenant, aggregate_id, judged, key)
 
     async def fail(
         self,
@@ -165,10 +160,12 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Close the aggregate's active or suspended instance as failed."""
-        key = key_of(idempotency_key, "fail", tenant, aggregate_id, actor.as_json(), code, message)
-        return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: lifecycle.fail(loaded, actor, code, message, now, self._ids)
-        )
+
+        async def judged(loaded: Loaded) -> Decided:
+            return lifecycle.fail(loaded, actor, code, message, self._clock.now(), self._ids)
+
+        key = key_of(idempotency_key, "fail", tenant, aggregate_id, actor, code, message)
+        return await self._about_aggregate(tenant, aggregate_id, judged, key)
 
     async def suspend(
         self,
@@ -180,10 +177,12 @@ class LoopEngine:
         idempotency_key: str | None = None,
     ) -> Outcome:
         """Let the aggregate's active instance rest until it is resumed."""
-        key = key_of(idempotency_key, "suspend", tenant, aggregate_id, actor.as_json(), reason)
-        return await self._close(
-            tenant, aggregate_id, key, lambda loaded, now: lifecycle.suspend(loaded, actor, reason, now, self._ids)
-        )
+
+        async def judged(loaded: Loaded) -> Decided:
+            return lifecycle.suspend(loaded, actor, reason, self._clock.now(), self._ids)
+
+        key = key_of(idempotency_key, "suspend", tenant, aggregate_id, actor, reason)
+        return await self._about_aggregate(tenant, aggregate_id, judged, key)
 
     async def resume(
         self, *, tenant: str, aggregate_id: str, actor: Actor, idempotency_key: str | None = None
@@ -195,10 +194,8 @@ class LoopEngine:
             held = [[await self._asked(awake, asked) for asked in tries] for tries in loaded.instance.held_results]
             return lifecycle.resume(loaded, actor, held, self._clock.now(), self._ids)
 
-        key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor.as_json())
-        return await self._rounds.run(
-            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
-        )
+        key = key_of(idempotency_key, "resume", tenant, aggregate_id, actor)
+        return await self._about_aggregate(tenant, aggregate_id, judged, key)
 
     async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
         """
@@ -212,7 +209,7 @@ class LoopEngine:
         except BadEvidence as error:
             return Refused(code="bad_edit", message=str(error))
         answer = answer.changed(reason=self._hidden(answer.reason))
-        known = answer.changed(by=await self._verified(tenant, answer.by))
+        known = answer.changed(by=await self._people.verified(tenant, answer.by))
 
         async def judged(loaded: Loaded) -> Decided:
             request = _request_of(loaded)
@@ -228,39 +225,35 @@ class LoopEngine:
                     evidence,
                     approves=offered is not None and offered.kind == "approve",
                 )
-            asked = Asked(loaded, request, await self._groups(tenant, request, known.by), self._clock.now())
+            asked = Asked(loaded, request, await self._people.groups(tenant, request, known.by), self._clock.now())
             return decide_answer(asked, known, verdicts, self._ids)
 
-        key = click_key(answer.key, "answer", answer.as_json())
-        return await self._rounds.run(
-            lambda: self._store.load_request(tenant, answer.request_id), judged, key, _no_request(answer.request_id)
-        )
+        key = click_key(answer.key, "answer", answer)
+        return await self._about_request(tenant, answer.request_id, judged, key)
 
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Outcome:
         """Take an approver's question about a request, or their part for somebody else."""
         ask = ask.changed(question=self._hidden(ask.question), reason=self._hidden(ask.reason))
-        known = ask.changed(by=await self._verified(tenant, ask.by))
-        taker = await self._directory.person(tenant, ask.to_person) if ask.to_person else None
+        known = ask.changed(by=await self._people.verified(tenant, ask.by))
+        taker = await self._people.named(tenant, ask.to_person)
 
         async def judged(loaded: Loaded) -> Decided:
             request = _request_of(loaded)
-            groups = await self._groups(tenant, request, known.by)
+            groups = await self._people.groups(tenant, request, known.by)
             if taker:
                 groups[taker.person_id] = taker.groups
             return consult(Asked(loaded, request, groups, self._clock.now()), known, taker, self._ids)
 
-        key = click_key(ask.key, "consult", ask.as_json())
-        return await self._rounds.run(
-            lambda: self._store.load_request(tenant, ask.request_id), judged, key, _no_request(ask.request_id)
-        )
+        key = click_key(ask.key, "consult", ask)
+        return await self._about_request(tenant, ask.request_id, judged, key)
 
     async def explain(self, request_id: str, by: Human | None, *, tenant: str) -> Explanation | None:
         """Say how a person stands to a request now; None for an unknown request. Changes nothing."""
         loaded = await self._store.load_request(tenant, request_id)
         if loaded is None:
             return None
-        known, request = await self._verified(tenant, by), _request_of(loaded)
-        asked = Asked(loaded, request, await self._groups(tenant, request, known), self._clock.now())
+        known, request = await self._people.verified(tenant, by), _request_of(loaded)
+        asked = Asked(loaded, request, await self._people.groups(tenant, request, known), self._clock.now())
         return explain(asked, known)
 
     async def inform(
@@ -279,10 +272,8 @@ class LoopEngine:
             asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
             return inform(asked, question_id, self._hidden(text) or "", actor, self._ids)
 
-        key = key_of(idempotency_key, "inform", tenant, request_id, question_id, text, actor.as_json())
-        return await self._rounds.run(
-            lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
-        )
+        key = key_of(idempotency_key, "inform", tenant, request_id, question_id, text, actor)
+        return await self._about_request(tenant, request_id, judged, key)
 
     async def withdraw(
         self,
@@ -299,10 +290,8 @@ class LoopEngine:
             asked = Asked(loaded, _request_of(loaded), {}, self._clock.now())
             return withdraw(asked, actor, reason, self._ids)
 
-        key = key_of(idempotency_key, "withdraw", tenant, request_id, actor.as_json(), reason)
-        return await self._rounds.run(
-            lambda: self._store.load_request(tenant, request_id), judged, key, _no_request(request_id)
-        )
+        key = key_of(idempotency_key, "withdraw", tenant, request_id, actor, reason)
+        return await self._about_request(tenant, request_id, judged, key)
 
     async def submit(self, effect: Effect, fence: int, submission: Submission) -> Outcome:
         """
@@ -325,7 +314,7 @@ class LoopEngine:
             asked = TransitionRequest(
                 name=submission.signal, actor=submission.actor(behind), evidence=clean.value, redacted=clean.paths
             )
-            return [asked, _result_request(effect, result, on_failure)] if on_failure else [asked]
+            return [asked, settling.signal_of(effect, result, on_failure)] if on_failure else [asked]
 
         return await self._settle(effect, result, tries)
 
@@ -336,10 +325,10 @@ class LoopEngine:
         The signal is the effect's `onSuccess` or `onFailure`; an integration's comes from its automation actor, a
         provider's failure from the system.
         """
-        kept = redact(_recordable(detail), self._redaction).value
+        kept = redact(settling.recordable(detail), self._redaction).value
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail=kept)
         signal = effect.payload.get("onSuccess" if succeeded else "onFailure")
-        tries = [_result_request(effect, result, signal)] if signal else []
+        tries = [settling.signal_of(effect, result, signal)] if signal else []
         return await self._settle(effect, result, lambda _: tries)
 
     async def card_posted(self, effect: Effect, fence: int, address: Mapping[str, Any]) -> Outcome:
@@ -349,7 +338,7 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             return settling.card_posted(loaded, effect, result, self._clock.now(), self._ids)
 
-        return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+        return await self._about_effect(effect, judged)
 
     async def fall_due(self, deadline: Deadline) -> Outcome:
         """Let a deadline take effect: the request it belongs to expires."""
@@ -361,12 +350,7 @@ class LoopEngine:
             verdicts = await self._verdicts(loaded, transition, actor, {})
             return lifecycle.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
 
-        return await self._rounds.run(
-            lambda: self._store.load_request(deadline.tenant, deadline.request_id),
-            judged,
-            None,
-            _no_request(deadline.request_id),
-        )
+        return await self._about_request(deadline.tenant, deadline.request_id, judged)
 
     async def _request(
         self,
@@ -389,7 +373,7 @@ class LoopEngine:
         try:
             asked = TransitionRequest(
                 name=name,
-                actor=await self._resolved(tenant, actor),
+                actor=await self._people.resolved(tenant, actor),
                 evidence=clean.value,
                 redacted=clean.paths,
                 is_signal=is_signal,
@@ -401,20 +385,8 @@ class LoopEngine:
         async def judged(loaded: Loaded) -> Decided:
             return decide.decide(loaded, asked, await self._asked(loaded, asked), self._clock.now(), self._ids)
 
-        key = key_of(idempotency_key, "transition", tenant, aggregate_id, asked.as_json())
-        return await self._rounds.run(
-            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
-        )
-
-    async def _close(
-        self, tenant: str, aggregate_id: str, key: Key | None, ended: Callable[[Loaded, datetime], Decided]
-    ) -> Outcome:
-        async def judged(loaded: Loaded) -> Decided:
-            return ended(loaded, self._clock.now())
-
-        return await self._rounds.run(
-            lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, _no_instance(aggregate_id)
-        )
+        key = key_of(idempotency_key, "transition", tenant, aggregate_id, asked)
+        return await self._about_aggregate(tenant, aggregate_id, judged, key)
 
     async def _settle(
         self, effect: Effect, result: EffectResult, tries: Callable[[Loaded], Sequence[TransitionRequest]]
@@ -423,32 +395,25 @@ class LoopEngine:
             asked = [(request, await self._asked(loaded, request)) for request in tries(loaded)]
             return settling.settle(loaded, effect, result, asked, self._clock.now(), self._ids)
 
-        return await self._rounds.run(lambda: self._load_for(effect), judged, None, _no_instance(effect.aggregate_id))
+        return await self._about_effect(effect, judged)
 
-    async def _load_for(self, effect: Effect) -> Loaded | None:
-        return await self._store.load(effect.tenant, effect.instance_id)
+    async def _about_aggregate(self, tenant: str, aggregate_id: str, judged: Judged, key: Key | None) -> Outcome:
+        unknown = Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}")
+        return await self._rounds.run(lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, unknown)
+
+    async def _about_request(self, tenant: str, request_id: str, judged: Judged, key: Key | None = None) -> Outcome:
+        unknown = Refused(code="unknown_request", message=f"there is no approval request {request_id}")
+        return await self._rounds.run(lambda: self._store.load_request(tenant, request_id), judged, key, unknown)
+
+    async def _about_effect(self, effect: Effect, judged: Judged) -> Outcome:
+        unknown = Refused(code="unknown_instance", message=f"there is no loop instance on {effect.aggregate_id}")
+        return await self._rounds.run(
+            lambda: self._store.load(effect.tenant, effect.instance_id), judged, None, unknown
+        )
 
     def _hidden(self, text: str | None) -> str | None:
         """Return what a person wrote without the secrets in it."""
         return text and str(redact(text, self._redaction).value)
-
-    async def _verified(self, tenant: str, by: Human | None) -> Human | None:
-        """Return the person as the directory knows them now; None for somebody unknown, or whom no channel verified."""
-        if by is None or by.authenticated_by is None:
-            return None
-        person = await self._directory.person(tenant, by.user_id)
-        return person.as_actor(by.authenticated_by) if person else None
-
-    async def _resolved(self, tenant: str, actor: Actor) -> Actor:
-        """Return *actor* with the person behind it named by our id, where another system's name for them is known."""
-        if isinstance(actor, (Human, System)) or not actor.on_behalf_of:
-            return actor
-        person = await self._directory.called(tenant, actor.on_behalf_of)
-        return actor.changed(on_behalf_of=person.person_id) if person else actor
-
-    async def _groups(self, tenant: str, request: ApprovalRequest, by: Human | None) -> dict[str, frozenset[str]]:
-        people = {person_id: await self._directory.person(tenant, person_id) for person_id in concerned(request, by)}
-        return {person_id: person.groups for person_id, person in people.items() if person}
 
     async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)
@@ -480,40 +445,6 @@ class LoopEngine:
         return await self._judge.judge(transition.guards, context)
 
 
-def _recordable(detail: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *detail* or, where the ledger cannot hold it, why: what took place outside must not be tried again."""
-    try:
-        return accept(detail, where="detail")
-    except BadEvidence as error:
-        return {"unrecordable": str(error)[:300].encode(errors="backslashreplace").decode()}
-
-
-def _result_request(effect: Effect, result: EffectResult, signal: str) -> TransitionRequest:
-    if effect.kind == "provider.ask":
-        evidence: dict[str, Any] = {"providerAnswer": result.detail}
-        return TransitionRequest(name=signal, actor=system("providers"), evidence=evidence)
-    integration = str(effect.payload.get("integration"))
-    evidence = {
-        "integration": {
-            "integrationConnectionId": f"integration.{integration}",
-            "integrationKind": integration,
-            "action": effect.payload.get("action"),
-            "applyStatus": "applied" if result.succeeded else "failed",
-            "effectId": effect.effect_id,
-            **_of_decision(effect),
-            **({"result": result.detail} if result.detail else {}),
-        }
-    }
-    return TransitionRequest(name=signal, actor=service(integration), evidence=evidence)
-
-
-def _of_decision(effect: Effect) -> dict[str, Any]:
-    """Return what ties an integration's evidence to the decision it carried out."""
-    if effect.grant is None:
-        return {}
-    return {"decisionSignalId": effect.payload.get("decisionSignalId"), "requestId": effect.grant.request_id}
-
-
 def _request_of(loaded: Loaded) -> ApprovalRequest:
     if loaded.request is None:
         raise ValueError("a request was loaded without itself")
@@ -525,11 +456,3 @@ def _bad_request(error: ValidationError) -> Refused:
     return Refused(
         code="bad_request", message=f"{'.'.join(to_camel(str(step)) for step in first['loc'])}: {first['msg']}"
     )
-
-
-def _no_request(request_id: str) -> Refused:
-    return Refused(code="unknown_request", message=f"there is no approval request {request_id}")
-
-
-def _no_instance(aggregate_id: str) -> Refused:
-    return Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}")

@@ -15,6 +15,7 @@ from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Store, Stored
 MAX_ROUNDS = 64
 
 Load = Callable[[], Awaitable[Loaded | None]]
+Judged = Callable[[Loaded], Awaitable[Decided]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +42,7 @@ class Rounds:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def run(
-        self, load: Load, judge: Callable[[Loaded], Awaitable[Decided]], key: Key | None, unknown: Refused
-    ) -> Outcome:
+    async def run(self, load: Load, judge: Judged, key: Key | None, unknown: Refused) -> Outcome:
         """
         Judge what *load* gives and commit; answer *unknown* where it gives nothing.
 

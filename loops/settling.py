@@ -1,11 +1,14 @@
 """Settling: what the result of an effect comes to, on the ledger and for the loop that asked for it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
+from loops.actors import service, system
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
+from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
 from loops.outcomes import Executed
 from loops.ports import IdSource, Loaded
@@ -66,3 +69,38 @@ def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datet
     draft.settled = result
     draft.event("approval.card.posted", {"requestId": effect.payload["requestId"], **result.detail})
     return recorded(draft, loaded, "effect_settled")
+
+
+def recordable(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *detail* or, where the ledger cannot hold it, why: what took place outside must not be tried again."""
+    try:
+        return accept(detail, where="detail")
+    except BadEvidence as error:
+        return {"unrecordable": str(error)[:300].encode(errors="backslashreplace").decode()}
+
+
+def signal_of(effect: Effect, result: EffectResult, signal: str) -> TransitionRequest:
+    """Return what *signal* asks for when *result* sends it: from the integration's own actor, or from the system."""
+    if effect.kind == "provider.ask":
+        evidence: dict[str, Any] = {"providerAnswer": result.detail}
+        return TransitionRequest(name=signal, actor=system("providers"), evidence=evidence)
+    integration = str(effect.payload.get("integration"))
+    evidence = {
+        "integration": {
+            "integrationConnectionId": f"integration.{integration}",
+            "integrationKind": integration,
+            "action": effect.payload.get("action"),
+            "applyStatus": "applied" if result.succeeded else "failed",
+            "effectId": effect.effect_id,
+            **_of_decision(effect),
+            **({"result": result.detail} if result.detail else {}),
+        }
+    }
+    return TransitionRequest(name=signal, actor=service(integration), evidence=evidence)
+
+
+def _of_decision(effect: Effect) -> dict[str, Any]:
+    """Return what ties an integration's evidence to the decision it carried out."""
+    if effect.grant is None:
+        return {}
+    return {"decisionSignalId": effect.payload.get("decisionSignalId"), "requestId": effect.grant.request_id}
