@@ -1,5 +1,5 @@
 """
-Expressions: conditions in CEL, compiled when a loop file is read and bounded in what they may cost.
+Expressions in CEL, conditions and values, compiled when a file is read and bounded in what they may cost.
 
 The library evaluates on the caller's thread and cannot be stopped from outside, so the bounds are ours. An expression
 is short and flat; a regular expression is written in it, never taken from data (one of 256 kB took eight minutes);
@@ -37,7 +37,7 @@ MAX_CPU_NS = 50_000_000
 MAX_VALUES = 20_000
 MAX_CHARACTERS = 1_000_000
 
-#: What an expression can name.
+#: What an expression in a loop file can name.
 ROOTS = ("actor", "approvals", "data", "evidence", "instance", "now")
 
 _MACROS = {
@@ -71,13 +71,17 @@ class ExpressionError(ValueError):
     """The expression cannot be used, or has no value on this data; the message says why and, at load, where."""
 
 
+class MissingKey(ExpressionError):  # noqa: N818 - the state it reports
+    """The expression names something that is not there."""
+
+
 class TooCostly(ExpressionError):  # noqa: N818 - the state it reports
     """The evaluation would cost more than a guard may."""
 
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A condition that was compiled. `roots` are the variables it names: nothing else need be given."""
+    """What was compiled. `roots` are the variables it names: nothing else need be given."""
 
     text: str
     roots: tuple[str, ...]
@@ -93,6 +97,20 @@ class Expression:
             TooCostly: If the data is too large, or going through it takes too many steps or too long.
             ExpressionError: If it comes to an error, such as a key that is not there, or to no truth value.
         """
+        found = self.value(variables, cpu_ns)
+        if not isinstance(found, bool):
+            raise ExpressionError(f"it comes to {type(found).__name__}, not to true or false")
+        return found
+
+    def value(self, variables: Mapping[str, Any], cpu_ns: Callable[[], int] = time.thread_time_ns) -> Any:
+        """
+        Return what the expression comes to on *variables*, as the CEL library spells it: `datetime` for a timestamp.
+
+        Raises:
+            TooCostly: As `holds`.
+            MissingKey: If it names a key that is not there.
+            ExpressionError: If it comes to any other error.
+        """
         from cel import Context  # noqa: PLC0415 - see compile_expression
 
         _weigh(variables)
@@ -106,9 +124,8 @@ class Expression:
         if meter.is_empty:
             raise TooCostly(f"it takes more than {MAX_STEPS:,} steps, or too long, on this data")
         if failure is not None:
-            raise ExpressionError(_said(failure)) from failure
-        if not isinstance(found, bool):
-            raise ExpressionError(f"it comes to {type(found).__name__}, not to true or false")
+            kind = MissingKey if isinstance(failure, KeyError) else ExpressionError
+            raise kind(_said(failure)) from failure
         return found
 
 
@@ -140,9 +157,9 @@ class _Bracket:
 
 
 @lru_cache(maxsize=1_024)
-def compile_expression(text: str) -> Expression:
+def compile_expression(text: str, roots: tuple[str, ...] = ROOTS) -> Expression:
     """
-    Return the condition *text* says.
+    Return the condition or value *text* says; it may name *roots* and nothing else.
 
     Raises:
         ExpressionError: If it is no CEL, names what an expression cannot name, or may cost too much. The message
@@ -165,10 +182,10 @@ def compile_expression(text: str) -> Expression:
     except Exception as error:
         raise ExpressionError(_parse_error(str(error))) from error
     bound = _bound_names(tokens)
-    _check_names(text, tokens, written.variables(), written.functions(), bound)
+    _check_names(text, tokens, written.variables(), written.functions(), bound, roots)
     _check_patterns(text, tokens, compile_cel)
-    roots = tuple(name for name in written.variables() if name in ROOTS and name not in bound)
-    return Expression(text, roots, compile_cel(_metered(text, tokens)))
+    named = tuple(name for name in written.variables() if name in roots and name not in bound)
+    return Expression(text, named, compile_cel(_metered(text, tokens)))
 
 
 def _check_size(text: str, tokens: Sequence[_Token]) -> None:
@@ -186,17 +203,22 @@ def _check_size(text: str, tokens: Sequence[_Token]) -> None:
 
 
 def _check_names(
-    text: str, tokens: Sequence[_Token], variables: Sequence[str], functions: Sequence[str], bound: Mapping[str, int]
+    text: str,
+    tokens: Sequence[_Token],
+    variables: Sequence[str],
+    functions: Sequence[str],
+    bound: Mapping[str, int],
+    roots: Sequence[str],
 ) -> None:
     for token, following in pairwise(tokens):
         if (token.kind, token.text, following.text) == ("name", "map", "("):
             raise _fault(text, token.at, "'map' is not offered; use exists, all or filter")
     for name, place in bound.items():
-        if name in ROOTS or name.startswith("_"):
+        if name in roots or name.startswith("_"):
             raise _fault(text, place, f"'{name}' cannot be used as the name of an item; choose another")
     for name in variables:
-        if name not in (*ROOTS, *_TYPES, *bound):
-            near = suggestion(name, ROOTS) or f"; there are {', '.join(ROOTS)}"
+        if name not in (*roots, *_TYPES, *bound):
+            near = suggestion(name, roots) or f"; there are {', '.join(roots)}"
             raise _fault(text, _first(tokens, name), f"there is no '{name}' in an expression{near}")
     for name in functions:
         if name.isidentifier() and name not in _FUNCTIONS:

@@ -13,10 +13,19 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.intake.config import KEY_PART, SourceConfig
-from gateway.intake.mapping import Ignored, Problems, SignalCommand, StartCommand, interpret
-from gateway.intake.payload import Malformed, read_payload
+from gateway.intake.mapping import (
+    CancelCommand,
+    Command,
+    Ignored,
+    Problems,
+    SignalCommand,
+    StartCommand,
+    delivery_id,
+    interpret,
+)
+from gateway.intake.payload import ContentType, Malformed, read_payload
 from gateway.intake.ports import Engine
-from gateway.intake.verify import Unverified, Verifier, signing_key
+from gateway.intake.verify import Unverified, Verifier, open_verifier
 from loops.errors import LoopgateError, Unavailable
 from loops.outcomes import Executed, Recorded, Refused
 
@@ -42,7 +51,14 @@ _FIELD = {
     "already_active": "aggregateId",
     "unknown_instance": "aggregateId",
     "bad_evidence": "body",
-    "idempotency_key_reused": "webhook-id",
+    "idempotency_key_reused": "deliveryId",
+}
+
+_BECAME = {StartCommand: "started", SignalCommand: "signalled", CancelCommand: "cancelled"}
+
+_CONTENT_TYPES: Mapping[ContentType, str] = {
+    "json": "application/json",
+    "form": "application/x-www-form-urlencoded",
 }
 
 # Characters of a reason that may repeat what was sent.
@@ -89,8 +105,8 @@ def intake_routes(
     """
     Return the routes of intake, to be mounted at the root. *answered* is told of every answer to a known source.
 
-    Answers are JSON. 202 ``started`` or ``signalled`` and 200 ``duplicate`` or ``ignored`` are final. 401, 404, 413,
-    415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, under the same webhook-id.
+    Answers are JSON. 202 ``started``, ``signalled`` or ``cancelled`` and 200 ``duplicate`` or ``ignored`` are final.
+    401, 404, 413, 415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, the same delivery.
     """
 
     async def receive(request: Request) -> Response:
@@ -99,9 +115,10 @@ def intake_routes(
             source = sources.get(name)
             if source is None:
                 raise _Problem(404, "there is no such source; its name must stand under sources in loopgate.yaml", {})
+            content_type = _content_type(request, source.config)
             body = await _body(request, source.config.body_limit, body_deadline_s)
             # The time is taken after the body: a slow sender must not look fresher than it is.
-            answer = await _delivered(source, request.headers.raw, body, engine, now())
+            answer = await _delivered(source, request.headers.raw, content_type, body, engine, now())
         except _Problem as problem:
             answer = _told(problem)
         except ClientDisconnect:
@@ -115,33 +132,51 @@ def intake_routes(
 
 
 async def _delivered(
-    source: Source, raw: Sequence[tuple[bytes, bytes]], body: bytes, engine: Engine, now: datetime
+    source: Source,
+    raw: Sequence[tuple[bytes, bytes]],
+    content_type: ContentType,
+    body: bytes,
+    engine: Engine,
+    now: datetime,
 ) -> Response:
     headers = [(key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in raw]
     try:
-        delivery_id = source.verifier.verify(headers, body, now)
-        payload = read_payload(body)
+        scheme_id = source.verifier.verify(headers, body, now)
+        payload = read_payload(body, content_type)
     except Unverified as error:
         raise _Problem(401, str(error), {}) from error
     except Malformed as error:
         raise _Problem(400, str(error), {}) from error
     meaning = interpret(source.config, payload, dict(headers))
     if isinstance(meaning, Ignored):
-        return JSONResponse({"status": "ignored", "reason": "no rule of this source fits the delivery"})
-    if isinstance(meaning, Problems):
-        raise _Problem(422, "the delivery lacks what the source's rule needs", meaning.fields)
-    key = f"webhook:{source.config.tenant}:{source.name}:{delivery_id}"
-    return _answer(meaning, await _commanded(engine, meaning, source.config.tenant, key))
+        return JSONResponse({"status": "ignored", "reason": meaning.reason})
+    named = delivery_id(source.config, scheme_id, payload, dict(headers), body)
+    if isinstance(meaning, Problems) or isinstance(named, Problems):
+        wrong = [each.fields for each in (meaning, named) if isinstance(each, Problems)]
+        fields = {path: reason for each in wrong for path, reason in each.items()}
+        raise _Problem(422, "the delivery lacks what the source's rule needs", fields)
+    key = f"webhook:{source.config.tenant}:{source.name}:{named}"
+    return _answer(meaning, await _commanded(engine, meaning, source.config.tenant, key), named)
 
 
-async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
+def _content_type(request: Request, config: SourceConfig) -> ContentType:
+    """Return what the body says it is. Raises 415 for what this source does not take."""
     kind, _, parameters = request.headers.get("content-type", "").lower().partition(";")
-    if kind.strip() != "application/json" and not (kind.startswith("application/") and kind.strip().endswith("+json")):
-        raise _Problem(415, "the body must be application/json", {"content-type": "must be application/json"})
+    kind = kind.strip()
+    if kind.startswith("application/") and kind.endswith("+json"):
+        kind = _CONTENT_TYPES["json"]
+    found = next((name for name in config.content_types if _CONTENT_TYPES[name] == kind), None)
+    if found is None:
+        taken = " or ".join(_CONTENT_TYPES[name] for name in config.content_types)
+        raise _Problem(415, f"the body must be {taken}", {"content-type": f"must be {taken}"})
     if "charset" in parameters and "utf-8" not in parameters:
         raise _Problem(415, "the body must be UTF-8", {"content-type": "must be UTF-8"})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         raise _Problem(415, "the body must not be compressed", {"content-encoding": "must be absent"})
+    return found
+
+
+async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
     too_large = _Problem(413, f"the body may have at most {limit} bytes", {})
     declared = request.headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdecimal()) or int(declared[:20]) > limit:
@@ -158,9 +193,7 @@ async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
     return bytes(body)
 
 
-async def _commanded(
-    engine: Engine, command: StartCommand | SignalCommand, tenant: str, key: str
-) -> Executed | Recorded | Refused:
+async def _commanded(engine: Engine, command: Command, tenant: str, key: str) -> Executed | Recorded | Refused:
     try:
         match command:
             case StartCommand():
@@ -182,20 +215,26 @@ async def _commanded(
                     evidence=command.evidence,
                     idempotency_key=key,
                 )
+            case CancelCommand():
+                return await engine.cancel(
+                    tenant=tenant,
+                    aggregate_id=command.aggregate_id,
+                    actor=command.actor,
+                    reason=command.reason,
+                    idempotency_key=key,
+                )
             case _:
                 assert_never(command)
     except Unavailable as error:
         log.warning("delivery.deferred", error=type(error).__name__)
         wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
-        told = "the delivery could not be recorded; send it again under the same webhook-id"
+        told = "the delivery could not be recorded; send the same again"
         raise _Problem(503, told, {}, retry_after=wait) from error
 
 
-def _answer(command: StartCommand | SignalCommand, outcome: Executed | Recorded | Refused) -> Response:
-    status = (
-        "refused" if isinstance(outcome, Refused) else "started" if isinstance(command, StartCommand) else "signalled"
-    )
-    body: dict[str, Any] = {"status": status, **_facts(outcome)}
+def _answer(command: Command, outcome: Executed | Recorded | Refused, named: str) -> Response:
+    status = "refused" if isinstance(outcome, Refused) else _BECAME[type(command)]
+    body: dict[str, Any] = {"status": status, "deliveryId": named, **_facts(outcome)}
     if outcome.repeated:
         return JSONResponse(body | {"status": "duplicate", "firstStatus": status})
     if isinstance(outcome, Refused):
@@ -242,13 +281,14 @@ def _reason(text: str) -> str:
 def _open(name: str, config: SourceConfig, environ: Mapping[str, str]) -> Source:
     if not KEY_PART.fullmatch(name):
         raise UnusableSource(f"sources.{name}: a source's name has letters, digits, '.', '_' and '-' only")
-    keys = []
+    secrets = []
     for variable in config.secret_names():
-        secret = environ.get(variable)
-        if not secret:
+        value = environ.get(variable)
+        if not value:
             raise UnusableSource(f"sources.{name}: the environment variable {variable} is not set")
         try:
-            keys.append(signing_key(secret))
+            open_verifier(config.verifier, [value], config.tolerance_s)
         except ValueError as error:
             raise UnusableSource(f"sources.{name}: {variable}: {error}") from error
-    return Source(name, config, Verifier(tuple(keys), config.tolerance_s))
+        secrets.append(value)
+    return Source(name, config, open_verifier(config.verifier, secrets, config.tolerance_s))

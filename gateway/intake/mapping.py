@@ -1,17 +1,26 @@
 """The mapping: what a verified delivery means by its source's rules. Pure; nothing is sent, saved or looked up."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, assert_never
 
-from gateway.intake.config import Const, Rule, SourceConfig, holes, rooted
+from gateway.intake.coercion import Unfit, read_as
+from gateway.intake.config import ROOTS, Const, Mapped, Rule, SourceConfig, Taken, holes, rooted
 from loops.actors import Automation, service
-from loops.canonical import canonical_json
+from loops.canonical import NotCanonical, canonical_json
+from loops.expressions import ExpressionError, MissingKey, compile_expression
 from loops.templates import fill, render
 from loops.values import dotted
 
 #: Characters an id made from a delivery may have (`loops.values.Identifier`).
 ID_MAX = 200
+
+#: Characters of a cancellation's reason.
+REASON_MAX = 500
+
+# What a field that is left out comes to: null is a value of its own.
+_ABSENT = object()
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +45,22 @@ class SignalCommand:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelCommand:
+    """Cancel a loop."""
+
+    aggregate_id: str
+    reason: str | None
+    actor: Automation
+
+
+Command = StartCommand | SignalCommand | CancelCommand
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
-    """No rule of the source fits this delivery; that is no mistake of the sender."""
+    """The source's filter does not hold of this delivery, or no rule fits; that is no mistake of the sender."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,24 +70,45 @@ class Problems:
     fields: Mapping[str, str]
 
 
+def delivery_id(
+    source: SourceConfig, scheme_id: str | None, body: Mapping[str, Any], headers: Mapping[str, str], raw: bytes
+) -> str | Problems:
+    """
+    Return what tells this delivery from others of *source*: *scheme_id* where the sender signs one.
+
+    Else what the source or its vendor's scheme takes from the *body*, else the digest of its *raw* bytes: what is
+    signed is all of it, so that nobody who repeats a delivery can make it look like another.
+    """
+    if scheme_id is not None:
+        return scheme_id
+    template = source.signed_id
+    if template is None:
+        return "sha256-" + hashlib.sha256(raw).hexdigest()
+    reading = _Reading({"body": body, "headers": headers})
+    made = reading.identifier(template)
+    return Problems(reading.problems) if reading.problems else made
+
+
 def interpret(
     source: SourceConfig, body: Mapping[str, Any], headers: Mapping[str, str]
-) -> StartCommand | SignalCommand | Ignored | Problems:
+) -> Command | Ignored | Problems:
     """
     Return what the delivery of *body* under *headers* (names in lower case) asks for: the first rule that fits says it.
 
     Equal arguments give equal results, so a repeated delivery asks for the same again.
     """
     scope = {"body": body, "headers": headers}
-    rule = next((rule for rule in source.rules if _fits(rule, scope)), None)
-    if rule is None:
-        return Ignored()
     reading = _Reading(scope)
+    if source.filter and not reading.holds(source.filter, "filter"):
+        return Problems(reading.problems) if reading.problems else Ignored("filter")
+    rule = next((rule for index, rule in enumerate(source.rules) if _fits(rule, index, scope, reading)), None)
+    if rule is None:
+        return Problems(reading.problems) if reading.problems else Ignored("no rule of this source fits the delivery")
     command = _command(rule, source, reading)
     return Problems(reading.problems) if reading.problems else command
 
 
-def _command(rule: Rule, source: SourceConfig, reading: "_Reading") -> StartCommand | SignalCommand:
+def _command(rule: Rule, source: SourceConfig, reading: "_Reading") -> Command:
     actor = service(
         source.actor.service_id,
         source.actor.display_name,
@@ -77,10 +121,17 @@ def _command(rule: Rule, source: SourceConfig, reading: "_Reading") -> StartComm
             evidence=reading.fields(rule.signal.evidence),
             actor=actor,
         )
-    assert rule.start is not None, "a rule has either start or signal"  # noqa: S101 - for the type checker
-    start = rule.start
+    if rule.cancel is not None:
+        return CancelCommand(
+            aggregate_id=reading.identifier(rule.cancel.aggregate_id),
+            reason=reading.text(rule.cancel.reason) if rule.cancel.reason else None,
+            actor=actor,
+        )
+    start, loop = rule.start, rule.start.loop or source.loop if rule.start else None
+    assert start is not None, "a rule has either start, signal or cancel"  # noqa: S101 - for the type checker
+    assert loop is not None, "a source has a loop where its rules have none"  # noqa: S101 - for the type checker
     return StartCommand(
-        loop_id=start.loop,
+        loop_id=loop,
         aggregate_id=reading.identifier(start.aggregate_id),
         data=reading.whole(start.whole) if start.whole else reading.fields(start.data),
         actor=actor,
@@ -88,7 +139,9 @@ def _command(rule: Rule, source: SourceConfig, reading: "_Reading") -> StartComm
     )
 
 
-def _fits(rule: Rule, scope: Mapping[str, Any]) -> bool:
+def _fits(rule: Rule, index: int, scope: Mapping[str, Any], reading: "_Reading") -> bool:
+    if isinstance(rule.when, str):
+        return not reading.problems and reading.holds(rule.when, f"rules.{index}.when")
     # Canonical bytes, because 1 == True in Python and not in JSON.
     return all(
         canonical_json(dotted(scope, rooted(path))) == canonical_json(wanted) for path, wanted in rule.when.items()
@@ -116,6 +169,20 @@ class _Reading:
             self._wrong(paths[0] if paths else "body", f"must make an id of 1 to {ID_MAX} printable characters")
         return made
 
+    def holds(self, expression: str, place: str) -> bool:
+        """Return whether *expression* holds; what has no truth value does not, and is told under *place*."""
+        try:
+            return compile_expression(expression, ROOTS).holds(self._scope)
+        except ExpressionError as error:
+            self._wrong(place, f"cannot be judged on this delivery: {error}")
+            return False
+
+    def text(self, template: str) -> str:
+        """Return the text *template* makes, in so many characters as a reason may have."""
+        for path in holes(template):
+            self._required(path)
+        return render(template, self._scope)[:REASON_MAX]
+
     def person(self, path: str) -> str:
         """Return the id of the person at *path*. Without one, nobody would be kept from approving their own ask."""
         value = self._required(rooted(path))
@@ -130,21 +197,63 @@ class _Reading:
             self._wrong(rooted(path), "must be an object")
         return value if isinstance(value, Mapping) else {}
 
-    def fields(self, mapped: Mapping[str, str | Const]) -> dict[str, Any]:
+    def fields(self, mapped: Mapping[str, Mapped]) -> dict[str, Any]:
         """Return the object *mapped* describes; a field named ``x?`` is left out where its value is not there."""
         out: dict[str, Any] = {}
         for name, value in mapped.items():
-            if isinstance(value, Const):
-                out[name.removesuffix("?")] = value.const
-                continue
-            paths = holes(value) or [rooted(value)]
-            if name.endswith("?") and any(dotted(self._scope, path) is None for path in paths):
-                continue
-            for path in paths:
-                self._required(path)
-            template = value if holes(value) else f"{{{{ {paths[0]} }}}}"
-            out[name.removesuffix("?")] = fill(template, self._scope)
+            found = self._value(name, value, may_be_missing=name.endswith("?"))
+            if found is not _ABSENT:
+                out[name.removesuffix("?")] = found
         return out
+
+    def _value(self, name: str, value: Mapped, *, may_be_missing: bool) -> Any:
+        match value:
+            case Const():
+                return value.const
+            case Taken():
+                return self._taken(name, value, may_be_missing=may_be_missing)
+            case str():
+                return self._named(value, may_be_missing=may_be_missing)
+            case _:
+                assert_never(value)
+
+    def _named(self, value: str, *, may_be_missing: bool) -> Any:
+        paths = holes(value) or [rooted(value)]
+        if may_be_missing and any(dotted(self._scope, path) is None for path in paths):
+            return _ABSENT
+        for path in paths:
+            self._required(path)
+        template = value if holes(value) else f"{{{{ {paths[0]} }}}}"
+        return fill(template, self._scope)
+
+    def _taken(self, name: str, value: Taken, *, may_be_missing: bool) -> Any:
+        where = rooted(value.path) if value.path else f"{name} (expr)"
+        found = dotted(self._scope, where) if value.path else self._computed(value.expr or "", where)
+        if found is None:
+            found = value.default
+        if found is None and may_be_missing:
+            return _ABSENT
+        if found is None:
+            return self._required(where)
+        try:
+            return read_as(value.as_, found) if value.as_ else found
+        except Unfit as error:
+            self._wrong(where, str(error))
+            return None
+
+    def _computed(self, expression: str, where: str) -> Any:
+        try:
+            found = compile_expression(expression, ROOTS).value(self._scope)
+            canonical_json(found)
+        except MissingKey:
+            return None
+        except ExpressionError as error:
+            self._wrong(where, f"cannot be computed from this delivery: {error}")
+        except NotCanonical as error:
+            self._wrong(where, f"comes to no JSON: {error}; write string(...) around it")
+        else:
+            return found
+        return None
 
     def _required(self, path: str) -> Any:
         value = dotted(self._scope, path)

@@ -1,7 +1,8 @@
 """Payloads: the strict reading of a delivery's body. What two readers could read differently is refused."""
 
 import json
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from loops.canonical import NotCanonical, canonical_json
 from loops.evidence import MAX_DEPTH
@@ -11,14 +12,25 @@ class Malformed(Exception):  # noqa: N818 - what is wrong with the body
     """The body is not one JSON object that means the same to everybody; the message says why."""
 
 
-def read_payload(body: bytes) -> dict[str, Any]:
+#: The field of a form that holds the JSON. GitHub and Slack name it so.
+FORM_FIELD = b"payload"
+
+# Fields a form may have: one counts.
+_FIELDS_MAX = 16
+
+ContentType = Literal["json", "form"]
+
+
+def read_payload(body: bytes, content_type: ContentType = "json") -> dict[str, Any]:
     """
-    Return the JSON object that *body* is.
+    Return the JSON object that *body* is, or that is the field `FORM_FIELD` of the form that it is.
 
     Raises:
         Malformed: If it is not UTF-8 or JSON, not an object, names a key twice, nests deeper than `MAX_DEPTH`, or has
             a value without canonical form: NaN, an infinity, an integer over 2^53-1, a lone surrogate.
     """
+    if content_type == "form":
+        body = _in_form(body)
     try:
         value = json.loads(body.decode(), object_pairs_hook=_no_key_twice, parse_constant=_no_constant)
     except UnicodeDecodeError as error:
@@ -39,6 +51,17 @@ def read_payload(body: bytes) -> dict[str, Any]:
     except NotCanonical as error:
         raise Malformed(f"the body has a value that is not the same everywhere: {error}") from error
     return value
+
+
+def _in_form(body: bytes) -> bytes:
+    try:
+        fields = parse_qsl(body, strict_parsing=True, max_num_fields=_FIELDS_MAX)
+    except ValueError as error:
+        raise Malformed("the body is not a form") from error
+    found = [value for name, value in fields if name == FORM_FIELD]
+    if len(found) != 1:
+        raise Malformed(f"the form must have the field 'payload' once; it has it {len(found)} times")
+    return found[0]
 
 
 class _Refused(ValueError):  # noqa: N818 - private to this reading

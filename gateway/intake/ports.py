@@ -9,9 +9,9 @@ from loops.outcomes import Executed, Recorded, Refused
 
 class Engine(Protocol):
     """
-    The two doors of `loops.engine.LoopEngine` that a source may use.
+    The three doors of `loops.engine.LoopEngine` that a source may use.
 
-    Under a repeated `idempotency_key` both give the first answer again, with `repeated` set. Both may raise
+    Under a repeated `idempotency_key` each gives the first answer again, with `repeated` set. Each may raise
     `loops.errors.StoreUnavailable`.
     """
 
@@ -39,3 +39,14 @@ class Engine(Protocol):
         idempotency_key: str | None = None,
     ) -> Executed | Recorded | Refused:
         """Send *signal* to the instance on *aggregate_id*."""
+
+    async def cancel(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        actor: Actor,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Executed | Recorded | Refused:
+        """Cancel the instance on *aggregate_id*."""

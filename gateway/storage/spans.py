@@ -2,8 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
-#: How long an idempotency key is remembered.
-IDEMPOTENCY_TTL = timedelta(hours=24)
+#: How long an idempotency key, and with it a webhook's delivery id, is remembered: longer than senders go on repeating.
+#: Sources: Stripe and PagerDuty give up after three days, GitHub lets a delivery be sent again for three.
+IDEMPOTENCY_TTL = timedelta(hours=72)
 
 #: How long after its commit the sweep first looks at an effect that nobody claimed.
 EFFECT_GRACE = timedelta(seconds=30)

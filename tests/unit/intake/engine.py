@@ -26,6 +26,7 @@ class InMemoryEngine:
         self.instances: dict[tuple[str, str], LoopInstance] = {}
         self.answers: dict[str, tuple[str, Outcome]] = {}
         self.written = 0
+        self.reasons: list[str | None] = []
         self.fault: LoopgateError | None = None
 
     async def start(
@@ -89,6 +90,26 @@ class InMemoryEngine:
             return self._write(Executed(instance=moved, from_state=instance.state, transition_id=signal))
 
         return self._once(idempotency_key, digest([aggregate_id, signal, evidence, actor.as_json()]), act)
+
+    async def cancel(
+        self,
+        *,
+        tenant: str,
+        aggregate_id: str,
+        actor: Actor,
+        reason: str | None = None,
+        idempotency_key: str | None = None,
+    ) -> Outcome:
+        def act() -> Outcome:
+            instance = self.instances.get((tenant, aggregate_id))
+            if instance is None:
+                return Refused(code="unknown_instance", message=f"nothing runs on {aggregate_id}")
+            if instance.is_closed:
+                return Refused(code="loop_closed", message="it is closed", instance=instance)
+            self.reasons.append(reason)
+            return self._write(Executed(instance=instance.changed(status="cancelled", version=2)))
+
+        return self._once(idempotency_key, digest([aggregate_id, reason, actor.as_json()]), act)
 
     def _once(self, key: str | None, body: str, act: Any) -> Outcome:
         if self.fault:

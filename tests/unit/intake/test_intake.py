@@ -125,6 +125,7 @@ async def test_delivery_starts_a_loop(desk: Desk) -> None:
     assert answer.status_code == 202
     assert answer.json() == {
         "status": "started",
+        "deliveryId": "msg_1",
         "instanceId": "li_1",
         "aggregateId": "CHG-1",
         "loopId": "infrastructure.change",
@@ -191,7 +192,7 @@ async def test_delivery_id_used_for_another_body_is_refused(desk: Desk) -> None:
     answer = await desk.send(a_request(replicas=9))
 
     assert answer.status_code == 422
-    assert answer.json()["fields"].keys() == {"webhook-id"}
+    assert answer.json()["fields"].keys() == {"deliveryId"}
     assert desk.engine.written == 1
 
 
@@ -570,7 +571,7 @@ async def test_store_away_is_told_to_come_back(desk: Desk, fault: Unavailable, w
 
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == wait
-    assert "same webhook-id" in answer.json()["error"]
+    assert "send the same again" in answer.json()["error"]
 
     desk.engine.fault = None
     assert (await desk.send(a_request())).status_code == 202

@@ -1,0 +1,166 @@
+"""Signatures by every scheme: what vendors publish verifies, and nothing else does."""
+
+import base64
+import hashlib
+import hmac
+from datetime import UTC, datetime
+
+import pytest
+from pydantic import ValidationError
+from unit.intake.schemes import SECRET, a_scheme, signed_by
+
+from gateway.intake.schemes import HmacScheme
+from gateway.intake.verify import Unverified, open_verifier
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+BODY = b'{"id": "evt_1", "event": {"id": "01"}}'
+NAMES = ["standard-webhooks", "github", "stripe", "pagerduty", "slack-workflow", "bearer"]
+
+
+def test_githubs_published_vector_verifies() -> None:
+    """The example of docs.github.com, "Validating webhook deliveries", verifies to the byte."""
+    header = "sha256=757107ea0eb2509fc211221cce984b8a37570b6d7586c22c46f4379c8b043e17"
+    verifier = open_verifier("github", ["It's a Secret to Everybody"], 300)
+
+    assert verifier.verify([("x-hub-signature-256", header)], b"Hello, World!", NOW) is None
+    with pytest.raises(Unverified):
+        verifier.verify([("x-hub-signature-256", header)], b"Hello, World?", NOW)
+
+
+def test_slacks_published_vector_verifies() -> None:
+    """The example of docs.slack.dev, "Verifying requests from Slack", verifies at its time."""
+    body = (
+        b"token=xyzz0WbapA4vBCDEFasx0q6G&team_id=T1DC2JH3J&team_domain=testteamnow&channel_id=G8PSS9T3V"
+        b"&channel_name=foobar&user_id=U2CERLKJA&user_name=roadrunner&command=%2Fwebhook-collect&text="
+        b"&response_url=https%3A%2F%2Fhooks.slack.com%2Fcommands%2FT1DC2JH3J%2F397700885554%2F96rGlfmibIGlgcZRskXaIFfN"
+        b"&trigger_id=398738663015.47445629121.803a0bc887a14d10d2c447fce8b6703c"
+    )
+    headers = [
+        ("x-slack-signature", "v0=a2114d57b48eac39b9ad189dd8316235a7b4a8d21a10bd27519666489c69b503"),
+        ("x-slack-request-timestamp", "1531420618"),
+    ]
+    verifier = open_verifier("slack-workflow", ["8f742231b10e8888abcd99yyyzzz85a5"], 300)
+
+    assert verifier.verify(headers, body, datetime.fromtimestamp(1531420618, UTC)) is None
+    with pytest.raises(Unverified, match="more than 300 s"):
+        verifier.verify(headers, body, NOW)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_either_secret_of_a_rotation_verifies(name: str) -> None:
+    """While a sender changes its secret, the former one and the new one both count, and no third."""
+    former, new, other = SECRET, SECRET[:-8] + "bmV3ZXIh", SECRET[:-8] + "b3RoZXIh"
+    verifier = open_verifier(a_scheme(name), [new, former], 300)
+
+    for secret in (former, new):
+        verifier.verify(signed_by(name, BODY, NOW, secret), BODY, NOW)
+    with pytest.raises(Unverified):
+        verifier.verify(signed_by(name, BODY, NOW, other), BODY, NOW)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "bearer"])
+def test_changed_body_verifies_under_no_scheme(name: str) -> None:
+    """One changed byte of the body breaks every signature."""
+    verifier = open_verifier(a_scheme(name), [SECRET], 300)
+
+    with pytest.raises(Unverified, match="no signature"):
+        verifier.verify(signed_by(name, BODY, NOW), BODY.replace(b"1", b"2"), NOW)
+
+
+@pytest.mark.parametrize("name", ["standard-webhooks", "stripe", "slack-workflow"])
+@pytest.mark.parametrize("age_s", [301, -301])
+def test_stale_and_future_stamps_are_refused(name: str, age_s: int) -> None:
+    """Where the sender signs the time, a delivery from another time is refused."""
+    verifier = open_verifier(a_scheme(name), [SECRET], 300)
+    at = datetime.fromtimestamp(NOW.timestamp() - age_s, UTC)
+
+    with pytest.raises(Unverified, match="more than 300 s"):
+        verifier.verify(signed_by(name, BODY, at), BODY, NOW)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_missing_repeated_and_garbled_headers_are_refused(name: str) -> None:
+    """Whatever a header says or lacks, the answer is a refusal and never a crash."""
+    verifier = open_verifier(a_scheme(name), [SECRET], 300)
+    good = signed_by(name, BODY, NOW)
+    for at, (header, value) in enumerate(good):
+        rest = [line for i, line in enumerate(good) if i != at]
+        garbled = [
+            "",
+            " ",
+            "v1=",
+            "sha256=",
+            "v0=zz",
+            "t=1",
+            "t=x,v1=y",
+            "t=1,t=2,v1=",
+            "Bearer",
+            "é" * 300,
+            value[:-1],
+        ]
+        for lines in [rest, [*good, (header, value)], *([*rest, (header, wrong)] for wrong in garbled)]:
+            with pytest.raises(Unverified):
+                verifier.verify(lines, BODY, NOW)
+
+
+def test_other_versions_beside_a_good_signature_do_no_harm() -> None:
+    """Stripe sends v0 beside v1, PagerDuty one signature per secret: any good one counts."""
+    (header, value), *_ = signed_by("stripe", BODY, NOW)
+    verifier = open_verifier("stripe", [SECRET], 300)
+
+    assert verifier.verify([(header, f"{value},v0=abcd,v1=nothex,v1={'0' * 64}")], BODY, NOW) is None
+
+
+def test_a_scheme_of_ones_own_verifies() -> None:
+    """Header, algorithm, encoding, prefix, time and id are the configuration's to say."""
+    scheme = HmacScheme.model_validate(
+        {
+            "kind": "hmac",
+            "header": "X-Sign",
+            "algorithm": "sha512",
+            "encoding": "base64",
+            "prefix": "s=",
+            "separator": ";",
+            "signed": "{id}|{timestamp}|{body}",
+            "timestampHeader": "X-At",
+            "idHeader": "X-Id",
+        }
+    )
+    at = str(int(NOW.timestamp()))
+    mac = hmac.digest(SECRET.encode(), f"d-1|{at}|".encode() + BODY, hashlib.sha512)
+    headers = [("x-sign", f"s=AAAA;s={base64.b64encode(mac).decode()}"), ("x-at", at), ("x-id", "d-1")]
+    verifier = open_verifier(scheme, [SECRET], 300)
+
+    assert verifier.verify(headers, BODY, NOW) == "d-1"
+    with pytest.raises(Unverified):
+        verifier.verify([*headers[:2], ("x-id", "d-2")], BODY, NOW)
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"signed": "{body}.{timestamp}"}, "must end in"),
+        ({"signed": "body"}, "must end in"),
+        ({"signed": "{nonce}{body}"}, "no {nonce}"),
+        ({"signed": "{timestamp}{body}"}, "must be signed"),
+        ({"timestampHeader": "x-at"}, "must be signed"),
+        ({"idHeader": "x-id"}, "must be signed"),
+        ({"header": "x sign"}, "not the name of a header"),
+        ({"algorithm": "md5"}, "algorithm"),
+        ({"signed": "{timestamp}{body}", "timestampHeader": "a", "timestampPrefix": "t="}, "not both"),
+    ],
+)
+def test_scheme_that_proves_nothing_is_refused(said: dict[str, str], why: str) -> None:
+    """A time or an id that is read but not signed would be anybody's to choose: refused when the file is read."""
+    with pytest.raises(ValidationError, match=why):
+        HmacScheme.model_validate({"kind": "hmac", "header": "x-sign"} | said)
+
+
+@pytest.mark.parametrize("name", ["github", "bearer"])
+@pytest.mark.parametrize("secret", ["short", "fifteen chars..", " surrounded by space "])
+def test_secret_that_can_be_guessed_is_refused(name: str, secret: str) -> None:
+    """A secret is long enough to be one, and the refusal does not repeat it."""
+    with pytest.raises(ValueError, match="16 characters") as refused:
+        open_verifier(a_scheme(name), [secret], 300)
+
+    assert secret not in str(refused.value)
