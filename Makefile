@@ -9,10 +9,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEV_MARK := \# --- development: everything below is for tests and linters only ---
 
-.PHONY: help demo test lint fix unit bench races lock clean
+.PHONY: help demo test lint fix unit bench races slack-schema lock clean
 
 help:  ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(VENV)/runtime  ## Start everything locally and open one page; Ctrl-C stops it
 	@$(BIN)/loopgate demo $(ARGS)
@@ -37,6 +37,12 @@ bench: $(VENV)/development  ## Benchmarks, each beside its floor
 
 races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a stack of its own
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/races.py 200
+
+# Every package pinned, every file's hash in the lock, no registry named: `npm ci` refuses anything else.
+slack-schema:  ## Make the schema of Slack's blocks from Slack's own types again (needs node)
+	@set -e; t=$$(mktemp -d); trap 'rm -rf $$t' EXIT; cp tests/slack_schema/* $$t; \
+	npm ci --prefix $$t --ignore-scripts --no-audit --no-fund --silent; \
+	node $$t/generate.mjs > $$t/blockkit.schema.json; mv $$t/blockkit.schema.json tests/slack_schema/
 
 # One lock, in two parts: what runs, then what tests. Hashes for every file, no index address.
 lock:  ## Resolve pyproject.toml again into requirements.lock

@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
 from starlette.types import ASGIApp
+from unit.slack.taken import assert_everything_taken
 
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
@@ -230,4 +231,8 @@ async def a_rig(house: House, *, behind: str | None = None, members: KeptMembers
             subject = await house.store.load_request(TENANT, request.request_id)
             assert subject is not None
             address = await channel.post(subject, "ef_card", again=False)
-            yield Rig(house, gate, seen, client, channel, installation, driver, gateway_url, request, address)
+            made = Rig(house, gate, seen, client, channel, installation, driver, gateway_url, request, address)
+            yield made
+            # Whatever a test made us say to Slack: all who know what Slack takes would have taken it.
+            sent = await made.get("deliveries")
+            assert_everything_taken(await made.get("calls"), [each["answer"] for each in sent if each["status"] == 200])

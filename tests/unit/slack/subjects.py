@@ -8,9 +8,8 @@ from functools import cache
 from typing import Any
 
 from builders import ANALYSIS, DATA, MORNING, TENANT, a_change, a_house, an_agent, an_answer, ci, person
-from slack_sdk.models.blocks import Block
+from unit.slack.taken import MESSAGE, MODAL, assert_taken
 
-from channels.slack_sandbox.blockkit.surfaces import checked_message_blocks, checked_view
 from loops.actors import human
 from loops.approvals import ApprovalRequest, Decision, HumanAsk
 from loops.definition import LoopDefinition
@@ -162,15 +161,13 @@ def an_approval(name: str, minute: int, reason: str | None = None) -> Decision:
 
 
 def assert_slack_takes_message(blocks: list[dict[str, Any]]) -> None:
-    """Fail unless the sandbox's linter and the SDK's own models take *blocks*."""
-    checked_message_blocks(blocks)
-    for block in Block.parse_all(blocks):
-        block.validate_json()
+    """Fail unless everybody who knows what Slack takes would take *blocks* in a message."""
+    assert_taken(MESSAGE, {"text": "a notification", "blocks": blocks})
 
 
 def assert_slack_takes_modal(view: dict[str, Any]) -> None:
-    """Fail unless the sandbox's linter takes *view* as a modal."""
-    checked_view(view, "modal")
+    """Fail unless everybody who knows what Slack takes would take *view* as a modal."""
+    assert_taken(MODAL, view)
 
 
 _OUR_DATES = re.compile(r"<!date\^\d+\^\{date_short_pretty\} at \{time\}\|\d{4}-\d\d-\d\d \d\d:\d\d UTC>")

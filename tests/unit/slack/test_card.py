@@ -299,7 +299,7 @@ def test_a_card_full_to_the_brim_fits() -> None:
         title="T" * 1_000,
         loop_name=name,
         aggregate_id=name,
-        request_id="ar_" + name[:100],
+        request_id="ar_" + name[:40],
         facts=tuple(Fact(label="L" * 200, value="v" * 1_000) for _ in range(200)),
         verdicts=(verdict,) * 40,
         decisions=approvals,

@@ -43,7 +43,7 @@ async def modal(rig: Rig, user: str) -> dict[str, Any]:
     """Return the window on top, which Slack takes."""
     view = (await rig.get("views", user=user))[-1]
     assert_slack_takes_modal(
-        {key: view[key] for key in ("type", "title", "submit", "close", "blocks", "callback_id") if key in view}
+        {key: view[key] for key in ("type", "title", "submit", "close", "blocks", "callback_id") if view.get(key)}
     )
     return view
 
