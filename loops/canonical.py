@@ -17,7 +17,7 @@ from typing import Any, NoReturn, Protocol
 MAX_SAFE_INTEGER = 2**53 - 1
 
 #: JSON's text in C: quotes, backslashes and control characters escaped, nothing else. Source: CPython's json.encoder.
-_quote = json.encoder.encode_basestring
+quoted = json.encoder.encode_basestring
 
 
 class NotCanonical(ValueError):  # noqa: N818 - reads as what is wrong with the value
@@ -44,13 +44,21 @@ def canonical_json(value: Any) -> bytes:
     Raises:
         NotCanonical: For NaN, infinities, integers over 2^53-1, lone surrogates, keys that are not text, other types.
     """
-    out: list[str] = []
+    return encoded(canonical_text(value))
+
+
+def canonical_text(value: Any) -> str:
+    """Return the RFC 8785 form of *value*, to be composed with other such text before all of it is `encoded`."""
     try:
-        _write(value, out.append)
+        return _text(value)
     except _Unwritable as error:
         raise NotCanonical(f"${error.path}: {error.reason}") from None
+
+
+def encoded(text: str) -> bytes:
+    """Return canonical *text* as its bytes. Raises NotCanonical where it has a lone surrogate."""
     try:
-        return "".join(out).encode()
+        return text.encode()
     except UnicodeEncodeError as error:
         raise NotCanonical(f"$: text with a lone surrogate at character {error.start}") from error
 
@@ -85,25 +93,8 @@ def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
-def _write(value: Any, put: Callable[[str], object]) -> None:
-    """Write *value* through *put*. Every event of every decision passes here, so types are told by identity first."""
-    kind = type(value)
-    if kind is str:
-        put(_quote(value))
-    elif kind is dict:
-        _write_object(value, put)
-    elif value is None:
-        put("null")
-    elif kind is bool:
-        put("true" if value else "false")
-    elif kind is int:
-        put(_integer_text(value))
-    elif kind is float:
-        put(_number(value))
-    elif kind is list or kind is tuple:
-        _write_array(value, put)
-    else:
-        _write_other(value, put)
+def _text(value: Any) -> str:
+    return _WRITERS.get(type(value), _other)(value)
 
 
 class HasCanonical(Protocol):
@@ -114,53 +105,49 @@ class HasCanonical(Protocol):
         """RFC 8785 text."""
 
 
-def _write_other(value: Any, put: Callable[[str], object]) -> None:
-    """Write values that know their own form, and what is a JSON type by inheritance only, such as enumerations."""
+def _other(value: Any) -> str:
+    """Return the text of a value that knows its own, or that is a JSON type by inheritance only: an enumeration."""
     # A property, not a method: decimal.Decimal has one of that name.
     known: HasCanonical | None = value if isinstance(getattr(type(value), "canonical", None), cached_property) else None
     if known is not None:
-        put(known.canonical)
-    elif isinstance(value, str):
-        put(_quote(str.__str__(value)))
-    elif isinstance(value, int):
-        put(_integer_text(int(value)))
-    elif isinstance(value, float):
-        put(_number(float(value)))
-    elif isinstance(value, Mapping):
-        _write_object(value, put)
-    elif isinstance(value, (list, tuple)):
-        _write_array(value, put)
-    else:
-        raise _Unwritable(f"{type(value).__name__} is not a JSON type")
+        return known.canonical
+    if isinstance(value, str):
+        return quoted(str.__str__(value))
+    if isinstance(value, int):
+        return _integer_text(int(value))
+    if isinstance(value, float):
+        return _number(float(value))
+    if isinstance(value, Mapping):
+        return _object(value)
+    if isinstance(value, (list, tuple)):
+        return _array(value)
+    raise _Unwritable(f"{type(value).__name__} is not a JSON type")
 
 
-def _write_object(value: Mapping[Any, Any], put: Callable[[str], object]) -> None:
+def _object(value: Mapping[Any, Any]) -> str:
     try:
         keys = sorted(value) if all(map(_is_plain, value)) else sorted(value, key=_utf16)
     except (TypeError, AttributeError):
         odd = next(key for key in value if not isinstance(key, str))
         raise _Unwritable(f"key {odd!r} is not text") from None
-    before = "{"
-    for key in keys:
-        put(before + _quote(key) + ":")
-        before = ","
-        try:
-            _write(value[key], put)
-        except _Unwritable as error:
-            raise error.under(f".{key}") from None
-    put("}" if before == "," else "{}")
+    written, key = [], ""
+    try:
+        for key in keys:
+            item = value[key]
+            written.append(f"{quoted(key)}:{_WRITERS.get(type(item), _other)(item)}")
+    except _Unwritable as error:
+        raise error.under(f".{key}") from None
+    return f"{{{','.join(written)}}}"
 
 
-def _write_array(value: Sequence[Any], put: Callable[[str], object]) -> None:
-    before = "["
-    for index, item in enumerate(value):
-        put(before)
-        before = ","
-        try:
-            _write(item, put)
-        except _Unwritable as error:
-            raise error.under(f"[{index}]") from None
-    put("]" if before == "," else "[]")
+def _array(value: Sequence[Any]) -> str:
+    written: list[str] = []
+    try:
+        for item in value:
+            written.append(_WRITERS.get(type(item), _other)(item))  # noqa: PERF401 - how far it came names the path
+    except _Unwritable as error:
+        raise error.under(f"[{len(written)}]") from None
+    return f"[{','.join(written)}]"
 
 
 #: Whether a key sorts the same by code points and by UTF-16 code units. Refuses, by TypeError, what is not text.
@@ -181,16 +168,23 @@ def _integer_text(value: int) -> str:
 
 def _number(value: float) -> str:
     """ECMAScript's Number::toString (ECMA-262, 6.1.6.1.20) from Python's shortest round-trip digits."""
-    if not math.isfinite(value):
-        raise _Unwritable(f"{value} is not a JSON number")
     if value == 0:
         return "0"
+    text = repr(value)
+    if text.endswith(".0"):
+        return text[:-2]
+    # Without an exponent both languages print the same digits: Python prints one below 1e-4 and from 1e16.
+    return _unlike_python(value, text) if "e" in text or "n" in text else text
+
+
+def _unlike_python(value: float, text: str) -> str:
+    if not math.isfinite(value):
+        raise _Unwritable(f"{value} is not a JSON number")
     sign = "-" if value < 0 else ""
-    mantissa, _, exponent = f"{abs(value)!r}".partition("e")
+    mantissa, _, exponent = text.removeprefix("-").partition("e")
     whole, _, fraction = mantissa.partition(".")
-    digits = (whole + fraction).lstrip("0")
-    point = len(whole) + int(exponent or 0) - (len(whole + fraction) - len(digits))
-    digits = digits.rstrip("0")
+    digits = (whole + fraction).rstrip("0")
+    point = len(whole) + int(exponent)
     count = len(digits)
     if count <= point <= 21:
         return sign + digits + "0" * (point - count)
@@ -200,3 +194,16 @@ def _number(value: float) -> str:
         return f"{sign}0.{'0' * -point}{digits}"
     tail = f".{digits[1:]}" if count > 1 else ""
     return f"{sign}{digits[0]}{tail}e{'+' if point > 0 else '-'}{abs(point - 1)}"
+
+
+#: How each JSON type is written. Every event of every decision passes here, so types are told by identity first.
+_WRITERS: Mapping[type, Callable[[Any], str]] = {
+    str: quoted,
+    dict: _object,
+    int: _integer_text,
+    float: _number,
+    bool: {True: "true", False: "false"}.__getitem__,
+    type(None): lambda _: "null",
+    list: _array,
+    tuple: _array,
+}

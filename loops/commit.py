@@ -1,11 +1,14 @@
 """A commit: everything one decision changes, written at once or not at all."""
 
+from functools import cached_property
+
 from loops.approvals import ApprovalRequest
 from loops.deadlines import Deadline
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectResult
 from loops.events import Event
 from loops.instance import LoopInstance
+from loops.ledger import Sealed
 from loops.outcomes import Outcome
 from loops.values import Value
 
@@ -23,12 +26,13 @@ class Commit(Value):
     One atomic write.
 
     `instance` is the next state of the instance; it must stand at `instance.version - 1` in the store, or, for a
-    first version, not be there while its aggregate has no active instance. `requests` are the approval requests it
-    closed and opened (one commit may do both), as they stand afterwards. `definition` is pinned with a start.
+    first version, not be there while its aggregate has no active instance. `sealed` are its events, ready to be kept
+    as their lines. `requests` are the approval requests it closed and opened (one commit may do both), as they stand
+    afterwards. `definition` is pinned with a start.
     """
 
     instance: LoopInstance
-    events: tuple[Event, ...]
+    sealed: tuple[Sealed, ...]
     requests: tuple[ApprovalRequest, ...] = ()
     effects: tuple[Effect, ...] = ()
     settled: EffectResult | None = None
@@ -36,3 +40,8 @@ class Commit(Value):
     cleared_deadlines: tuple[str, ...] = ()
     definition: LoopDefinition | None = None
     idempotency: IdempotencyRecord | None = None
+
+    @cached_property
+    def events(self) -> tuple[Event, ...]:
+        """The events, read back from the lines that are written."""
+        return tuple(each.event for each in self.sealed)

@@ -3,22 +3,19 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Unpack
 
 from loops.approvals import ApprovalRequest
 from loops.commit import Commit
 from loops.deadlines import Deadline, DeadlineKind
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind, EffectResult, Grant
-from loops.events import Event, EventType
-from loops.instance import LoopInstance
-from loops.ledger import Envelope, LedgerHead
+from loops.events import EventType
+from loops.instance import InstanceChanges, LoopInstance
+from loops.ledger import Envelope, LedgerHead, Sealed
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import IdSource
 from loops.telling import worth_telling
-from loops.values import INSTANT
-
-_INSTANCE_FIELDS = frozenset(LoopInstance.model_fields)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,30 +58,27 @@ class Draft:
         self.now = now
         self.ids = ids
         self.settled: EffectResult | None = None
-        common = {
-            "tenant": instance.tenant,
-            "loopId": instance.loop_id,
-            "aggregateId": instance.aggregate_id,
-            "instanceId": instance.instance_id,
-            "definitionVersion": instance.definition_version,
-            "definitionDigest": instance.definition_digest,
-            "occurredAt": INSTANT.dump_python(now, mode="json"),
-            "correlationId": correlation_id or instance.correlation_id,
-        }
-        self._envelope = Envelope(common | ({"causationId": causation_id} if causation_id is not None else {}))
+        self._envelope = Envelope(
+            tenant=instance.tenant,
+            loop_id=instance.loop_id,
+            aggregate_id=instance.aggregate_id,
+            instance_id=instance.instance_id,
+            definition_version=instance.definition_version,
+            definition_digest=instance.definition_digest,
+            occurred_at=now,
+            correlation_id=correlation_id or instance.correlation_id,
+            causation_id=causation_id,
+        )
         self._head = instance.head
-        self._events: list[Event] = []
+        self._events: list[Sealed] = []
         self._requests: dict[str, ApprovalRequest] = {}
         self._effects: list[Effect] = []
         self._deadlines: list[Deadline] = []
         self._cleared: list[str] = []
 
-    def change(self, **changes: Any) -> None:
-        """Change fields of the instance. Names are checked at once, values when the commit is made."""
-        unknown = changes.keys() - _INSTANCE_FIELDS
-        if unknown:
-            raise ValueError(f"an instance has no field {', '.join(sorted(unknown))}")
-        self.instance = self.instance.model_copy(update=changes)
+    def change(self, **changes: Unpack[InstanceChanges]) -> None:
+        """Change fields of the instance."""
+        self.instance = self.instance.after(**changes)
 
     def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
@@ -133,8 +127,8 @@ class Draft:
     def commit(self, *, pin_definition: bool = False) -> Commit:
         """Return the commit: the instance one version on, its head at the last event; people are told what matters."""
         return Commit(
-            instance=self.instance.changed(version=self.instance.version + 1, head=self._head, updated_at=self.now),
-            events=tuple(self._events),
+            instance=self.instance.after(version=self.instance.version + 1, head=self._head, updated_at=self.now),
+            sealed=tuple(self._events),
             requests=tuple(self._requests.values()),
             effects=(*self._effects, *self._replies()),
             settled=self.settled,

@@ -1,9 +1,6 @@
 """Events: immutable facts emitted with a commit, in one hash-chained sequence per loop instance."""
 
-from collections.abc import Mapping
-from typing import Any, Literal, Self
-
-from pydantic import PrivateAttr
+from typing import Literal
 
 from loops.values import Instant, JsonObject, Value
 
@@ -58,13 +55,3 @@ class Event(Value):
     data: JsonObject
     previous_hash: str
     hash: str
-
-    #: The event's line where whoever sealed it made it already; see `loops.ledger`.
-    _line: bytes | None = PrivateAttr(default=None)
-
-    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy; a changed one has no line yet."""
-        copy = super().model_copy(update=update, deep=deep)
-        if update:
-            copy._line = None
-        return copy

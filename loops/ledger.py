@@ -8,13 +8,15 @@ a space, a key twice) is not accepted. So whoever changes a stored byte changes 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Self
 
 from pydantic import ValidationError
 
-from loops.canonical import NotCanonical, canonical_json, read_json
+from loops.canonical import NotCanonical, canonical_json, canonical_text, encoded, quoted, read_json
 from loops.events import Event, EventType
-from loops.values import Value
+from loops.values import INSTANT, Value
 
 #: What the first event of every ledger names as its predecessor.
 GENESIS = "sha256:" + "0" * 64
@@ -50,6 +52,31 @@ def seal(fields: Mapping[str, Any]) -> Event:
     return unsealed.model_copy(update={"hash": hash_of(unsealed)})
 
 
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """
+    An event as it was written: its line, and what the rest of its commit needs to know about it.
+
+    `data` is what it was written from, which is not JSON yet; `event` is what anybody will read in the line.
+    """
+
+    type: EventType
+    sequence: int
+    hash: str
+    line: bytes
+    data: Mapping[str, Any]
+
+    @classmethod
+    def of(cls, event: Event) -> Self:
+        """Return *event* as it is written. Raises NotCanonical."""
+        return cls(event.type, event.sequence, event.hash, line_of(event), event.data)
+
+    @property
+    def event(self) -> Event:
+        """The event, read back from its line."""
+        return event_in(self.line)
+
+
 class Envelope:
     """
     What every event of one commit has in common, written once.
@@ -58,39 +85,44 @@ class Envelope:
     against the general way of `seal` above.
     """
 
-    def __init__(self, common: Mapping[str, Any]) -> None:
-        """Take *common*: the JSON form of an event without eventId, type, sequence, data, previousHash and hash."""
-        text = {key: f'"{key}":{canonical_json(value).decode()},' for key, value in common.items()}
-        self._common = dict(common)
-        self._to_data = "{" + text["aggregateId"] + text.get("causationId", "") + text["correlationId"] + '"data":'
-        self._to_event_id = "," + text["definitionDigest"] + text["definitionVersion"] + '"eventId":'
-        self._to_previous = text["instanceId"] + text["loopId"] + text["occurredAt"] + '"previousHash":"'
-        self._to_type = "," + text["tenant"] + '"type":"'
+    def __init__(
+        self,
+        *,
+        tenant: str,
+        loop_id: str,
+        aggregate_id: str,
+        instance_id: str,
+        definition_version: str,
+        definition_digest: str,
+        occurred_at: datetime,
+        correlation_id: str,
+        causation_id: str | None,
+    ) -> None:
+        cause = "" if causation_id is None else f'"causationId":{quoted(causation_id)},'
+        self._to_data = (
+            f'{{"aggregateId":{quoted(aggregate_id)},{cause}"correlationId":{quoted(correlation_id)},"data":'
+        )
+        self._to_event_id = (
+            f',"definitionDigest":{quoted(definition_digest)},"definitionVersion":{quoted(definition_version)}'
+            ',"eventId":'
+        )
+        self._to_previous = (
+            f'"instanceId":{quoted(instance_id)},"loopId":{quoted(loop_id)}'
+            f',"occurredAt":"{INSTANT.dump_python(occurred_at, mode="json")}","previousHash":"'
+        )
+        self._to_type = f',"tenant":{quoted(tenant)},"type":"'
 
-    def seal(self, event_id: str, kind: EventType, data: Mapping[str, Any], previous: LedgerHead) -> Event:
+    def seal(self, event_id: str, kind: EventType, data: Mapping[str, Any], previous: LedgerHead) -> Sealed:
         """
         Return the event that comes after *previous*.
 
-        Values among *data* may know their canonical JSON themselves (`Value.canonical`).
+        Values among *data* may know their canonical JSON themselves (`Value.canonical`). Raises NotCanonical.
         """
         sequence = previous.sequence + 1
-        before = f"{self._to_data}{canonical_json(data).decode()}{self._to_event_id}{canonical_json(event_id).decode()}"
-        after = f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}'
-        head, tail = before.encode(), after.encode()
+        head = encoded(f"{self._to_data}{canonical_text(data)}{self._to_event_id}{quoted(event_id)}")
+        tail = encoded(f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}')
         own = _hash(head, tail)
-        event = Event.model_validate(
-            {
-                **self._common,
-                "eventId": event_id,
-                "type": kind,
-                "sequence": sequence,
-                "data": {key: _plain(value) for key, value in data.items()},
-                "previousHash": previous.hash,
-                "hash": own,
-            }
-        )
-        event._line = b"".join((head, b',"hash":"', own.encode(), b'",', tail))
-        return event
+        return Sealed(kind, sequence, own, b'%b,"hash":"%b",%b' % (head, own.encode(), tail), data)
 
 
 def hash_of(event: Event) -> str:
@@ -100,8 +132,6 @@ def hash_of(event: Event) -> str:
 
 def line_of(event: Event) -> bytes:
     """Return the line of *event*, without a line end. Raises NotCanonical."""
-    if event._line is not None:
-        return event._line
     before, after = _around_hash(event.as_json())
     return b"".join((before, b',"hash":', canonical_json(event.hash), b",", after))
 
@@ -206,19 +236,6 @@ def _around_hash(body: Mapping[str, Any]) -> tuple[bytes, bytes]:
 
 def _hash(before: bytes, after: bytes) -> str:
     return "sha256:" + hashlib.sha256(before + b"," + after).hexdigest()
-
-
-def _plain(value: Any) -> Any:
-    """Return *value* in its JSON form."""
-    match value:
-        case Value():
-            return value.as_json()
-        case list() | tuple():
-            return [_plain(item) for item in value]
-        case Mapping():
-            return {key: _plain(item) for key, item in value.items()}
-        case _:
-            return value
 
 
 def _reason_against(event: Event, place: int, last: LedgerHead, owner: tuple[str, str]) -> str | None:

@@ -1,8 +1,24 @@
 """Telling: which events of a commit people who follow a request are told of, one by one, in the card's thread."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeVar
 
-from loops.events import Event
+from loops.events import EventType
+
+
+class Fact(Protocol):
+    """What telling looks at in an event, sealed or read back."""
+
+    @property
+    def type(self) -> EventType:
+        """Its type."""
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """Its fields."""
+
+
+_Fact = TypeVar("_Fact", bound=Fact)
 
 #: Events that always matter to somebody who follows a request.
 _TOLD = frozenset(
@@ -20,7 +36,7 @@ _TOLD = frozenset(
 _UNANSWERED = frozenset({"expired", "superseded", "withdrawn"})
 
 
-def worth_telling(events: Sequence[Event]) -> list[Event]:
+def worth_telling(events: Sequence[_Fact]) -> list[_Fact]:
     """
     Return those of one commit's *events* that matter, in order: one line each, nothing told twice.
 
@@ -30,7 +46,7 @@ def worth_telling(events: Sequence[Event]) -> list[Event]:
     return [event for event in events if _matters(event, is_closed_otherwise=bool(closings & _UNANSWERED))]
 
 
-def _matters(event: Event, *, is_closed_otherwise: bool) -> bool:
+def _matters(event: Fact, *, is_closed_otherwise: bool) -> bool:
     match event.type:
         case "approval.closed":
             return event.data.get("status") in _UNANSWERED

@@ -35,7 +35,6 @@ from loops.effects import Effect, EffectKind
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import line_of
 from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 
 #: A tenant and an id of that tenant.
@@ -422,8 +421,8 @@ class MemoryStore:
         if commit.settled is not None:
             state: EffectState = "succeeded" if commit.settled.succeeded else "failed"
             self._effects[commit.settled.effect_id].end(state, detail=json.dumps(commit.settled.detail))
-        self._ledgers[owner] += map(line_of, commit.events)
-        if commit.events:
+        self._ledgers[owner] += [each.line for each in commit.sealed]
+        if commit.sealed:
             self._moved.setdefault(instance.tenant, set()).add(instance.instance_id)
         for effect in commit.effects:
             if effect.effect_id not in self._effects:

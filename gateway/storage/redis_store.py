@@ -30,7 +30,6 @@ from loops.definition import LoopDefinition
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import line_of
 from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 
 #: Parsed definitions kept in the process; one is some ten kilobytes.
@@ -199,7 +198,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         "r": keys.part(instance.request_id) if instance.request_id else "",
         "requests": [_listed(request) for request in commit.requests],
         "kept": KEPT_OF_PERSON,
-        "events": len(commit.events),
+        "events": len(commit.sealed),
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
         "grace": grace_ms,
         "deadlines": [
@@ -223,7 +222,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
             "s": "succeeded" if commit.settled.succeeded else "failed",
         }
         bodies.append(json.dumps(commit.settled.detail).encode())
-    bodies += map(line_of, commit.events)
+    bodies += [each.line for each in commit.sealed]
     bodies += map(_body, (*commit.effects, *commit.deadlines))
     return [json.dumps(header, separators=(",", ":")), *bodies]
 

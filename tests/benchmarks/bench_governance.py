@@ -26,7 +26,6 @@ from loops import decide
 from loops.definition import LoopDefinition
 from loops.guards import GuardContext
 from loops.judging import Judge
-from loops.ledger import line_of
 from loops.ports import Loaded
 from loops.requests import TransitionRequest
 
@@ -95,7 +94,7 @@ async def measure() -> dict[str, float]:
     verdicts = await judge.judge(rules, context)
     commit = decide.decide(loaded, asked, verdicts, MORNING, ids).commit
     assert commit is not None
-    lines = [line_of(event) for event in commit.events]
+    lines = [each.line for each in commit.sealed]
     bodies = [json.loads(line) for line in lines]
 
     turn = 0

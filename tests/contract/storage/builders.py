@@ -11,7 +11,7 @@ from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectResult
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import LedgerHead, seal
+from loops.ledger import LedgerHead, Sealed, seal
 from loops.outcomes import Executed
 from loops.policy import ApprovalPolicy, Approvers
 
@@ -87,7 +87,9 @@ def a_commit(instance: LoopInstance, *, data: dict[str, Any] | None = None, **fi
     """Return a commit of *instance* with one event that its head already names."""
     event = an_event(instance, **({} if data is None else {"data": data}))
     sealed = instance.changed(head=LedgerHead(sequence=event.sequence, hash=event.hash))
-    return Commit(instance=sealed, events=(event,), definition=DEFINITION if instance.version == 1 else None, **fields)
+    return Commit(
+        instance=sealed, sealed=(Sealed.of(event),), definition=DEFINITION if instance.version == 1 else None, **fields
+    )
 
 
 def next_of(commit: Commit, **changes: Any) -> LoopInstance:

@@ -362,7 +362,7 @@ async def test_a_ledger_is_read_in_pieces(storage: Storage) -> None:
 async def test_a_commit_may_bring_many_events(storage: Storage) -> None:
     """More events than a script's stack holds arguments are one commit all the same."""
     commit = a_commit(an_instance())
-    assert await storage.store.commit(commit.changed(events=commit.events * 9_000)) == Stored()
+    assert await storage.store.commit(commit.changed(sealed=commit.sealed * 9_000)) == Stored()
 
     assert len(await storage.store.events("acme", "li_1", limit=10_000)) == 9_000
 

@@ -61,8 +61,9 @@ class Governance(RuleBasedStateMachine):
         return asyncio.run(work)
 
     def note(self, outcome: Outcome) -> None:
-        """Remember what an act came to."""
+        """Remember what an act came to. Its instance is what validation would have made of it."""
         if outcome.instance:
+            assert LoopInstance.model_validate(outcome.instance.model_dump()) == outcome.instance
             self.instances.add(outcome.instance.instance_id)
         if outcome.request:
             self.seen[outcome.request.request_id] = outcome.request
