@@ -24,6 +24,7 @@ from channels.slack.client import slack_client
 from channels.slack.members import Members
 from gateway.gate import EngineGate
 from gateway.intake.intake import intake_routes, open_sources
+from gateway.jobs.queues import QUEUE_OF
 from gateway.log import configure_logging
 from gateway.metrics import CONTENT_TYPE
 from gateway.settings import Settings
@@ -165,14 +166,20 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
 def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     async def scraped(_: Request) -> Response:
         """Answer a scrape; a store that is away is a figure too."""
+        metrics = parts.metrics
         try:
-            await health.check(parts.client)
+            backlog = await parts.effects.backlog()
         except StoreUnavailable as error:
             log.warning("store.away", error=str(error))
-            parts.metrics.store_up.set(0)
+            metrics.store_up.set(0)
         else:
-            parts.metrics.store_up.set(1)
-        return Response(parts.metrics.render(), media_type=CONTENT_TYPE)
+            metrics.store_up.set(1)
+            metrics.outbox.set(backlog.outbox)
+            for heap in backlog.heaps:
+                labels = (QUEUE_OF[heap.kind], heap.kind, heap.state)
+                metrics.effects.labels(*labels).set(heap.count)
+                metrics.oldest.labels(*labels).set(heap.oldest.total_seconds())
+        return Response(metrics.render(), media_type=CONTENT_TYPE)
 
     return scraped
 

@@ -37,7 +37,7 @@ class Record(Protocol):
         """How far it got."""
 
     @property
-    def error(self) -> str | None:
+    def why(self) -> str | None:
         """What went wrong last."""
 
 
@@ -282,7 +282,7 @@ def _names(instance: LoopInstance) -> str:
 
 def _state(record: Record) -> EffectState:
     effect = record.effect
-    return EffectState(effect.effect_id, effect.kind, effect.instance_id, record.state, record.error)
+    return EffectState(effect.effect_id, effect.kind, effect.instance_id, record.state, record.why)
 
 
 def _not_theirs(subject: Loaded | None, by: Human) -> Refused:

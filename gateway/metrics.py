@@ -22,6 +22,21 @@ class Metrics:
         self.store_up = Gauge(
             "loopgate_store_up", "Whether the store answered when this was asked for.", registry=self.registry
         )
+        self.outbox = Gauge(
+            "loopgate_outbox_entries", "Effects nobody handed to the job queue yet.", registry=self.registry
+        )
+        self.effects = Gauge(
+            "loopgate_effects",
+            "Effects that are not done with: dead ones wait for an operator.",
+            ["queue", "kind", "state"],
+            registry=self.registry,
+        )
+        self.oldest = Gauge(
+            "loopgate_effects_oldest_seconds",
+            "How long ago the oldest of these effects was asked for; 0 where there is none.",
+            ["queue", "kind", "state"],
+            registry=self.registry,
+        )
         self.deliveries = Counter(
             "loopgate_deliveries",
             "Webhooks answered, by source and status.",

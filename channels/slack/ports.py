@@ -25,7 +25,7 @@ class Entitled:
 
 @dataclass(frozen=True, slots=True)
 class EffectState:
-    """How far one effect got: `state` is pending, claimed, succeeded, failed or dead."""
+    """How far one effect got: `state` is pending, claimed, failed (tried again), succeeded, dead or cancelled."""
 
     effect_id: str
     kind: str

@@ -25,6 +25,10 @@ CARD_LEASE = timedelta(seconds=15)
 Handler = Callable[[Claim], Awaitable[None]]
 
 
+class NotItsTurn(Unavailable):
+    """Something else must be done before this effect; it was not tried."""
+
+
 class Handlers:
     """Carries out claimed effects. Raises `Unavailable` to be tried again and `Rejected` to be given up."""
 
@@ -61,12 +65,10 @@ class Handlers:
         await self._table[claim.effect.kind](claim)
 
     async def give_up(self, claim: Claim, error: str) -> None:
-        """End an effect that will not be tried again. A loop that waits for its result is told so."""
-        if claim.effect.kind in {"provider.ask", "integration.run"}:
-            outcome = await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
-            if not (isinstance(outcome, Refused) and outcome.code == "unknown_instance"):
-                return
-        await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
+        """End an effect that will not be tried again: on the ledger, and a loop that waits for its result is told."""
+        outcome = await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
+        if isinstance(outcome, Refused) and outcome.code == "unknown_instance":
+            await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
 
     async def _post_card(self, claim: Claim) -> None:
         effect = claim.effect
@@ -119,8 +121,8 @@ class Handlers:
         for record in await self._about(effect):
             if record.effect.effect_id == effect.effect_id:
                 return
-            if record.effect.kind == "card.thread" and record.state in {"pending", "claimed"}:
-                raise Unavailable("an earlier reply is not posted yet", retry_after=0.3)
+            if record.effect.kind == "card.thread" and record.state in {"pending", "claimed", "failed"}:
+                raise NotItsTurn("an earlier reply is not posted yet", retry_after=0.3)
 
     async def _posted(self, effect: Effect) -> Card:
         """Return the card of the effect's request; wait for it, and give up where it will never come."""
@@ -130,7 +132,7 @@ class Handlers:
         for record in await self._about(effect):
             if record.effect.kind == "card.post" and record.state == "dead":
                 raise Rejected("the card was never posted")
-        raise Unavailable("the card is not posted yet", retry_after=0.5)
+        raise NotItsTurn("the card is not posted yet", retry_after=0.5)
 
     async def _about(self, effect: Effect) -> list[EffectRecord]:
         """Return every effect of the request that *effect* is about, oldest first."""
@@ -203,7 +205,7 @@ class _Turn:
 
     async def __aenter__(self) -> None:
         if not await self._leases.hold(self._name, self._holder, CARD_LEASE):
-            raise Unavailable("another worker is rendering this card", retry_after=0.2)
+            raise NotItsTurn("another worker is rendering this card", retry_after=0.2)
 
     async def __aexit__(self, *_: object) -> None:
         await self._leases.let_go(self._name, self._holder)

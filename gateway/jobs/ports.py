@@ -11,7 +11,12 @@ from loops.cards import Card
 from loops.deadlines import Deadline
 from loops.effects import Effect, EffectKind
 
-EffectState = Literal["pending", "claimed", "succeeded", "failed", "dead"]
+#: `pending` waits for its turn, `claimed` is being carried out, `failed` will be tried again, `succeeded` is done,
+#: `dead` was given up, `cancelled` shall not take place: its loop was cancelled, or an operator abandoned it.
+EffectState = Literal["pending", "claimed", "succeeded", "failed", "dead", "cancelled"]
+
+#: States whose effects can be listed, as they are not done with.
+LISTED: tuple[EffectState, ...] = ("pending", "claimed", "failed", "dead")
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,17 +24,29 @@ class Claim:
     """
     The right to carry out one effect until the lease ends.
 
-    `fence` grows with every claim; a result under an older one is refused. `attempt` counts from 1.
+    `fence` grows with every claim; a result under an older one is refused. `attempt` counts from 1, `tries` likewise
+    since the effect was put to work: by its commit, or by whoever had a dead one tried again; `age` is how long that is
+    ago. `lost` is how many holders in a row never came back. Where `is_readable` is False, what is stored cannot be
+    read, and `effect` says no more than its owner.
     """
 
     effect: Effect
     fence: int
     attempt: int
+    tries: int = 1
+    age: timedelta = timedelta(0)
+    lost: int = 0
+    is_readable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class EffectRecord:
-    """An effect and how far it got. `next_at` is when the sweep looks at it again, None once it is finished."""
+    """
+    An effect and how far it got.
+
+    `next_at` is when the sweep looks at it again, None once it is finished. Where what is stored of it cannot be read,
+    `effect` says no more than its owner.
+    """
 
     effect: Effect
     state: EffectState
@@ -38,6 +55,34 @@ class EffectRecord:
     error: str | None
     detail: Mapping[str, Any] | None
     next_at: datetime | None
+
+    @property
+    def why(self) -> str | None:
+        """What went wrong last, wherever it stands."""
+        return self.error or (str(self.detail["error"]) if self.detail and "error" in self.detail else None)
+
+
+@dataclass(frozen=True, slots=True)
+class Heap:
+    """How many effects of one kind are in one state, and how long the oldest of them was asked for."""
+
+    state: EffectState
+    kind: EffectKind
+    count: int
+    oldest: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What is not done with: entries nobody handed to the job queue yet, and effects by state and kind."""
+
+    outbox: int
+    heaps: tuple[Heap, ...]
+
+    @property
+    def waiting(self) -> int:
+        """How many effects wait to be carried out, for the first time or again."""
+        return sum(heap.count for heap in self.heaps if heap.state in {"pending", "failed"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +127,9 @@ class Effects(Protocol):
     async def retry(self, effect_id: str, fence: int, *, after: timedelta, error: str) -> bool:
         """Give the effect back to be tried again *after*; False under a stale *fence*."""
 
+    async def put_off(self, effect_id: str, fence: int, *, after: timedelta, why: str) -> bool:
+        """Give the effect back for *after* without having tried it; False under a stale *fence*."""
+
     async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
         """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
 
@@ -100,6 +148,14 @@ class Effects(Protocol):
 
     async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectRecord]:
         """Return every effect of one instance, oldest first."""
+
+    async def listed(
+        self, states: Sequence[EffectState] = LISTED, *, cursor: str | None = None, limit: int = 50
+    ) -> tuple[Sequence[EffectRecord], str | None]:
+        """Return a page of the effects in *states* (of `LISTED`), of all tenants, oldest first, and the next cursor."""
+
+    async def backlog(self) -> Backlog:
+        """Return how much there is to do; costs the same however much it is."""
 
 
 class Cards(Protocol):

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from gateway.jobs.backoff import LONGEST, backoff
-from gateway.jobs.handlers import Handlers
+from gateway.jobs.handlers import Handlers, NotItsTurn
 from gateway.jobs.ports import Claim, Effects
 from loops.effects import EffectKind
 from loops.errors import LoopgateError, Rejected, Unavailable
@@ -22,6 +22,12 @@ log = structlog.stdlib.get_logger()
 PATIENT: Mapping[EffectKind, timedelta] = dict.fromkeys(
     ("card.post", "card.update", "card.thread"), timedelta(seconds=30)
 )
+
+#: The longest wait of an effect whose turn has not come; what it waits for may take long, and is looked for again.
+LONGEST_TURN_S = 30.0
+
+#: Workers in a row that may die over one effect before it is given up: it may be what kills them.
+LOST_MAX = 5
 
 #: Characters of an error that are kept with its effect and on the ledger.
 _ERROR_MAX = 500
@@ -35,6 +41,10 @@ class RetryPolicy:
     timeout: timedelta
     attempts: int
     base: timedelta
+
+
+class UnreadableEffect(LoopgateError):  # noqa: N818 - the state it reports
+    """What is stored of an effect cannot be read: it was damaged, or a newer Loopgate wrote it, which may yet come."""
 
 
 class EffectRunner:
@@ -55,35 +65,57 @@ class EffectRunner:
         if claim is None:
             return
         facts = {"effect_id": effect_id, "kind": claim.effect.kind, "attempt": claim.attempt}
+        if claim.lost >= LOST_MAX:
+            log.error("effect.deadly", lost=claim.lost, **facts)
+            await self._give_up(claim, f"given up: {claim.lost} workers in a row died while they carried it out", facts)
+            return
         try:
             async with self._kept(claim), asyncio.timeout(self._policy.timeout.total_seconds()):
-                await self._handlers.carry_out(claim)
-        except asyncio.CancelledError:
+                await self._carry_out(claim)
+        except asyncio.CancelledError as error:
+            if not _is_cancelled():
+                log.exception("effect.broke", **facts)
+                await self._later(claim, RuntimeError(str(error)), facts)
+                return
             # This worker is told to stop: another one need not wait for the lease to run out.
             log.info("effect.cut_off", **facts)
             await self._effects.retry(effect_id, claim.fence, after=timedelta(0), error="the worker stopped")
             raise
+        except NotItsTurn as error:
+            # The longer it has waited, the longer it will.
+            after_s = min(LONGEST_TURN_S, max(error.retry_after or 0.0, claim.age.total_seconds() / 4))
+            await self._put_off(claim, after_s, str(error), facts)
         except Rejected as error:
             log.warning("effect.rejected", error=str(error), **facts)
             await self._give_up(claim, _words(error), facts)
         except (Unavailable, TimeoutError) as error:
             await self._later(claim, error, facts)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             log.exception("effect.broke", **facts)
             await self._later(claim, error, facts)
         else:
             log.info("effect.done", **facts)
 
-    async def _later(self, claim: Claim, error: Exception, facts: Mapping[str, object]) -> None:
+    async def _carry_out(self, claim: Claim) -> None:
+        if not claim.is_readable:
+            raise UnreadableEffect("what is stored of this effect cannot be read")
+        await self._handlers.carry_out(claim)
+
+    async def _put_off(self, claim: Claim, after_s: float, why: str, facts: Mapping[str, object]) -> None:
+        after = timedelta(seconds=after_s * (0.75 + random.random() / 2))  # noqa: S311 - spread, not secrecy
+        log.info("effect.waits", why=why, after_s=round(after.total_seconds(), 3), **facts)
+        await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=why)
+
+    async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> None:
         text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))
         longest = PATIENT.get(claim.effect.kind) if is_away else None
-        if claim.attempt >= self._policy.attempts and longest is None:
+        if claim.tries >= self._policy.attempts and longest is None:
             log.error("effect.given_up", error=text, **facts)
-            await self._give_up(claim, f"given up after {claim.attempt} attempts: {text}", facts)
+            await self._give_up(claim, f"given up after {claim.tries} attempts: {text}", facts)
             return
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
         spread = random.random()  # noqa: S311 - spread, not secrecy
-        after = backoff(claim.attempt, self._policy.base, spread, retry_after, longest or LONGEST)
+        after = backoff(claim.tries, self._policy.base, spread, retry_after, longest or LONGEST)
         log.info("effect.later", error=text, after_s=round(after.total_seconds(), 3), **facts)
         await self._effects.retry(claim.effect.effect_id, claim.fence, after=after, error=text)
 
@@ -114,7 +146,13 @@ class EffectRunner:
                 held = await self._effects.renew(claim.effect.effect_id, claim.fence, lease=self._policy.lease)
 
 
-def _words(error: Exception) -> str:
+def _is_cancelled() -> bool:
+    """Return whether somebody cancelled this attempt; a cancellation nobody asked for is a handler's bug."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _words(error: BaseException) -> str:
     # Only our own errors are written for people; the text of another may quote the payload, or a secret.
     text = str(error) if isinstance(error, LoopgateError) else type(error).__name__
     return text.encode(errors="replace").decode()[:_ERROR_MAX]

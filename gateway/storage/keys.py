@@ -42,8 +42,13 @@ MOVED = "lg:moved:"
 CHECKPOINTS = "lg:checkpoints:"
 #: Body of an idempotency record, with a time to live. tenant, key.
 IDEMPOTENCY = "lg:idempotency:"
-#: Hash: s state, f fence, n attempts, u not before (ms), k kind, q stands in the outbox, e error, d detail, b body. id.
+#: Hash: s state, f fence, n attempts, u not before (ms), k kind, m member in its listings, o owner
+#: (``tenant:instance``), q stands in the outbox, e error, d detail, b body; x claims in a row whose holder never came
+#: back; where it was put back to work, z when (ms) and a its attempts until then. id.
 EFFECT = "lg:effect:"
+#: Sorted set of effects that are not done with, all scores 0, ordered by their member: when they were asked for (ms,
+#: zero-padded) and their id. state, kind. What succeeded or was cancelled is listed by its instance only.
+EFFECTS_IN = "lg:effects-in:"
 #: List of the effects of one instance, oldest first. tenant, instance.
 EFFECTS = "lg:effects:"
 #: Sorted set of effects not finished, by the time (ms) the sweep looks at them again.
@@ -83,6 +88,7 @@ LUA: Mapping[str, str] = MappingProxyType(
         "IDEMPOTENCY": IDEMPOTENCY,
         "EFFECT": EFFECT,
         "EFFECTS": EFFECTS,
+        "EFFECTS_IN": EFFECTS_IN,
         "EFFECTS_OPEN": EFFECTS_OPEN,
         "OUTBOX": OUTBOX,
         "DEADLINES": DEADLINES,

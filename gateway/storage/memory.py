@@ -10,9 +10,10 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, get_args
 
-from gateway.jobs.ports import Claim, EffectRecord, EffectState, OutboxEntry
+from gateway.jobs.ports import LISTED, Backlog, Claim, EffectRecord, EffectState, Heap, OutboxEntry
+from gateway.storage import keys
 from gateway.storage.cursors import (
     KEPT_OF_PERSON,
     check_cursor,
@@ -23,7 +24,7 @@ from gateway.storage.cursors import (
     request_member,
 )
 from gateway.storage.ledgers import stored_events
-from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, milliseconds
+from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
 from loops.actors import folded
 from loops.approvals import ApprovalRequest
 from loops.cards import Card
@@ -40,16 +41,28 @@ from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 #: A tenant and an id of that tenant.
 _Scoped = tuple[str, str]
 
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 @dataclass(slots=True)
 class _Kept:
-    """One effect and how far it got. `not_before` ends its lease or its wait, `next_at` is None once it is finished."""
+    """
+    One effect and how far it got.
+
+    `not_before` ends its lease or its wait, `next_at` is None once it is finished. `asked_at` is when it was asked for,
+    `since` and `before` when it was last put to work and its attempts until then, `lost` its claims in a row whose
+    holder never came back.
+    """
 
     body: str
     kind: EffectKind
     state: EffectState
-    not_before: datetime
+    asked_at: datetime
     next_at: datetime | None
+    not_before: datetime = _LONG_AGO
+    since: datetime | None = None
+    before: int = 0
+    lost: int = 0
     fence: int = 0
     attempts: int = 0
     error: str | None = None
@@ -59,7 +72,16 @@ class _Kept:
         return self.state == "claimed" and self.fence == fence
 
     def end(self, state: EffectState, *, error: str | None = None, detail: str | None = None) -> None:
-        self.state, self.error, self.detail, self.next_at = state, error, detail, None
+        self.state, self.error, self.detail, self.next_at, self.lost = state, error, detail, None, 0
+
+    def give_back(self, state: EffectState, why: str, until: datetime) -> None:
+        self.state, self.error, self.lost = state, why, 0
+        self.not_before = self.next_at = until
+
+    @property
+    def member(self) -> str:
+        effect = Effect.model_validate_json(self.body)
+        return f"{microseconds(self.asked_at) // 1000:018d}:{keys.part(effect.effect_id)}"
 
     def record(self) -> EffectRecord:
         return EffectRecord(
@@ -215,13 +237,21 @@ class MemoryStore:
     async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
         """Take the effect, or return None: it is finished, unknown, waits for its retry, or somebody holds it."""
         kept, now = self._effects.get(effect_id), self._now()
-        if kept is None or kept.state not in {"pending", "claimed"} or kept.not_before > now:
+        if kept is None or kept.state not in {"pending", "failed", "claimed"} or kept.not_before > now:
             return None
-        kept.state = "claimed"
+        lost = kept.lost + 1 if kept.state == "claimed" else 0
+        kept.state, kept.lost = "claimed", lost
         kept.not_before = kept.next_at = now + _whole(lease)
         kept.fence += 1
         kept.attempts += 1
-        return Claim(effect=Effect.model_validate_json(kept.body), fence=kept.fence, attempt=kept.attempts)
+        return Claim(
+            effect=Effect.model_validate_json(kept.body),
+            fence=kept.fence,
+            attempt=kept.attempts,
+            tries=kept.attempts - kept.before,
+            age=now - (kept.since or kept.asked_at),
+            lost=lost,
+        )
 
     async def renew(self, effect_id: str, fence: int, *, lease: timedelta) -> bool:
         """Extend a lease that is still held under *fence*; False where it is over, or not."""
@@ -242,8 +272,15 @@ class MemoryStore:
         """Give the effect back to be tried again *after*; False under a stale *fence*."""
         kept = self._held(effect_id, fence)
         if kept is not None:
-            kept.state, kept.error = "pending", _text(error)
-            kept.not_before = kept.next_at = self._now() + _whole(after)
+            kept.give_back("failed", _text(error), self._now() + _whole(after))
+        return kept is not None
+
+    async def put_off(self, effect_id: str, fence: int, *, after: timedelta, why: str) -> bool:
+        """Give the effect back for *after* without having tried it; False under a stale *fence*."""
+        kept = self._held(effect_id, fence)
+        if kept is not None:
+            kept.give_back("pending", _text(why), self._now() + _whole(after))
+            kept.attempts -= 1
         return kept is not None
 
     async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
@@ -259,6 +296,7 @@ class MemoryStore:
         if kept is None or kept.state != "dead":
             return False
         kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
+        kept.since, kept.before = now, kept.attempts
         entry = OutboxEntry(effect_id, kept.kind)
         if entry not in self._outbox:
             self._outbox.append(entry)
@@ -290,6 +328,35 @@ class MemoryStore:
         """Return every effect of one instance, oldest first."""
         records = [kept.record() for kept in self._effects.values()]
         return [r for r in records if (r.effect.tenant, r.effect.instance_id) == (tenant, instance_id)]
+
+    async def listed(
+        self, states: Sequence[EffectState] = LISTED, *, cursor: str | None = None, limit: int = 50
+    ) -> tuple[Sequence[EffectRecord], str | None]:
+        """
+        Return a page of the effects in *states*, oldest first, and the next cursor.
+
+        Raises:
+            Rejected: If *cursor* is not one that this listing gave.
+        """
+        after = check_cursor(cursor) if cursor else ""
+        found = sorted(
+            ((kept.member, kept) for kept in self._effects.values() if kept.state in states), key=lambda pair: pair[0]
+        )
+        following = [pair for pair in found if pair[0] > after]
+        page = following[: page_size(limit)]
+        return [kept.record() for _, kept in page], page[-1][0] if len(following) > len(page) else None
+
+    async def backlog(self) -> Backlog:
+        """Return how much there is to do."""
+        now = self._now()
+        heaps = []
+        for state in LISTED:
+            for kind in get_args(EffectKind):
+                ages = [
+                    now - kept.asked_at for kept in self._effects.values() if (kept.state, kept.kind) == (state, kind)
+                ]
+                heaps.append(Heap(state, kind, len(ages), max(ages, default=timedelta(0))))
+        return Backlog(outbox=len(self._outbox), heaps=tuple(heaps))
 
     # -- gateway.jobs.ports: Cards, Deadlines, Leases, SeenOnce
 
@@ -419,7 +486,7 @@ class MemoryStore:
             record = (now + IDEMPOTENCY_TTL, _body(commit.idempotency))
             self._idempotency[instance.tenant, commit.idempotency.key] = record
         if commit.settled is not None:
-            state: EffectState = "succeeded" if commit.settled.succeeded else "failed"
+            state: EffectState = "succeeded" if commit.settled.succeeded else "dead"
             self._effects[commit.settled.effect_id].end(state, detail=json.dumps(commit.settled.detail))
         self._ledgers[owner] += [each.line for each in commit.sealed]
         if commit.sealed:

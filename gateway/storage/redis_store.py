@@ -219,7 +219,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         header["settled"] = {
             "e": keys.part(commit.settled.effect_id),
             "f": commit.settled.fence,
-            "s": "succeeded" if commit.settled.succeeded else "failed",
+            "s": "succeeded" if commit.settled.succeeded else "dead",
         }
         bodies.append(json.dumps(commit.settled.detail).encode())
     bodies += [each.line for each in commit.sealed]

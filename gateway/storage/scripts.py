@@ -21,6 +21,18 @@ end
 local function digits(number) return string.format('%.0f', number) end
 """
 
+# The one way an effect changes its state: the listings of those that are not done with follow it.
+_ENTER = """
+local LISTED = {pending = true, claimed = true, failed = true, dead = true}
+local function enter(id, state)
+  local effect = KEY.EFFECT .. id
+  local was = redis.call('HMGET', effect, 's', 'k', 'm')
+  if LISTED[was[1]] then redis.call('ZREM', KEY.EFFECTS_IN .. was[1] .. ':' .. was[2], was[3]) end
+  if LISTED[state] then redis.call('ZADD', KEY.EFFECTS_IN .. state .. ':' .. was[2], 0, was[3]) end
+  redis.call('HSET', effect, 's', state)
+end
+"""
+
 
 def script(client: "Redis", name: str) -> Script:
     """Return the script ``lua/<name>.lua`` as a function of its arguments on *client*."""
@@ -36,4 +48,4 @@ def source(name: str) -> str:
     """Return the whole text of the script *name*."""
     body = (files("gateway.storage") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
     prefixes = ", ".join(f"{key} = '{value}'" for key, value in keys.LUA.items())
-    return f"local KEY = {{{prefixes}}}\n{_CLOCK}\n{body}"
+    return f"local KEY = {{{prefixes}}}\n{_CLOCK}{_ENTER}\n{body}"

@@ -321,7 +321,7 @@ def not_dead(state: str) -> list[str]:
     """Answer `retry` of an effect that was not given up."""
     words = {
         "succeeded": "It succeeded; there is nothing to try again.",
-        "failed": "Its failure is on the ledger and the loop has moved on from it, so it cannot run again by itself. "
-        "Start the loop anew, or take the loop's own way back if it has one.",
+        "failed": "The last attempt failed; it will be tried again by itself.",
+        "cancelled": "It was cancelled and will not take place.",
     }
     return [words.get(state, "It is being worked on already.")]

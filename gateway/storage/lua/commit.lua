@@ -71,8 +71,9 @@ end
 if h.pin then redis.call('SET', KEY.DEFINITION .. h.pin, body(), 'NX') end
 if h.idempotency then redis.call('SET', KEY.IDEMPOTENCY .. tenant .. h.idempotency, body(), 'PX', h.ttl) end
 if settled then
-  redis.call('HSET', settled, 's', h.settled.s, 'd', body())
-  redis.call('HDEL', settled, 'e')
+  enter(h.settled.e, h.settled.s)
+  redis.call('HSET', settled, 'd', body())
+  redis.call('HDEL', settled, 'e', 'x')
   redis.call('ZREM', KEY.EFFECTS_OPEN, h.settled.e)
 end
 
@@ -82,7 +83,11 @@ for _, effect in ipairs(h.effects) do
   local id, kind, text = effect[1], effect[2], body()
   -- An effect that is there already stays as it is: written again, a finished one would take place again.
   if redis.call('EXISTS', KEY.EFFECT .. id) == 0 then
-    redis.call('HSET', KEY.EFFECT .. id, 's', 'pending', 'f', 0, 'n', 0, 'u', 0, 'k', kind, 'q', 1, 'b', text)
+    local member = string.format('%018.0f', now) .. ':' .. id
+    redis.call(
+      'HSET', KEY.EFFECT .. id, 'f', 0, 'n', 0, 'u', 0, 'k', kind, 'q', 1, 'b', text, 'm', member, 'o', tenant .. h.i
+    )
+    enter(id, 'pending')
     redis.call('RPUSH', KEY.EFFECTS .. tenant .. h.i, id)
     redis.call('ZADD', KEY.EFFECTS_OPEN, digits(now + h.grace), id)
     redis.call('RPUSH', KEY.OUTBOX, kind .. ' ' .. id)

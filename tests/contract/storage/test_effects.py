@@ -9,6 +9,7 @@ from contract.storage.implementations import GRACE, Storage, eventually
 
 from gateway.jobs.ports import Claim, OutboxEntry
 from loops.commit import Commit
+from loops.errors import Rejected
 from loops.ports import StaleClaim, Stored
 
 LONG = timedelta(minutes=1)
@@ -45,7 +46,9 @@ async def test_an_unclaimed_effect_can_be_had_at_once(storage: Storage, commit: 
     """A pending effect nobody claimed is claimed at any time, with everything its commit said of it."""
     claim = await storage.effects.claim("ef_1", lease=LONG)
 
-    assert claim == Claim(effect=commit.effects[0], fence=1, attempt=1)
+    assert claim is not None
+    assert claim == Claim(effect=commit.effects[0], fence=1, attempt=1, tries=1, age=claim.age)
+    assert timedelta(0) <= claim.age < timedelta(seconds=5)
 
 
 @pytest.mark.usefixtures("commit")
@@ -168,7 +171,7 @@ async def test_a_retry_waits_for_its_time(storage: Storage) -> None:
 
     record = await storage.effects.effect("ef_1")
     assert record is not None
-    assert (record.state, record.error, record.attempts) == ("pending", "HTTP 503", 1)
+    assert (record.state, record.error, record.attempts) == ("failed", "HTTP 503", 1)
     assert await storage.effects.claim("ef_1", lease=LONG) is None
     assert await storage.effects.requeue_overdue(grace=LONG) == []
     assert storage.outbox() == []
@@ -225,7 +228,7 @@ async def test_a_sweep_takes_no_more_than_asked(storage: Storage) -> None:
     assert await storage.effects.requeue_overdue(grace=LONG, limit=0) == []
 
 
-@pytest.mark.parametrize(("succeeded", "state"), [(True, "succeeded"), (False, "failed")])
+@pytest.mark.parametrize(("succeeded", "state"), [(True, "succeeded"), (False, "dead")])
 async def test_a_commit_settles_the_effect_it_rests_on(
     storage: Storage, commit: Commit, succeeded: bool, state: str
 ) -> None:
@@ -319,3 +322,86 @@ async def test_only_a_dead_effect_can_be_put_back(storage: Storage) -> None:
     await storage.effects.finish("ef_1", claim.fence, {})
     assert await storage.effects.revive("ef_1") is False
     assert await storage.effects.revive("ef_9") is False
+
+
+@pytest.mark.usefixtures("commit")
+async def test_what_is_put_off_was_not_tried(storage: Storage) -> None:
+    """An effect that had to wait for its turn waits as pending, and the wait counts as no attempt."""
+    claim = await claimed(storage)
+    assert await storage.effects.put_off("ef_1", claim.fence, after=SHORT, why="the circuit is open")
+
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.why, record.attempts) == ("pending", "the circuit is open", 0)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert not await storage.effects.put_off("ef_1", claim.fence, after=SHORT, why="late")
+    again = await claimed(storage)
+    assert (again.fence, again.attempt) == (2, 1)
+
+
+@pytest.mark.usefixtures("commit")
+async def test_claims_whose_holder_never_came_back_are_counted(storage: Storage) -> None:
+    """Each claim of an effect that somebody died on counts; one that ends in order begins the count anew."""
+    lost = [(await claimed(storage, timedelta(0))).lost for _ in range(3)]
+    claim = await claimed(storage)
+    await storage.effects.retry("ef_1", claim.fence, after=timedelta(0), error="HTTP 503")
+
+    assert lost == [0, 1, 2]
+    assert claim.lost == 3
+    assert (await claimed(storage)).lost == 0
+
+
+@pytest.mark.usefixtures("commit")
+async def test_an_effect_put_back_has_all_its_tries_again(storage: Storage) -> None:
+    """Attempts are counted for good, tries and age since the effect was put back to work."""
+    claim = await claimed(storage)
+    await storage.effects.bury("ef_1", claim.fence, error="away")
+    await storage.effects.revive("ef_1")
+    again = await claimed(storage)
+
+    assert (again.attempt, again.tries) == (2, 1)
+    assert again.age < timedelta(seconds=5)
+
+
+async def test_what_is_not_done_with_can_be_paged_through(storage: Storage) -> None:
+    """Effects are listed by state, oldest first, each on one page only; what is over is listed no more."""
+    instance = an_instance()
+    await storage.store.commit(a_commit(instance, effects=tuple(an_effect(instance, f"ef_{n}") for n in range(5))))
+    for number, end in enumerate(("bury", "finish")):
+        claim = await storage.effects.claim(f"ef_{number}", lease=LONG)
+        assert claim is not None
+        if end == "bury":
+            await storage.effects.bury(f"ef_{number}", claim.fence, error="no")
+        else:
+            await storage.effects.finish(f"ef_{number}", claim.fence, {})
+    seen, cursor = [], None
+    for _ in range(3):
+        page, cursor = await storage.effects.listed(cursor=cursor, limit=2)
+        seen.append([record.effect.effect_id for record in page])
+        if cursor is None:
+            break
+    dead, _ = await storage.effects.listed(["dead"])
+
+    assert seen == [["ef_0", "ef_2"], ["ef_3", "ef_4"]]
+    assert [(record.effect.effect_id, record.state) for record in dead] == [("ef_0", "dead")]
+
+
+async def test_a_cursor_that_is_none_is_refused(storage: Storage) -> None:
+    """What somebody made up as a cursor is told from one of ours."""
+    with pytest.raises(Rejected, match="cursor"):
+        await storage.effects.listed(cursor="[ef_1")
+
+
+@pytest.mark.usefixtures("commit")
+async def test_the_backlog_says_what_waits_and_how_long(storage: Storage) -> None:
+    """How many effects of each kind are in each state, and the age of the oldest, follow every change of state."""
+    before = await storage.effects.backlog()
+    claim = await claimed(storage)
+    await storage.effects.bury("ef_1", claim.fence, error="no")
+    after = await storage.effects.backlog()
+
+    assert (before.outbox, before.waiting, after.waiting) == (1, 1, 0)
+    heap = next(heap for heap in before.heaps if heap.count)
+    assert (heap.state, heap.kind) == ("pending", "integration.run")
+    assert timedelta(0) <= heap.oldest < timedelta(seconds=5)
+    assert [(heap.state, heap.count) for heap in after.heaps if heap.count] == [("dead", 1)]

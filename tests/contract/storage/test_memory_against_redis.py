@@ -23,7 +23,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from gateway.jobs.ports import EffectRecord
+from gateway.jobs.ports import Claim, EffectRecord
 from gateway.storage.connect import connect, connect_sync
 from loops.cards import Card
 from loops.commit import Commit
@@ -157,9 +157,16 @@ class SideBySide(RuleBasedStateMachine):
     @rule(effect=EFFECTS, lease=SPANS)
     def claim(self, effect: str, lease: timedelta) -> None:
         """Claim an effect."""
-        self.same(lambda storage: storage.effects.claim(effect, lease=lease))
 
-    @rule(effect=EFFECTS, fence=FENCES, span=SPANS, how=st.sampled_from(["renew", "finish", "retry", "bury"]))
+        async def ask(storage: Storage) -> Claim | None:
+            claimed = await storage.effects.claim(effect, lease=lease)
+            return claimed and replace(claimed, age=timedelta(0))  # the two stores' clocks differ
+
+        self.same(ask)
+
+    @rule(
+        effect=EFFECTS, fence=FENCES, span=SPANS, how=st.sampled_from(["renew", "finish", "retry", "put off", "bury"])
+    )
     def act(self, effect: str, fence: int, span: timedelta, how: str) -> None:
         """Do something under a fence, right or wrong."""
 
@@ -171,6 +178,8 @@ class SideBySide(RuleBasedStateMachine):
                     return storage.effects.finish(effect, fence, {"how": None})
                 case "retry":
                     return storage.effects.retry(effect, fence, after=span, error="again")
+                case "put off":
+                    return storage.effects.put_off(effect, fence, after=span, why="not now")
                 case _:
                     return storage.effects.bury(effect, fence, error="never")
 
@@ -220,6 +229,14 @@ class SideBySide(RuleBasedStateMachine):
             for request in ("ar_1", "ar_2"):
                 self.same(lambda storage, t=tenant, n=request: storage.store.load_request(t, n))
         self.same(lambda storage: storage.deadlines.due(NOW))
+        listings = [self.loop.run_until_complete(storage.effects.listed()) for storage in self.both]
+        of_memory, of_redis = ({r.effect.effect_id: timeless(r) for r in page} for page, _ in listings)
+        assert of_memory == of_redis
+        first, second = (self.loop.run_until_complete(storage.effects.backlog()) for storage in self.both)
+        assert [replace(heap, oldest=timedelta(0)) for heap in first.heaps] == [
+            replace(heap, oldest=timedelta(0)) for heap in second.heaps
+        ]
+        assert first.outbox == second.outbox
         assert self.both[0].outbox() == self.both[1].outbox()
 
 

@@ -91,12 +91,15 @@ def test_a_gateway_told_to_stop_tidies_up_and_exits_with_0(tmp_path: Path, told:
 
 
 def test_a_gateway_stays_small(tmp_path: Path, redis_url: str) -> None:
-    """Resident memory after start is under 120 MB."""
+    """Resident memory after start is under 120 MB, a scrape included."""
     with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url) as (process, client):
         client.get("/readyz")
+        scraped = client.get("/metrics").text
         resident = psutil.Process(process.pid).memory_info().rss
 
     assert resident < MEMORY_MAX
+    assert 'loopgate_effects{kind="card.post",queue="cards",state="dead"} 0.0' in scraped
+    assert "loopgate_store_up 1.0" in scraped
 
 
 def test_a_gateway_without_its_store_is_alive_and_not_ready(tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ async def test_a_post_whose_answer_was_lost_is_looked_for_not_repeated() -> None
     jobs.later(timedelta(minutes=1))
     record = await jobs.run("card.post")
 
-    assert (failed.state, record.state) == ("pending", "succeeded")
+    assert (failed.state, record.state) == ("failed", "succeeded")
     assert len(channel.cards) == 1
 
 
@@ -115,7 +115,7 @@ async def test_an_update_of_a_card_that_never_came_is_given_up() -> None:
     update = await jobs.run("card.update")
 
     assert (post.state, update.state) == ("dead", "dead")
-    assert update.error == "the card was never posted"
+    assert update.why == "the card was never posted"
 
 
 async def test_a_card_shows_the_latest_in_one_rendering_however_many_updates_wait() -> None:

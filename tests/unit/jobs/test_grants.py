@@ -119,7 +119,7 @@ async def test_a_cancelled_loop_runs_nothing_more() -> None:
     await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=human("dana", via="slack"))
     record = await jobs.run("integration.run")
 
-    assert record.state == "failed"
+    assert record.state == "dead"
     assert record.detail == {"error": "the loop was cancelled before this ran"}
     assert integration.runs == []
 

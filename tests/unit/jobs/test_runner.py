@@ -5,12 +5,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from builders import TENANT
 from unit.jobs.rig import LEASE, POLICY, a_jobs_house, an_analyst
 
 from channels.memory import MemoryChannel
 from gateway.integrations.ports import Run
 from gateway.integrations.recording import MemoryIntegration
-from gateway.jobs.runner import RetryPolicy
+from gateway.jobs.runner import LOST_MAX, RetryPolicy
 from loops.errors import Rejected, Unavailable
 
 
@@ -43,6 +44,19 @@ class BrokenIntegration:
     async def run(self, run: Run) -> dict[str, Any]:
         """Break."""
         raise KeyError(f"token=xoxb-secret in {run.parameters}")
+
+
+class RaisingIntegration:
+    """Raises what it was given."""
+
+    kind = "raising"
+
+    def __init__(self, error: BaseException) -> None:
+        self._error = error
+
+    async def run(self, run: Run) -> dict[str, Any]:
+        """Raise."""
+        raise self._error
 
 
 async def test_an_effect_is_carried_out_and_its_result_moves_the_loop() -> None:
@@ -92,7 +106,7 @@ async def test_a_system_that_is_away_is_tried_again_after_a_wait_and_not_before(
     jobs.later(timedelta(seconds=1))
     record = await jobs.run("integration.run")
 
-    assert (failed.state, failed.error) == ("pending", "the deployer is restarting")
+    assert (failed.state, failed.error) == ("failed", "the deployer is restarting")
     assert too_early == 1
     assert (record.state, record.attempts) == ("succeeded", 2)
 
@@ -118,7 +132,7 @@ async def test_after_the_last_attempt_the_loop_takes_its_failure_signal() -> Non
         record = await jobs.run("integration.run")
         jobs.later(timedelta(minutes=10))
 
-    assert record.state == "failed"
+    assert record.state == "dead"
     assert record.detail == {"error": "given up after 3 attempts: away"}
     assert await jobs.state() == "FAILED"
     assert "effect.failed" in await jobs.events()
@@ -132,7 +146,7 @@ async def test_a_refusal_is_not_tried_again() -> None:
     integration.fail_next([Rejected("no such service")])
     record = await jobs.run("integration.run")
 
-    assert (record.state, record.attempts, record.detail) == ("failed", 1, {"error": "no such service"})
+    assert (record.state, record.attempts, record.detail) == ("dead", 1, {"error": "no such service"})
     assert await jobs.state() == "FAILED"
 
 
@@ -148,7 +162,7 @@ async def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again() -> No
     record = await jobs.run("integration.run")
 
     assert integration.was_cut_off
-    assert (cut.state, cut.error) == ("pending", "TimeoutError")
+    assert (cut.state, cut.error) == ("failed", "TimeoutError")
     assert (record.state, record.attempts) == ("succeeded", 2)
 
 
@@ -201,7 +215,7 @@ async def test_an_effect_nothing_can_carry_out_ends_dead_and_its_loop_is_told() 
         record = await jobs.run("integration.run")
         jobs.later(timedelta(minutes=10))
 
-    assert (record.state, record.attempts) == ("failed", POLICY.attempts)
+    assert (record.state, record.attempts) == ("dead", POLICY.attempts)
     assert await jobs.state() == "FAILED"
 
 
@@ -255,7 +269,7 @@ async def test_a_card_that_is_refused_is_buried() -> None:
     channel.fail_next(Rejected("not in channel"))
     record = await jobs.run("card.post")
 
-    assert (record.state, record.error) == ("dead", "not in channel")
+    assert (record.state, record.why) == ("dead", "not in channel")
 
 
 async def test_an_attempt_cut_off_by_the_end_of_its_worker_is_free_at_once() -> None:
@@ -281,7 +295,7 @@ async def test_a_provider_that_is_given_up_leaves_the_loop_to_people() -> None:
     await jobs.start()
     record = await jobs.run("provider.ask")
 
-    assert record.state == "failed"
+    assert record.state == "dead"
     assert await jobs.state() == "PENDING_HUMAN_APPROVAL"
 
 
@@ -296,3 +310,71 @@ async def _until_renewed(jobs: Any, before: Any) -> None:
     async with asyncio.timeout(5):
         while (await jobs.record("integration.run")).next_at == before:  # noqa: ASYNC110 - renewals send no event
             await asyncio.sleep(0.002)
+
+
+async def test_an_effect_that_kills_its_workers_ends_dead() -> None:
+    """Where worker after worker dies over an effect it is given up, and its loop told, without another try."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    for _ in range(LOST_MAX):
+        await jobs.claim("integration.run")
+        jobs.later(LEASE)
+    record = await jobs.run("integration.run")
+
+    assert (record.state, integration.runs) == ("dead", [])
+    assert record.why is not None
+    assert record.why.startswith("given up: 5 workers in a row died")
+    assert await jobs.state() == "FAILED"
+
+
+@pytest.mark.parametrize(
+    "broken", [SystemExit(3), asyncio.CancelledError(), RecursionError(), ExceptionGroup("x", [KeyError()])]
+)
+async def test_whatever_a_handler_raises_ends_its_effect_and_no_more(broken: BaseException) -> None:
+    """A bug may raise anything, a cancellation nobody asked for too: counted tries, then dead; the worker lives on."""
+    jobs = a_jobs_house(integration=RaisingIntegration(broken))
+    await jobs.approved()
+    states = []
+    for _ in range(POLICY.attempts):
+        states.append((await jobs.run("integration.run")).state)
+        jobs.later(timedelta(minutes=10))
+
+    assert states == ["failed"] * (POLICY.attempts - 1) + ["dead"]
+
+
+async def test_what_waits_for_its_turn_has_not_failed() -> None:
+    """An update whose card is not there yet waits as pending, longer and longer, and no attempt is counted."""
+    jobs = a_jobs_house()
+    request = await jobs.propose()
+    await jobs.answer(request, "approve")
+    waits = []
+    for _ in range(4):
+        record = await jobs.run("card.update")
+        assert record.next_at is not None
+        waits.append((record.next_at - jobs.clock.now()).total_seconds())
+        jobs.later(timedelta(minutes=1))
+
+    assert (record.state, record.attempts, record.why) == ("pending", 0, "the card is not posted yet")
+    assert waits[0] < 1
+    assert 15 < waits[-1] < 40
+
+
+@pytest.mark.parametrize("kind", ["card.post", "notice", "card.thread"])
+async def test_every_kind_that_is_given_up_is_on_the_ledger(kind: Any) -> None:
+    """A card, a reply or a notice that cannot be shown leaves an `effect.failed` that names its kind, and no reply."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    if kind != "card.post":
+        await jobs.run("card.post")
+        await jobs.answer(request, "approve", by="kim")
+        await jobs.answer(request, "approve")
+    replies = len(await jobs.house.effects(jobs.instance_id, "card.thread"))
+    channel.fail_next(Rejected("channel_not_found"))
+    record = await jobs.run(kind)
+    events = await jobs.store.events(TENANT, jobs.instance_id)
+
+    assert record.state == "dead"
+    assert (events[-1].type, events[-1].data["kind"]) == ("effect.failed", kind)
+    assert len(await jobs.house.effects(jobs.instance_id, "card.thread")) == replies

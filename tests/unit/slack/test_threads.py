@@ -182,4 +182,4 @@ async def test_without_a_card_there_is_no_thread() -> None:
 
     record = await jobs.store.effect(first)
     assert record is not None
-    assert (record.state, record.error) == ("dead", "the card was never posted")
+    assert (record.state, record.why) == ("dead", "the card was never posted")
