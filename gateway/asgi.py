@@ -22,11 +22,14 @@ from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
 from channels.slack.client import slack_client
 from channels.slack.members import Members
+from channels.slack.reception import Reception
+from channels.slack.socket_mode.counts import SocketCounts
+from channels.slack.socket_mode.keeper import socket_mode
 from gateway.gate import EngineGate
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.jobs.queues import QUEUE_OF
 from gateway.log import configure_logging
-from gateway.metrics import CONTENT_TYPE
+from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_members import RedisMembers
@@ -110,7 +113,8 @@ def _listening(settings: Settings) -> socket.socket:
 @asynccontextmanager
 async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
     """Yield the application on *parts*."""
-    installation = slack_installation(parts.configuration)
+    mode = parts.settings.slack_mode
+    installation = slack_installation(parts.configuration, mode)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(slack_client(installation))
         gate = EngineGate(
@@ -126,12 +130,21 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         informing = asyncio.create_task(members.stay_informed(mapped), name="members")
         stack.callback(informing.cancel)
         bolt = create_bolt_app(installation, client, gate=gate, directory=parts.directory, members=members)
+        from_slack: list[Route] = []
+        if mode == "socket":
+            sockets = SocketCounts()
+            reception = Reception(bolt, installation)
+            parts.metrics.watch(SocketCollector(sockets))
+            taking = socket_mode(reception, client, installation, seen=parts.seen, counts=sockets)
+            await stack.enter_async_context(taking)
+        else:
+            from_slack = slack_routes(bolt, installation, seen=parts.seen, clock=parts.clock)
         yield Starlette(
             routes=[
                 Route("/healthz", _healthy),
                 Route("/readyz", _readiness(parts)),
                 Route("/metrics", _scraped(parts)),
-                *slack_routes(bolt, installation, seen=parts.seen, clock=parts.clock),
+                *from_slack,
                 *intake_routes(
                     open_sources(parts.configuration.sources, os.environ),
                     parts.engine,

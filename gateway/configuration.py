@@ -49,7 +49,8 @@ class SlackConfig(Value):
     """
     The connected workspace.
 
-    `channels` maps the names loop files use to Slack channel ids; `default_channel` is one of those names.
+    Of the secrets, the signing secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps
+    the names loop files use to Slack channel ids; `default_channel` is one of those names.
     """
 
     team: Identifier
@@ -57,6 +58,7 @@ class SlackConfig(Value):
     bot_user: Identifier | None = None
     bot_token_env: EnvName = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable
     signing_secret_env: EnvName = "SLACK_SIGNING_SECRET"  # noqa: S105 - the name of a variable
+    app_token_env: EnvName = "SLACK_APP_TOKEN"  # noqa: S105 - the name of a variable
     api_url: str = "https://slack.com/api/"
     channels: Mapping[str, str] = Field(default_factory=dict)
     default_channel: str | None = None

@@ -6,8 +6,14 @@ global registry is not used. A metric is named here, once, with its labels. Labe
 what somebody sent. What the store knows (how much waits) is read when it is asked for, so every gateway tells the same.
 """
 
+from collections.abc import Iterator
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
+
+from channels.slack.socket_mode.counts import SocketCounts
 
 #: What the answer to a scrape is.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -44,6 +50,34 @@ class Metrics:
             registry=self.registry,
         )
 
+    def watch(self, collector: Collector) -> None:
+        """Tell what *collector* counts, too."""
+        self.registry.register(collector)
+
     def render(self) -> bytes:
         """Return every metric in the text format."""
         return generate_latest(self.registry)
+
+
+class SocketCollector(Collector):
+    """What the Socket Mode connections of this process count."""
+
+    def __init__(self, counts: SocketCounts) -> None:
+        self._counts = counts
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families as they stand."""
+        counts, name = self._counts, "loopgate_slack_socket"
+        yield GaugeMetricFamily(f"{name}_connections", "Socket Mode connections that are up.", counts.up)
+        yield CounterMetricFamily(f"{name}_opened", "Connections that came up.", counts.opened)
+        yield CounterMetricFamily(f"{name}_not_opened", "Attempts that did not come up.", counts.not_opened)
+        for each, what, label, by in (
+            ("ended", "Connections that were replaced or given up, by why.", "why", counts.ended),
+            ("frames", "Frames received, by type.", "type", counts.received),
+            ("acknowledged", "Envelopes acknowledged, by type.", "type", counts.acknowledged),
+            ("unacknowledged", "Envelopes left without acknowledgement, by why.", "why", counts.unacknowledged),
+        ):
+            family = CounterMetricFamily(f"{name}_{each}", what, labels=[label])
+            for value, count in sorted(by.items()):
+                family.add_metric([value], count)
+            yield family

@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+#: How Slack's deliveries come in.
+SlackMode = Literal["http", "socket"]
+
 
 class Settings(BaseSettings):
     """One process's settings, from `LOOPGATE_*` variables. Spans are seconds."""
@@ -19,6 +22,9 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="where `serve` listens")
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_080
+    slack_mode: SlackMode = Field(
+        default="http", description="how Slack delivers: to the request URL, or over connections that `serve` opens"
+    )
     log_format: Literal["console", "json"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     effect_lease_s: Annotated[float, Field(ge=0.2, le=600)] = Field(

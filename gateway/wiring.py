@@ -36,7 +36,7 @@ from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
 from gateway.loopfiles import LoadedLoops, load_directory, load_library, loop_files_at
 from gateway.metrics import Metrics
-from gateway.settings import Settings
+from gateway.settings import Settings, SlackMode
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_cards import RedisCards
@@ -162,9 +162,10 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
         ConfigurationError: If a secret is not set.
     """
     configuration = parts.configuration
+    installation = slack_installation(configuration, parts.settings.slack_mode)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        slack = await stack.enter_async_context(slack_client(slack_installation(configuration)))
+        slack = await stack.enter_async_context(slack_client(installation))
         providers = {
             name: await stack.enter_async_context(_provider(provider))
             for name, provider in configuration.providers.items()
@@ -177,7 +178,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             leases=parts.leases,
             channel=SlackChannel(
                 slack,
-                slack_installation(configuration),
+                installation,
                 routes=configuration.slack.channels,
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
             ),
@@ -192,14 +193,20 @@ def tenants(configuration: Configuration) -> list[str]:
     return sorted({DEFAULT_TENANT} | people | {source.tenant for source in configuration.sources.values()})
 
 
-def slack_installation(configuration: Configuration) -> SlackInstallation:
-    """Return the installation the configuration names. Raises ConfigurationError where a secret is not set."""
+def slack_installation(configuration: Configuration, mode: SlackMode) -> SlackInstallation:
+    """
+    Return the installation the configuration names, with the secrets that *mode* needs.
+
+    Raises:
+        ConfigurationError: If one of them is not set.
+    """
     slack = configuration.slack
     return SlackInstallation(
         team_id=slack.team,
         app_id=slack.app,
         bot_token=secret(slack.bot_token_env),
-        signing_secret=secret(slack.signing_secret_env),
+        signing_secret=secret(slack.signing_secret_env) if mode == "http" else None,
+        app_token=secret(slack.app_token_env) if mode == "socket" else None,
         bot_user_id=slack.bot_user,
         api_url=slack.api_url,
     )

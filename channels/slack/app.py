@@ -59,10 +59,10 @@ def create_bolt_app(
     members: Members | None = None,
 ) -> AsyncApp:
     """
-    Return the Bolt app of *installation*, to be served through `asgi.slack_routes`.
+    Return the Bolt app of *installation*, to be served through `asgi.slack_routes` or `socket_mode`.
 
-    The guard in front verifies signatures, so Bolt's own verification is off; `asgi.Endpoint` serves nothing that did
-    not come through the guard. Listeners run before the response: the ack leaves when they return, never earlier.
+    Whether a delivery is Slack's is known before it comes here, by the guard or by the connection, so Bolt's own
+    verification is off. Listeners run before the response: the ack leaves when they return, never earlier.
 
     Args:
         client: From `slack_client`, of the event loop that serves the app.
@@ -78,7 +78,7 @@ def create_bolt_app(
         client=AsyncWebClient(
             token=None, base_url=client.base_url, session=client.session, logger=LOGGER, retry_handlers=[]
         ),
-        signing_secret=installation.signing_secret.get_secret_value(),
+        signing_secret="",
         authorize=_authorize(installation),
         request_verification_enabled=False,
         ssl_check_enabled=False,

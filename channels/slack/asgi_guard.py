@@ -60,6 +60,8 @@ class SlackGuard:
         self, app: ASGIApp, installation: SlackInstallation, *, seen: SeenOnce, clock: Clock, path: str
     ) -> None:
         self._app = app
+        if installation.signing_secret is None:
+            raise ValueError("without a signing secret no delivery over HTTP can be verified")
         self._secret = installation.signing_secret.get_secret_value().encode()
         self._seen = seen
         self._clock = clock

@@ -200,7 +200,7 @@ def read(content_type: str, body: bytes) -> Delivery:
                 raise BadDelivery("unsupported_content_type")
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
         raise BadDelivery("invalid_body") from error
-    return _delivery(sent)
+    return understood(sent)
 
 
 def _form(text: str) -> Any:
@@ -210,7 +210,13 @@ def _form(text: str) -> Any:
     return {**fields, "type": "command"} if "command" in fields else fields
 
 
-def _delivery(sent: Any) -> Delivery:
+def understood(sent: Any) -> Delivery:
+    """
+    Return the delivery that *sent*, decoded already, is.
+
+    Raises:
+        BadDelivery: ``invalid_body`` or ``unsupported_delivery``.
+    """
     if not isinstance(sent, dict):
         raise BadDelivery("invalid_body")
     try:

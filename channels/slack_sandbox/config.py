@@ -13,6 +13,10 @@ EVENT_RETRY_DELAYS_S = (0.0, 60.0, 300.0)
 #: Seconds an app has to acknowledge an interaction. Source: docs.slack.dev, interactivity/handling-user-interaction.
 ACK_DEADLINE_S = 3.0
 
+#: Seconds between two pings of Slack's on a Socket Mode connection. Slack does not document it; its SDKs take thirty
+#: without one for a broken connection. Ours is well below that.
+SOCKET_PING_S = 10.0
+
 DEFAULT_EVENTS = (
     "app_home_opened",
     "app_mention",
@@ -70,11 +74,21 @@ class BotUserConfig(_Value):
 
 
 class AppConfig(_Value):
-    """The one installed app: its secrets, its bot user and where its deliveries go."""
+    """
+    The one installed app: its secrets, its bot user and where its deliveries go.
+
+    Args:
+        app_token: The app-level token (``xapp-``) that opens Socket Mode connections; empty for none.
+        socket_mode: Deliveries go to those connections instead of *request_url*.
+        scopes: What the bot token may, as the header ``X-OAuth-Scopes`` of every answer tells.
+    """
 
     app_id: str
     bot_token: str
     signing_secret: str
+    app_token: str = ""
+    socket_mode: bool = False
+    scopes: tuple[str, ...] = ()
     bot_user: BotUserConfig
     name: str = ""
     request_url: Annotated[str, AfterValidator(_require_loopback_url)]
@@ -128,6 +142,7 @@ class SandboxConfig(_Value):
         rate_factor: Multiplies those tiers, for tests that cannot wait minutes.
         ack_deadline_s: Seconds an interaction waits for the app; Slack's is 3.
         event_retry_delays_s: Waits before each redelivery of an event.
+        socket_ping_s: Seconds between the pings a Socket Mode connection gets.
         verify_url_on_start: Send `url_verification` to the app when the server starts.
     """
 
@@ -140,6 +155,7 @@ class SandboxConfig(_Value):
     rate_factor: float = Field(default=1.0, gt=0)
     ack_deadline_s: float = Field(default=ACK_DEADLINE_S, gt=0)
     event_retry_delays_s: tuple[float, ...] = EVENT_RETRY_DELAYS_S
+    socket_ping_s: float = Field(default=SOCKET_PING_S, gt=0)
     verify_url_on_start: bool = False
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.requests import Request
@@ -76,6 +76,17 @@ class _Clock(_Asked):
     signature_skew_s: float | None = None
     ack_deadline_s: float | None = Field(default=None, gt=0)
     event_retry_delays_s: tuple[float, ...] | None = None
+
+
+class _Sockets(_Asked):
+    """What happens to one connection, or without *connection* to all; *broadcast* sends payloads over all of them."""
+
+    do: Literal["disconnect", "deaden", "cut"] | None = None
+    connection: str = ""
+    reason: Literal["warning", "refresh_requested", "link_disabled", "too_many_websockets"] = "refresh_requested"
+    close_after_s: float = Field(default=0.0, ge=0)
+    broadcast: bool | None = None
+    enabled: bool | None = None
 
 
 class _Settings(_Asked):
@@ -160,6 +171,33 @@ async def _change_user(sandbox: Sandbox, request: Request, body: JsonObject) -> 
     event = {"type": "user_change", "user": told, "event_ts": f"{sandbox.clock.now():.6f}"}
     sandbox.in_background(send_event(sandbox, event))
     return {"ok": True, "user": told}
+
+
+async def _sockets(sandbox: Sandbox, _: Request, __: JsonObject) -> JsonObject:
+    return {"ok": True, **sandbox.sockets.shown()}
+
+
+async def _act_on_sockets(sandbox: Sandbox, _: Request, body: JsonObject) -> JsonObject:
+    asked = _Sockets.model_validate(body)
+    sockets = sandbox.sockets
+    if asked.broadcast is not None:
+        sockets.broadcasts = asked.broadcast
+    if asked.enabled is not None:
+        sockets.is_enabled = asked.enabled
+    chosen = [each for each in sockets.connections.values() if asked.connection in {"", each.id}]
+    if asked.connection and not chosen:
+        raise ImpossibleAct("no_such_connection", f"no connection {asked.connection!r} is open")
+    match asked.do:
+        case "deaden":
+            for each in chosen:
+                each.is_dead = True
+        case "cut":
+            sockets.cut(chosen)
+        case "disconnect":
+            await sockets.disconnect(chosen, asked.reason, asked.close_after_s)
+        case None:
+            pass
+    return {"ok": True, **sockets.shown()}
 
 
 async def _set_clock(sandbox: Sandbox, _: Request, body: JsonObject) -> JsonObject:
@@ -317,6 +355,8 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sandbox/users/{user_id}", _change_user),
     ("POST", "/sandbox/clock", _set_clock),
     ("POST", "/sandbox/settings", _set),
+    ("GET", "/sandbox/sockets", _sockets),
+    ("POST", "/sandbox/sockets", _act_on_sockets),
 )
 
 ROUTES = [

@@ -15,6 +15,8 @@ SPECIAL = 600
 
 #: Each method's calls a minute. Source: docs.slack.dev, reference/methods, "Rate limits" of each.
 CALLS_PER_MINUTE = {
+    # Tier 1, which is one a minute and more. An app may hold ten connections, so ten is ours.
+    "apps.connections.open": 10,
     "auth.test": SPECIAL,
     "chat.postMessage": 300,
     "chat.postEphemeral": TIER_4,

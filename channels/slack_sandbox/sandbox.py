@@ -10,10 +10,13 @@ import httpx2
 from channels.slack_sandbox.changes import ChangeFeed
 from channels.slack_sandbox.clock import Clock
 from channels.slack_sandbox.config import SandboxConfig
-from channels.slack_sandbox.delivery import Courier
+from channels.slack_sandbox.courier import Courier
+from channels.slack_sandbox.delivery import Line
 from channels.slack_sandbox.faults import FaultDesk
 from channels.slack_sandbox.rate_limits import RateLimiter, WaitDesk
+from channels.slack_sandbox.request_url import RequestUrl
 from channels.slack_sandbox.response_urls import ResponseUrlDesk
+from channels.slack_sandbox.sockets import Sockets
 from channels.slack_sandbox.triggers import TriggerDesk
 from channels.slack_sandbox.workspace import JsonObject, new_workspace
 
@@ -50,15 +53,23 @@ class Sandbox:
         self.warnings: deque[JsonObject] = deque(maxlen=WARNINGS_MAX)
         self.event_retry_delays_s = config.event_retry_delays_s
         self.token_error = ""
-        self.courier = Courier(
-            config.app.request_url,
-            signing_secret=config.app.signing_secret,
+        self.sockets = Sockets(
+            config.app.app_id,
+            is_enabled=config.app.socket_mode,
             clock=self.clock,
-            faults=self.faults,
             feed=self.feed,
-            ack_deadline_s=config.ack_deadline_s,
-            transport=self._transport,
+            ping_s=config.socket_ping_s,
+            in_background=self.in_background,
         )
+        line: Line = self.sockets
+        if not config.app.socket_mode:
+            line = RequestUrl(
+                config.app.request_url,
+                signing_secret=config.app.signing_secret,
+                clock=self.clock,
+                transport=self._transport,
+            )
+        self.courier = Courier(line, faults=self.faults, feed=self.feed, ack_deadline_s=config.ack_deadline_s)
 
     async def reset(self) -> None:
         """Forget everything that happened and start from the configuration again."""
@@ -88,3 +99,4 @@ class Sandbox:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.courier.aclose()
+        await self.sockets.aclose()

@@ -33,7 +33,13 @@ def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     config = uvicorn.Config(
-        app, http=Protocol, ws="none", log_level="warning", access_log=False, timeout_graceful_shutdown=1
+        app,
+        http=Protocol,
+        ws="none",
+        date_header=False,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=1,
     )
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -5,6 +5,8 @@ import hmac
 import json
 import secrets
 import time
+from datetime import UTC, datetime
+from email.utils import format_datetime
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -17,6 +19,9 @@ from channels.slack_sandbox.methods.arguments import Arguments
 from channels.slack_sandbox.methods.registry import METHODS
 from channels.slack_sandbox.refusal import JsonObject, SlackRefusal
 from channels.slack_sandbox.sandbox import Sandbox
+
+#: Methods that take the app-level token instead of the bot's.
+APP_LEVEL = frozenset({"apps.connections.open"})
 
 
 async def call(request: Request) -> Response:
@@ -40,6 +45,8 @@ async def call(request: Request) -> Response:
             response.headers["Retry-After"] = str(refusal.retry_after_s)
             sandbox.waits.tell(method, refusal.retry_after_s)
     response.headers["X-Slack-Req-Id"] = secrets.token_hex(16)
+    response.headers["X-OAuth-Scopes"] = ",".join(sandbox.config.app.scopes)
+    response.headers["Date"] = format_datetime(datetime.fromtimestamp(sandbox.clock.now(), UTC), usegmt=True)
     entry = _entry(sandbox, method, given, answer, status=response.status_code, started=started)
     sandbox.calls.append(entry | {"too_early": too_early})
     sandbox.feed.announce("call", call=entry)
@@ -54,19 +61,22 @@ def _answer(sandbox: Sandbox, method: str, given: JsonObject, request: Request) 
     function = METHODS.get(method)
     if function is None:
         raise SlackRefusal("unknown_method")
-    _check_token(sandbox, given, request)
+    _check_token(sandbox, method, given, request)
     args = Arguments(given)
     sandbox.limiter.check(method, args.text("channel"))
     return function(sandbox, args)
 
 
-def _check_token(sandbox: Sandbox, given: JsonObject, request: Request) -> None:
+def _check_token(sandbox: Sandbox, method: str, given: JsonObject, request: Request) -> None:
     header = request.headers.get("authorization", "")
     token = header[7:].strip() if header[:7].casefold() == "bearer " else str(given.get("token") or "")
     if not token:
         raise SlackRefusal("not_authed")
-    if not hmac.compare_digest(token.encode(), sandbox.config.app.bot_token.encode()):
-        raise SlackRefusal("invalid_auth")
+    app = sandbox.config.app
+    right, wrong = (app.app_token, app.bot_token) if method in APP_LEVEL else (app.bot_token, app.app_token)
+    if not right or not hmac.compare_digest(token.encode(), right.encode()):
+        is_of_the_other_kind = bool(wrong) and hmac.compare_digest(token.encode(), wrong.encode())
+        raise SlackRefusal("not_allowed_token_type" if is_of_the_other_kind else "invalid_auth")
     if sandbox.token_error:
         raise SlackRefusal(sandbox.token_error)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from channels.slack_sandbox.methods import auth, chat, conversations, usergroups, users, views
+from channels.slack_sandbox.methods import apps, auth, chat, conversations, usergroups, users, views
 from channels.slack_sandbox.methods.arguments import Arguments
 from channels.slack_sandbox.sandbox import Sandbox
 from channels.slack_sandbox.workspace import JsonObject
@@ -10,6 +10,7 @@ from channels.slack_sandbox.workspace import JsonObject
 Method = Callable[[Sandbox, Arguments], JsonObject]
 
 METHODS: dict[str, Method] = {
+    "apps.connections.open": apps.connections_open,
     "auth.test": auth.test,
     "chat.delete": chat.delete,
     "chat.postEphemeral": chat.post_ephemeral,

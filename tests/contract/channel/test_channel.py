@@ -334,7 +334,7 @@ async def test_a_slack_that_is_not_there_is_unavailable() -> None:
 async def test_a_wrong_token_is_rejected_without_naming_it(sandbox_url: str) -> None:
     """The error says what to check and never shows the token."""
     async with slack_of(sandbox_url, bot_token=SecretStr("xoxb-wrong-secret")) as slack:
-        with pytest.raises(Rejected, match=r"'invalid_auth'; check the bot token") as error:
+        with pytest.raises(Rejected, match=r"'invalid_auth'; check the token") as error:
             await slack.channel.post(await asked(a_house()), "ef_1", again=False)
 
         assert "wrong-secret" not in str(error.value)

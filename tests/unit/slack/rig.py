@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -24,6 +24,9 @@ from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.ports import KeptMembers
+from channels.slack.reception import Reception
+from channels.slack.socket_mode.counts import SocketCounts
+from channels.slack.socket_mode.keeper import Pace, socket_mode
 from channels.slack_sandbox.app import create_app
 from channels.slack_sandbox.config import SandboxConfig
 from gateway.clock import SystemClock
@@ -33,7 +36,7 @@ from loops.errors import StoreUnavailable
 from loops.outcomes import Outcome
 from loops.ports import Loaded
 
-BOT_TOKEN, SIGNING_SECRET = "xoxb-test", "signing-secret"
+BOT_TOKEN, SIGNING_SECRET, APP_TOKEN = "xoxb-test", "signing-secret", "xapp-test"
 PEOPLE = ("UDANA", "USAM", "UROBIN", "UKIM", "UGHOST")
 
 
@@ -111,6 +114,9 @@ class Rig:
     gateway_url: str
     request: ApprovalRequest
     address: dict[str, Any]
+    counts: SocketCounts
+    #: Stop taking deliveries over Socket Mode, before the rest ends.
+    stop: Callable[[], Awaitable[None]]
 
     async def act(self, kind: str, user: str, **act: Any) -> dict[str, Any]:
         """Act as *user* in the sandbox."""
@@ -175,8 +181,12 @@ async def served(app: ASGIApp) -> AsyncIterator[str]:
         await task
 
 
-def workspace(gateway_url: str) -> SandboxConfig:
-    """Return a workspace with one channel and the people of the house, and one nobody knows."""
+def workspace(gateway_url: str, *, is_socket: bool = False) -> SandboxConfig:
+    """
+    Return a workspace with one channel and the people of the house, and one nobody knows.
+
+    Over Socket Mode its connections get a ping every tenth of a second, and an app half a second to answer.
+    """
     return SandboxConfig.model_validate(
         {
             "team": {"id": "T1"},
@@ -187,6 +197,8 @@ def workspace(gateway_url: str) -> SandboxConfig:
                 "bot_user": {"id": "UBOT", "name": "loopgate"},
                 "request_url": f"{gateway_url}/slack/events",
                 "commands": [{"command": "/loops"}],
+                "app_token": APP_TOKEN,
+                "socket_mode": is_socket,
             },
             "channels": [
                 {"id": "C1", "name": "sre-approvals", "members": ["UBOT", *PEOPLE]},
@@ -194,13 +206,22 @@ def workspace(gateway_url: str) -> SandboxConfig:
             ],
             "users": [{"id": user, "name": user.lower()} for user in PEOPLE],
             "rate_limits": "off",
+            **({"socket_ping_s": 0.1} if is_socket else {}),
         }
     )
 
 
 @asynccontextmanager
-async def a_rig(house: House, *, behind: str | None = None, members: KeptMembers | None = None) -> AsyncIterator[Rig]:
-    """Yield a gateway over *house* and a sandbox, with one card posted; *members* keeps who may decide."""
+async def a_rig(
+    house: House, *, behind: str | None = None, members: KeptMembers | None = None, socket: Pace | None = None
+) -> AsyncIterator[Rig]:
+    """
+    Yield a gateway over *house* and a sandbox, with one card posted.
+
+    Args:
+        members: Keeps who may decide.
+        socket: Slack delivers over Socket Mode, at that pace.
+    """
     gateway = Starlette()
     gate = Gate(
         EngineGate(
@@ -213,25 +234,55 @@ async def a_rig(house: House, *, behind: str | None = None, members: KeptMembers
         )
     )
     seen = SeenInMemory()
-    async with served(gateway) as gateway_url, served(create_app(workspace(gateway_url))) as sandbox_url:
+    counts = SocketCounts()
+    async with (
+        served(gateway) as gateway_url,
+        served(create_app(workspace(gateway_url, is_socket=socket is not None))) as sandbox_url,
+    ):
         installation = SlackInstallation(
-            "T1", "A1", SecretStr(BOT_TOKEN), SecretStr(SIGNING_SECRET), "UBOT", f"{sandbox_url}/api/"
+            "T1",
+            "A1",
+            SecretStr(BOT_TOKEN),
+            SecretStr(SIGNING_SECRET),
+            "UBOT",
+            f"{sandbox_url}/api/",
+            SecretStr(APP_TOKEN),
         )
         async with (
             slack_client(installation) as client,
             httpx2.AsyncClient(base_url=sandbox_url, trust_env=False) as driver,
+            AsyncExitStack() as stack,
         ):
             known = Members(client, members, "T1") if members else None
             bolt = create_bolt_app(
                 installation, client, gate=gate, directory=house.people, tenant=TENANT, members=known
             )
-            gateway.router.routes.extend(slack_routes(bolt, installation, seen=seen, clock=SystemClock()))
+            if socket:
+                taking = socket_mode(
+                    Reception(bolt, installation), client, installation, seen=seen, counts=counts, pace=socket
+                )
+                await stack.enter_async_context(taking)
+            else:
+                gateway.router.routes.extend(slack_routes(bolt, installation, seen=seen, clock=SystemClock()))
             channel = SlackChannel(client, installation, routes={"sre-approvals": "C1"})
             request = await house.propose(behind=behind)
             subject = await house.store.load_request(TENANT, request.request_id)
             assert subject is not None
             address = await channel.post(subject, "ef_card", again=False)
-            made = Rig(house, gate, seen, client, channel, installation, driver, gateway_url, request, address)
+            made = Rig(
+                house,
+                gate,
+                seen,
+                client,
+                channel,
+                installation,
+                driver,
+                gateway_url,
+                request,
+                address,
+                counts,
+                stack.aclose,
+            )
             yield made
             # Whatever a test made us say to Slack: all who know what Slack takes would have taken it.
             sent = await made.get("deliveries")

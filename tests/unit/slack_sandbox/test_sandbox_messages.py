@@ -60,9 +60,9 @@ async def test_form_with_token_field_works_like_a_header(slack: Slack) -> None:
 
 async def test_unknown_method_says_so(slack: Slack) -> None:
     """A method this Slack does not know answers unknown_method and names it."""
-    answer = await slack.api("apps.connections.open")
+    answer = await slack.api("admin.users.list")
 
-    assert (answer["error"], answer["req_method"]) == ("unknown_method", "apps.connections.open")
+    assert (answer["error"], answer["req_method"]) == ("unknown_method", "admin.users.list")
 
 
 async def test_update_with_text_alone_deletes_the_blocks(slack: Slack) -> None:
