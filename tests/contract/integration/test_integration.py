@@ -15,7 +15,8 @@ from contract.integration.receiver import BOMB, SECRET, Receiver, receiving
 
 from gateway.integrations.ports import Integration, Run
 from gateway.integrations.recording import MemoryIntegration
-from gateway.integrations.webhook import KEPT_BYTES, WebhookIntegration
+from gateway.integrations.exchange import KEPT_BYTES
+from gateway.integrations.webhook import WebhookIntegration
 from loops.canonical import canonical_json
 from loops.effects import Grant
 from loops.errors import Rejected, Unavailable

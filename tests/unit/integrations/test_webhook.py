@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from gateway.integrations.webhook import WebhookIntegration, retry_after
+from gateway.integrations.exchange import retry_after
+from gateway.integrations.webhook import WebhookIntegration
 
 SECRET = "whsec_" + "A" * 32
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
