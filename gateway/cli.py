@@ -1,5 +1,5 @@
 """
-The command line: `loopgate demo | serve | work | check | loops | metrics | audit | slack`.
+The command line: `loopgate demo | serve | work | check | loops | metrics | audit | intake | slack`.
 
 Tables for people by default, `--json` for programs. Every command imports what it needs when it runs, so that
 `--help` answers at once.
@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from gateway.audit_commands import audit_app, metrics
+from gateway.intake_commands import intake_app
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
 
@@ -32,6 +33,7 @@ app = typer.Typer(
 slack_app = typer.Typer(help="Connect a Slack workspace.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.command("metrics")(metrics)
+app.add_typer(intake_app, name="intake")
 app.add_typer(slack_app, name="slack")
 
 

@@ -7,12 +7,13 @@ Secrets are never in it: where one is needed, the file names the environment var
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SecretStr
 
 from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
+from gateway.intake.presets import upon_preset
 from gateway.marked import FileProblem, read_mapping
 from loops.errors import LoopgateError
 from loops.policy import ApprovalPolicy
@@ -94,6 +95,26 @@ class WebhookConfig(Value):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10
 
 
+class HttpConfig(Value):
+    """
+    A vendor's API that takes JSON, such as GitHub's.
+
+    `url` may have holes that the effect's parameters fill, ``"{{ callbackUrl }}"``; it then leads nowhere but below a
+    url of `allow`. What `token_env` names is shown as a bearer token.
+    """
+
+    kind: Literal["http"]
+    url: str
+    method: Literal["POST", "PUT", "PATCH"] = "POST"
+    allow: tuple[str, ...] = ()
+    headers: Mapping[str, str] = Field(default_factory=dict)
+    token_env: EnvName | None = None
+    timeout_s: Annotated[float, Field(gt=0, le=60)] = 10
+
+
+IntegrationConfig = Annotated[WebhookConfig | HttpConfig, Field(discriminator="kind")]
+
+
 class AddedApproval(Value):
     """An approval policy for a transition of a loop whose file has none: what agents and services ask there waits."""
 
@@ -113,7 +134,7 @@ class Configuration(Value):
     slack: SlackConfig
     people: tuple[PersonConfig, ...] = ()
     providers: Mapping[Identifier, ProviderConfig] = Field(default_factory=dict)
-    integrations: Mapping[Identifier, WebhookConfig] = Field(default_factory=dict)
+    integrations: Mapping[Identifier, IntegrationConfig] = Field(default_factory=dict)
     sources: Mapping[Identifier, SourceConfig] = Field(default_factory=dict)
     loops: tuple[str, ...] = ("library",)
     approvals: tuple[AddedApproval, ...] = ()
@@ -132,7 +153,8 @@ def load_configuration(path: Path) -> Configuration:
         data, line_of = read_mapping(path)
     except FileProblem as error:
         raise ConfigurationError(str(error)) from error
-    wrong = [(place, problem.message) for place, problem in misfits(Configuration, data)]
+    data, wrong = _upon_presets(data)
+    wrong += [(place, problem.message) for place, problem in misfits(Configuration, data)] if not wrong else []
     configuration = None if wrong else Configuration.model_validate(data)
     if configuration:
         wrong = list(_contradictions(configuration))
@@ -144,6 +166,21 @@ def load_configuration(path: Path) -> Configuration:
             )
         )
     return configuration
+
+
+def _upon_presets(data: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[tuple[Place, str]]]:
+    """Return *data* with what the presets say that its sources name, and where one names none there is."""
+    sources = data.get("sources")
+    if not isinstance(sources, Mapping):
+        return data, []
+    filled: dict[str, Any] = {}
+    wrong: list[tuple[Place, str]] = []
+    for name, said in sources.items():
+        try:
+            filled[name] = upon_preset(said)
+        except ValueError as error:
+            wrong.append((("sources", name, "preset"), str(error)))
+    return {**data, "sources": filled}, wrong
 
 
 def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]:

@@ -1,7 +1,7 @@
 """Loop files: definitions on disk, read with line numbers, checked, gathered; and definitions written back."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from io import StringIO
@@ -16,7 +16,7 @@ from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.errors import Rejected
 from loops.guards import Guard
-from loops.problems import Problem, at
+from loops.problems import Problem, at, suggestion
 from loops.runtime_guards import RUNTIME_GUARDS
 
 __all__ = [
@@ -29,6 +29,7 @@ __all__ = [
     "dump_yaml",
     "load_directory",
     "load_library",
+    "load_shipped",
     "read_loop",
     "read_loop_file",
     "read_mapping",
@@ -112,6 +113,25 @@ def load_library() -> LoadedLoops:
     shelf = (entry for entry in (files("loops") / "library").iterdir() if entry.name.endswith(SUFFIXES))
     entries = sorted(shelf, key=lambda entry: entry.name)
     return _together(read_loop(entry.read_bytes(), f"loops/library/{entry.name}") for entry in entries)
+
+
+def load_shipped(loop_ids: Sequence[str]) -> dict[str, LoopDefinition]:
+    """
+    Load those loops Loopgate ships for one vendor's webhooks (`loops/library/vendors`) that *loop_ids* name.
+
+    Raises:
+        KeyError: If there is none of an id; its only argument says which there are.
+    """
+    shelf = files("loops") / "library" / "vendors"
+    definitions: dict[str, LoopDefinition] = {}
+    for loop_id in loop_ids:
+        known = sorted(entry.name.removesuffix(".yaml") for entry in shelf.iterdir() if entry.name.endswith(SUFFIXES))
+        if loop_id not in known:
+            near = suggestion(loop_id, known) or f"; there are {', '.join(known)}"
+            raise KeyError(f"no loop '{loop_id}' is shipped{near}")
+        entry = shelf / f"{loop_id}.yaml"
+        definitions |= _together([read_loop(entry.read_bytes(), f"loops/library/vendors/{entry.name}")]).definitions
+    return definitions
 
 
 def dump_yaml(definition: LoopDefinition) -> str:

@@ -19,6 +19,8 @@ from gateway.configuration import (
     AnthropicConfig,
     Configuration,
     ConfigurationError,
+    HttpConfig,
+    IntegrationConfig,
     ProviderConfig,
     RecordedConfig,
     WebhookConfig,
@@ -30,11 +32,12 @@ from gateway.guards.config import PolicyPointConfig
 from gateway.guards.entry_points import load_guards
 from gateway.guards.policy_point import HttpPolicyPoint
 from gateway.identifiers import TimeOrderedIds
+from gateway.integrations.http import HttpIntegration
 from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
-from gateway.loopfiles import LoadedLoops, load_directory, load_library, loop_files_at
+from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_shipped, loop_files_at
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SlackMode
 from gateway.storage.connect import connect
@@ -53,7 +56,8 @@ from loops.ports import Clock, Definitions, Directory, Provider, Store
 from loops.runtime_guards import RUNTIME_GUARDS
 from providers.recorded import SHIPPED, RecordedProvider
 
-#: What a configuration says for the loops Loopgate ships.
+#: What a configuration says for the loops Loopgate ships: the common ones, or ``library/github.deployment`` for one of
+#: those that go with a vendor's webhooks.
 LIBRARY = "library"
 
 #: The tenant of whoever names none.
@@ -241,9 +245,21 @@ def _recorded(name: str) -> RecordedProvider:
     return RecordedProvider.from_file(path)
 
 
-def _integration(config: WebhookConfig, http: httpx2.AsyncClient) -> Integration:
+def _integration(config: IntegrationConfig, http: httpx2.AsyncClient) -> Integration:
     try:
-        return WebhookIntegration(config.url, secret(config.secret_env), http, timeout_s=config.timeout_s)
+        match config:
+            case WebhookConfig():
+                return WebhookIntegration(config.url, secret(config.secret_env), http, timeout_s=config.timeout_s)
+            case HttpConfig():
+                return HttpIntegration(
+                    config.url,
+                    http,
+                    method=config.method,
+                    allow=config.allow,
+                    headers=config.headers,
+                    token=secret(config.token_env) if config.token_env else None,
+                    timeout_s=config.timeout_s,
+                )
     except ValueError as error:
         raise ConfigurationError(f"integrations: {error}") from error
 
@@ -258,7 +274,8 @@ def load_definitions(
         InvalidLoopFiles: If a loop file has an error.
         ConfigurationError: If a loop names something the configuration lacks.
     """
-    places = [beside / place for place in configuration.loops if place != LIBRARY]
+    shipped = [place.partition("/")[2] for place in configuration.loops if place.startswith(f"{LIBRARY}/")]
+    places = [beside / place for place in configuration.loops if place.partition("/")[0] != LIBRARY]
     try:
         empty = [str(place) for place in places if not any(loop_files_at([place]))]
     except OSError as error:
@@ -268,6 +285,10 @@ def load_definitions(
     loaded = load_directory(*places, guards=guards)
     if LIBRARY in configuration.loops:
         loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
+    try:
+        loaded = LoadedLoops({**load_shipped(shipped), **loaded.definitions}, loaded.warnings)
+    except KeyError as error:
+        raise ConfigurationError(f"loops: {error.args[0]}") from error
     for loop in {each.loop for each in configuration.approvals} - loaded.definitions.keys():
         raise ConfigurationError(f"approvals: there is no loop '{loop}'")
     definitions = {

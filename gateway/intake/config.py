@@ -42,9 +42,7 @@ from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
-from pydantic.alias_generators import to_camel
 
-from gateway.intake.presets import preset
 from gateway.intake.schemes import SIGNED_IDS, BearerScheme, Scheme
 from loops.canonical import NotCanonical, canonical_json
 from loops.evidence import ADAPTER_KEYS, RESERVED_KEYS
@@ -215,7 +213,8 @@ class SourceConfig(Value):
     """
     One source.
 
-    What a `preset` says counts where the source itself says nothing. `tolerance_s` is how far a signed time-stamp may
+    What a `preset` says counts where the source itself says nothing; `gateway.intake.presets.upon_preset` puts it there
+    before the file is read as this. `tolerance_s` is how far a signed time-stamp may
     be from now, at most the 300 s that Standard Webhooks and its library set. Several `secret_envs` are for rotation:
     any of them verifies. `delivery_id` tells deliveries apart where the vendor's scheme does not say how; without it
     the body itself does. What `filter` does not hold of is ignored; of what is left, the first rule that fits counts.
@@ -234,15 +233,6 @@ class SourceConfig(Value):
     filter: Expr | None = None
     loop: Identifier | None = None
     rules: Annotated[tuple[Rule, ...], Field(min_length=1)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _upon_its_preset(cls, given: Any) -> Any:
-        name = given.get("preset") if isinstance(given, Mapping) else None
-        if not isinstance(name, str):
-            return given
-        said = {spelling for key in given for spelling in (key, to_camel(key))}
-        return {key: value for key, value in preset(name).items() if key not in said} | dict(given)
 
     @model_validator(mode="after")
     def _has_a_loop_to_start(self) -> Self:

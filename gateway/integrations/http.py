@@ -18,11 +18,13 @@ from gateway.integrations.ports import Run
 from loops.canonical import NotCanonical, canonical_json
 from loops.errors import Rejected
 from loops.templates import fill
-from loops.values import dotted
 
 Method = Literal["POST", "PUT", "PATCH"]
 
-_HOLE = re.compile(r"\{\{\s*([\w.-]+)\s*\}\}")
+_HOLE = re.compile(r"\{\{\s*([A-Za-z_][\w-]*)\s*\}\}")
+
+# What a value may have that becomes part of a path.
+_WITHIN = re.compile(r"[\w.~/-]+", re.ASCII)
 
 # Steps that servers and proxies resolve in ways of their own, in any spelling.
 _STEPS = re.compile(r"(?:^|/)(?:\.|%2e){1,2}(?:/|$)|%2f|%5c|\\", re.IGNORECASE)
@@ -97,14 +99,18 @@ class HttpIntegration:
 
     def _filled(self, parameters: Mapping[str, Any], name: str) -> httpx2.URL:
         for hole in self._holes:
-            if not isinstance(dotted(parameters, hole), (str, int)) or isinstance(dotted(parameters, hole), bool):
+            value = parameters.get(hole)
+            if not isinstance(value, (str, int)) or isinstance(value, bool):
                 raise Rejected(f"{name}: the url needs the parameter '{hole}', as text")
+            if not _is_whole(self._url) and not _WITHIN.fullmatch(str(value)):
+                raise Rejected(f"{name}: the parameter '{hole}' has characters that do not belong into a url's path")
+        text = str(fill(self._url, parameters))
         try:
-            url = checked_url(str(fill(self._url, parameters)), _OURS)
+            url = checked_url(text, _OURS)
         except ValueError as error:
             raise Rejected(f"{name}: {error}") from error
-        if self._holes and not any(_leads_below(url, place) for place in self._allow):
-            raise Rejected(f"{name}: {url.host} is not among what this integration may reach; see its allow")
+        if self._holes and (_STEPS.search(text) or not any(_leads_below(url, place) for place in self._allow)):
+            raise Rejected(f"{name}: this leads to nothing this integration may reach; see its allow")
         return url
 
 
@@ -114,4 +120,8 @@ _OURS = "an http integration's url"
 def _leads_below(url: httpx2.URL, place: httpx2.URL) -> bool:
     origin = (place.scheme, place.host, place.port)
     path, base = url.raw_path.decode(), place.path.rstrip("/") + "/"
-    return (url.scheme, url.host, url.port) == origin and path.startswith(base) and not _STEPS.search(path)
+    return (url.scheme, url.host, url.port) == origin and path.startswith(base)
+
+
+def _is_whole(template: str) -> bool:
+    return _HOLE.fullmatch(template.strip()) is not None

@@ -36,3 +36,14 @@ def preset(name: str) -> Mapping[str, Any]:
         raise ValueError(f"there is no preset '{name}'{near}")
     data, _ = read_mapping(_HERE / f"{name}.yaml")
     return data
+
+
+def upon_preset(said: Any) -> Any:
+    """
+    Return what a source of ``loopgate.yaml`` says, with its preset's words where it has none of its own.
+
+    Raises:
+        ValueError: If it names a preset there is not; the message says which there are.
+    """
+    name = said.get("preset") if isinstance(said, Mapping) else None
+    return {**preset(name), **said} if isinstance(name, str) else said

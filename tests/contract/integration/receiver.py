@@ -18,6 +18,9 @@ from starlette.types import Receive, Scope, Send
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
+#: What the vendor's API wants to be shown.
+TOKEN = "ghs_of-the-installation"
+
 #: Some 10 kB that unpack to 10 MB of JSON.
 BOMB = gzip.compress(b"[" + b"0," * 5_000_000 + b"0]", mtime=0)
 
@@ -37,7 +40,11 @@ class Receiver:
         self.fault: str | None = None
         self.redirect_target_hit = False
         self.app = Starlette(
-            routes=[Route("/hooks", self._hook, methods=["POST"]), Route("/elsewhere", self._elsewhere)]
+            routes=[
+                Route("/hooks", self._hook, methods=["POST"]),
+                Route("/api/{rest:path}", self._api, methods=["POST", "PUT", "PATCH"]),
+                Route("/elsewhere", self._elsewhere),
+            ]
         )
 
     def reset(self) -> None:
@@ -80,6 +87,18 @@ class Receiver:
         with self.lock:
             self.performed.setdefault(request.headers["webhook-id"], json.loads(body))
         return JSONResponse({"performed": json.loads(body)["type"]}, status_code=self.status)
+
+    async def _api(self, request: Request) -> Response:
+        """A vendor's API: one token, plain JSON, idempotent by key."""
+        body = await request.body()
+        if request.headers.get("authorization") != f"Bearer {TOKEN}":
+            return JSONResponse({"error": "who are you"}, status_code=401)
+        self.received.append({"headers": dict(request.headers), "body": body, "path": request.url.path})
+        if self.status >= 300:
+            return Response(b"not now", status_code=self.status, headers=self.headers)
+        with self.lock:
+            self.performed.setdefault(request.headers["idempotency-key"], json.loads(body))
+        return JSONResponse({"performed": request.url.path}, status_code=self.status)
 
     async def _endless(self) -> AsyncIterator[bytes]:
         for _ in range(16):

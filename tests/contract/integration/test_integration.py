@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 import httpx2
 import pytest
-from contract.integration.receiver import BOMB, SECRET, Receiver, receiving
+from contract.integration.receiver import BOMB, SECRET, TOKEN, Receiver, receiving
+from pydantic import SecretStr
 
+from gateway.integrations.exchange import KEPT_BYTES
+from gateway.integrations.http import HttpIntegration
 from gateway.integrations.ports import Integration, Run
 from gateway.integrations.recording import MemoryIntegration
-from gateway.integrations.exchange import KEPT_BYTES
 from gateway.integrations.webhook import WebhookIntegration
 from loops.canonical import canonical_json
 from loops.effects import Grant
@@ -68,7 +70,7 @@ class Memory:
 
 @dataclass
 class Hook:
-    integration: WebhookIntegration
+    integration: WebhookIntegration | HttpIntegration
     receiver: Receiver
 
     def performed(self) -> set[str]:
@@ -109,11 +111,18 @@ def hook(receiver: Receiver, client: httpx2.AsyncClient) -> WebhookIntegration:
     return WebhookIntegration(receiver.url, SECRET, client, timeout_s=5)
 
 
-@pytest.fixture(params=["memory", "webhook"])
+@pytest.fixture
+def api(receiver: Receiver, client: httpx2.AsyncClient) -> HttpIntegration:
+    url = receiver.url.replace("/hooks", "/api/deployments")
+    return HttpIntegration(url, client, token=SecretStr(TOKEN), timeout_s=5)
+
+
+@pytest.fixture(params=["memory", "webhook", "http"])
 def subject(request: pytest.FixtureRequest) -> Subject:
     if request.param == "memory":
         return Memory(MemoryIntegration())
-    return Hook(request.getfixturevalue("hook"), request.getfixturevalue("receiver"))
+    made = request.getfixturevalue("hook" if request.param == "webhook" else "api")
+    return Hook(made, request.getfixturevalue("receiver"))
 
 
 async def test_run_takes_place_and_is_told(subject: Subject) -> None:

@@ -184,4 +184,4 @@ def test_the_wheel_carries_the_library(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     shipped = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("loops/library/")}
 
-    assert shipped == {f"loops/library/{path.name}" for path in (ROOT / "loops" / "library").iterdir()}
+    assert shipped == {str(path.relative_to(ROOT)) for path in (ROOT / "loops" / "library").rglob("*.yaml")}

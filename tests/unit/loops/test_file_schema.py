@@ -73,7 +73,7 @@ def test_every_key_of_a_loop_file_is_described() -> None:
     assert bare == []
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "loops" / "library").glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted((ROOT / "loops" / "library").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_the_library_names_the_schema_and_fits_it(path: Path) -> None:
     """Editors complete against the schema in the files we ship, and find nothing wrong in them."""
     text = path.read_text(encoding="utf-8")
