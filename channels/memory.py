@@ -1,11 +1,12 @@
 """A channel without a vendor: keeps what it was asked to show, for tests of loops and gateways."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
+from loops.actors import Human
 from loops.cards import Notice
 from loops.errors import LoopgateError, Rejected
 from loops.events import Event
@@ -92,6 +93,44 @@ class MemoryChannel:
         if self._failure and self._failure[1] is after:
             error, self._failure = self._failure[0], None
             raise error
+
+
+class MemoryConfirmer:
+    """
+    Fits `loops.ports.Confirmer`: knows the people tests tell it of, by the channel's user id, and notes who was asked.
+
+    `standing` is what keeps somebody from deciding, by the same ids; `on_learn` does what learning does to a directory.
+    """
+
+    def __init__(self, people: Mapping[str, Human] | None = None) -> None:
+        self.people = dict(people or {})
+        self.standing: dict[str, str] = {}
+        self.learned: list[str] = []
+        self.on_learn: Callable[[Sequence[str]], None] = self.learned.extend
+        self._failures: list[LoopgateError] = []
+
+    def fail_next(self, *errors: LoopgateError) -> None:
+        """Let the next calls raise *errors*, one each."""
+        self._failures += errors
+
+    async def who(self, tenant: str, evidence: Mapping[str, Any]) -> tuple[Human | None, Mapping[str, Any]]:
+        """Return who it was."""
+        del tenant
+        self._fail()
+        user = str(evidence.get("slackUserId"))
+        if standing := self.standing.get(user):
+            return None, {"slackStanding": standing}
+        return self.people.get(user), {}
+
+    async def learn(self, tenant: str, people: Sequence[str]) -> None:
+        """Note who was asked about."""
+        del tenant
+        self._fail()
+        self.on_learn(people)
+
+    def _fail(self) -> None:
+        if self._failures:
+            raise self._failures.pop(0)
 
 
 class MemoryMembers:

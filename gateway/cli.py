@@ -84,10 +84,11 @@ def serve() -> None:
 @app.command()
 def work(
     queue: Annotated[
-        list[str] | None, typer.Option(help="Serve only this queue: cards, integrations or providers. Repeatable.")
+        list[str] | None,
+        typer.Option(help="Serve only this queue: people, cards, integrations or providers. Repeatable."),
     ] = None,
 ) -> None:
-    """Carry out effects (cards, providers, integrations) until SIGTERM; the one in hand is finished first."""
+    """Carry out effects (people, cards, providers, integrations) until SIGTERM; the one in hand is finished first."""
     from gateway.jobs.queues import QUEUES
     from gateway.worker import work as work_queues
 

@@ -48,7 +48,7 @@ def _told(event: Event) -> tuple[str, str]:
 def actor_of(data: Mapping[str, Any]) -> str:
     """Return who did it, as ``name (type)``, or nothing where the event names nobody."""
     decision = data.get("decision") or {}
-    actor = data.get("actor") or decision.get("by") or data.get("by")
+    actor = data.get("actor") or decision.get("by") or data.get("by") or data.get("claimedBy")
     return f"{actor.get('displayName') or actor['id']} ({actor['type']})" if actor else ""
 
 
@@ -70,6 +70,8 @@ def summary(event: Event) -> str:
             return str(data["signal"])
         case "approval.requested":
             return f"{data['requestId']} digest {data['digest'][7:15]}"
+        case "approval.decision.unconfirmed":
+            return f"{data['transitionId']}, kept until it is known who gave it"
         case "approval.decision.recorded":
             return str(data["decision"]["kind"])
         case "approval.closed":

@@ -11,7 +11,9 @@ from redis.asyncio import Redis
 
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
+from channels.slack.confirming import SlackConfirmer
 from channels.slack.installation import SlackInstallation
+from channels.slack.members import Members
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences, with_approvals
@@ -47,6 +49,7 @@ from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
+from gateway.storage.redis_members import RedisMembers
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
 from loops.engine import LoopEngine
@@ -174,6 +177,8 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             name: await stack.enter_async_context(_provider(provider))
             for name, provider in configuration.providers.items()
         }
+        team_id = configuration.slack.team
+        members = Members(slack, RedisMembers(parts.client), team_id)
         yield Handlers(
             engine=parts.engine,
             store=parts.store,
@@ -186,6 +191,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 routes=configuration.slack.channels,
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
             ),
+            confirmer=SlackConfirmer(parts.directory, members, team_id),
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
         )

@@ -7,7 +7,7 @@ The policy's rules come before the guards; whatever forbids an answer is on the 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 from loops.actors import Actor, Human, folded, people_behind
 from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer, Progress
@@ -16,6 +16,7 @@ from loops.decide import executed, hard_failures, recorded, requested
 from loops.definition import Transition
 from loops.draft import Decided, Draft
 from loops.editing import Edited, edit
+from loops.effects import Effect, EffectResult
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
 from loops.moving import Move
@@ -46,13 +47,40 @@ class Objection:
 
 
 @dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody is told privately that is no refusal."""
+
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """The end of an effect that found out who gave an answer. `told` is the notice that said it was being found out."""
+
+    result: EffectResult
+    told: str | None = None
+
+    @classmethod
+    def of(cls, effect: Effect, fence: int, *, succeeded: bool) -> Self:
+        """Return the end of *effect* under the claim with *fence*."""
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=succeeded, detail={})
+        return cls(result, effect.payload.get("told"))
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """Everything a person's answer is judged on. `groups` are those of everybody concerned, at this moment."""
+    """
+    Everything a person's answer is judged on. `groups` are those of everybody concerned, at this moment.
+
+    `doubts` are the people and groups about whom too little is known to judge; nothing is decided while there are any.
+    """
 
     loaded: Loaded
     request: ApprovalRequest
     groups: Mapping[str, frozenset[str]]
     now: datetime
+    doubts: frozenset[str] = frozenset()
 
     @property
     def standing(self) -> dict[str, Standing]:
@@ -107,11 +135,20 @@ def judged_as(request: ApprovalRequest, answer: HumanAnswer, by: Human) -> tuple
     return by, evidence | ({"reason": answer.reason} if answer.reason else {})
 
 
+def draft_of(asked: Asked, ids: IdSource, confirmation: Confirmation | None = None) -> Draft:
+    """Return the draft of judging what somebody did; it ends *confirmation*'s effect, if there is one."""
+    loaded, result = asked.loaded, confirmation.result if confirmation else None
+    draft = Draft(loaded.definition, loaded.instance, asked.now, ids, causation_id=result.effect_id if result else None)
+    draft.settled = result
+    return draft
+
+
 def decide_answer(
     asked: Asked,
     answer: HumanAnswer,
     verdicts: Sequence[GuardVerdict],
     ids: IdSource,
+    confirmation: Confirmation | None = None,
 ) -> Decided:
     """
     Judge one person's answer to an approval request.
@@ -122,44 +159,66 @@ def decide_answer(
         verdicts: One per guard of the transition the answer takes, judged on the edited proposal; empty where there
             is none.
         ids: Where new ids come from.
+        confirmation: What it ends, where the answer had to wait until it was known who gave it.
 
     Returns:
         `Executed` when the answer moves the loop, `Recorded` when more approvals are needed or nothing moves, or
         `Refused`. A refusal is an event too, and tells the person privately why.
     """
     loaded, request = asked.loaded, asked.request
-    draft = Draft(loaded.definition, loaded.instance, asked.now, ids)
+    draft = draft_of(asked, ids, confirmation)
+    told = confirmation.told if confirmation else None
     if objection := next(objections(asked, answer), None):
-        return refuse(draft, asked, answer, objection)
+        return refuse(draft, asked, answer, objection, after=told)
     offered = request.answer(answer.transition_id)
     if offered is None or answer.by is None:
         raise ValueError("an answer without objections is an offered one, by a person")
     if offered.kind != "reject" and (failures := hard_failures(verdicts)):
         message = "; ".join(verdict.message or verdict.guard_id for verdict in failures)
-        return refuse(draft, asked, answer, Objection("guards", "guard_failed", message), verdicts)
+        return refuse(draft, asked, answer, Objection("guards", "guard_failed", message), verdicts, after=told)
     if answer.edits:
         edited = _edited(loaded, request, answer)
         if isinstance(edited, Edited) and edited.changes:
             request = revise(draft, request, edited, answer.by)
             asked = Asked(Loaded(draft.instance, loaded.definition, request), request, asked.groups, asked.now)
+    if confirmation:
+        counted = Word("confirmed", offered.label)
+        notify(draft, request, answer.channel, counted, after=told)
     return _accept(draft, asked, answer, answer.by, offered, verdicts)
 
 
 def objections(asked: Asked, answer: HumanAnswer) -> Iterator[Objection]:
     """Yield every rule of the policy that forbids *answer*, the most telling first."""
-    request = asked.request
     if stop := no_longer(asked, answer.by, answer.channel):
         yield stop
         return
-    if (answer.request_version, answer.digest) != (request.version, request.digest):
-        yield Objection("shown", "stale_request", "the proposal is not the one that was shown; look at the new card")
-    offered = request.answer(answer.transition_id)
-    if offered is None:
-        yield Objection("offered", "answer_not_offered", f"'{answer.transition_id}' is not an answer to this request")
+    yield from _about_shown(asked, answer)
+    offered = asked.request.answer(answer.transition_id)
     if answer.by:
         yield from about_person(asked, answer.by)
         yield from _about_vote(asked, answer, answer.by, offered)
-    rule = request.proposal.policy.reason.for_kind(offered.kind if offered else "other")
+    yield from _about_said(asked, answer, offered)
+
+
+def objections_to_anybody(asked: Asked, answer: HumanAnswer) -> Iterator[Objection]:
+    """Yield every rule that forbids *answer* whoever gave it."""
+    if stop := too_late(asked):
+        yield stop
+        return
+    yield from _about_shown(asked, answer)
+    yield from _about_said(asked, answer, asked.request.answer(answer.transition_id))
+
+
+def _about_shown(asked: Asked, answer: HumanAnswer) -> Iterator[Objection]:
+    request = asked.request
+    if (answer.request_version, answer.digest) != (request.version, request.digest):
+        yield Objection("shown", "stale_request", "the proposal is not the one that was shown; look at the new card")
+    if request.answer(answer.transition_id) is None:
+        yield Objection("offered", "answer_not_offered", f"'{answer.transition_id}' is not an answer to this request")
+
+
+def _about_said(asked: Asked, answer: HumanAnswer, offered: AnswerOffered | None) -> Iterator[Objection]:
+    rule = asked.request.proposal.policy.reason.for_kind(offered.kind if offered else "other")
     if rule == "required" and not (answer.reason or "").strip():
         yield Objection("reason", "reason_required", "this answer needs a reason")
     yield from _about_edits(asked, answer, offered)
@@ -167,12 +226,18 @@ def objections(asked: Asked, answer: HumanAnswer) -> Iterator[Objection]:
 
 def no_longer(asked: Asked, by: Human | None, channel: Mapping[str, object]) -> Objection | None:
     """Return what keeps anybody at all from acting on the request as this person: unknown, closed, too late."""
-    request, instance = asked.request, asked.loaded.instance
     if by is None:
-        user = channel.get("slackUserId") or "this user"
-        return Objection("identity", "unmapped_identity", f"{user} is not mapped to a person in the configuration")
+        user, standing = channel.get("slackUserId") or "this user", channel.get("slackStanding")
+        why = f"may not decide: {standing}" if standing else "is not mapped to a person in the configuration"
+        return Objection("identity", "unmapped_identity", f"{user} {why}")
     if by.authenticated_by is None:
         return Objection("identity", "unmapped_identity", "no channel has verified who this is")
+    return too_late(asked)
+
+
+def too_late(asked: Asked) -> Objection | None:
+    """Return what keeps everybody from acting on the request: it is closed, the loop moved on, its time is over."""
+    request, instance = asked.request, asked.loaded.instance
     if not request.is_open:
         return _closed(request)
     if instance.is_closed:
@@ -333,8 +398,14 @@ def refuse(
     answer: HumanAnswer,
     objection: Objection,
     verdicts: Sequence[GuardVerdict] = (),
+    *,
+    after: str | None = None,
 ) -> Decided:
-    """Refuse *answer* in *draft*: an event with all it was judged on, and a private word to who gave it."""
+    """
+    Refuse *answer* in *draft*: an event with all it was judged on, and a private word to who gave it.
+
+    The word comes *after* an earlier one, by its effect.
+    """
     request = asked.request
     draft.event(
         "approval.decision.refused",
@@ -354,7 +425,7 @@ def refuse(
             "guards": list(verdicts) or None,
         },
     )
-    notify(draft, request, answer.channel, objection)
+    notify(draft, request, answer.channel, objection, after=after)
     return refused(draft, request, objection, hard_failures(verdicts))
 
 
@@ -373,14 +444,19 @@ def refused(
     return Decided(outcome, commit)
 
 
-def notify(draft: Draft, request: ApprovalRequest, channel: Mapping[str, object], objection: Objection) -> None:
-    """Tell whoever acted through *channel* why nothing came of it."""
-    draft.effect(
-        "notice",
-        {
-            "requestId": request.request_id,
-            "code": objection.code,
-            "message": objection.message,
-            "address": dict(channel),
-        },
-    )
+def notify(
+    draft: Draft,
+    request: ApprovalRequest,
+    channel: Mapping[str, object],
+    objection: Objection | Word,
+    *,
+    after: str | None = None,
+) -> str:
+    """Tell whoever acted through *channel* why nothing came of it; return the effect's id."""
+    payload = {
+        "requestId": request.request_id,
+        "code": objection.code,
+        "message": objection.message,
+        "address": dict(channel),
+    }
+    return draft.effect("notice", payload | ({"after": after} if after else {}))

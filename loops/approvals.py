@@ -212,18 +212,27 @@ class HumanAnswer(Value):
     `request_version` and `digest` are what the person was shown. `by` is None where the channel could verify the
     click but nobody is mapped to it; `channel` is evidence in the shape of facts/loop-engine-contract.md and also
     where a refusal is told to. `edits` are new values by dotted path, within the policy's `editable`: the answer is
-    then about the edited proposal. `key` makes a repeated delivery of the same click count once.
+    then about the edited proposal. `key` makes a repeated delivery of the same click count once, and names who gave it.
+
+    `standing` is what the channel found out about who gave it, kept with the evidence. `is_confirmed` is False where it
+    has yet to be found out; `by` is then who it seems to be, or None.
     """
 
     request_id: str
     request_version: int
     digest: str
     transition_id: str
-    by: Human | None
+    by: Human | None = None
     reason: str | None = None
     edits: Mapping[str, Any] = Field(default_factory=dict)
     channel: JsonObject
     key: str
+    standing: Mapping[str, Any] = Field(default_factory=dict)
+    is_confirmed: bool = True
+
+    def said(self) -> dict[str, Any]:
+        """Return what was said, without what we found out about who said it, which may change between deliveries."""
+        return self.changed(by=None, standing={}, is_confirmed=True).as_json()
 
 
 class HumanAsk(Value):

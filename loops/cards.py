@@ -23,9 +23,11 @@ class Notice(Value):
     A private word to one person: what became of their click.
 
     `address` is the click's channel evidence (see facts/loop-engine-contract.md), `code` and `message` the refusal.
+    `after` is the effect of an earlier word to the same person, which they should see first.
     """
 
     code: str
     message: str
     request_id: str | None = None
     address: JsonObject
+    after: str | None = None

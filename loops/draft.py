@@ -87,9 +87,13 @@ class Draft:
         self._events.append(event)
         self._head = LedgerHead(sequence=event.sequence, hash=event.hash)
 
-    def effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> None:
-        """Ask the world for something, after the commit."""
-        self._effects.append(self._effect(kind, payload, grant))
+    def effect(
+        self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None, *, effect_id: str | None = None
+    ) -> str:
+        """Ask the world for something, after the commit; return the effect's id, a new one where none is given."""
+        effect = self._effect(kind, payload, grant, effect_id)
+        self._effects.append(effect)
+        return effect.effect_id
 
     def keep(self, request: ApprovalRequest) -> None:
         """Keep *request* as it stands after this commit."""
@@ -143,9 +147,15 @@ class Draft:
             if request_id:
                 yield self._effect("card.thread", {"requestId": request_id, "sequence": event.sequence})
 
-    def _effect(self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None) -> Effect:
+    def _effect(
+        self,
+        kind: EffectKind,
+        payload: Mapping[str, Any],
+        grant: Grant | None = None,
+        effect_id: str | None = None,
+    ) -> Effect:
         return Effect(
-            effect_id=self.ids.new("ef_"),
+            effect_id=effect_id or self.ids.new("ef_"),
             kind=kind,
             tenant=self.instance.tenant,
             instance_id=self.instance.instance_id,

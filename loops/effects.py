@@ -5,8 +5,10 @@ from typing import Literal
 from loops.values import Instant, JsonObject, Value
 
 #: `card.*` (the card itself, and replies in its thread) and `notice` go to a channel, `provider.ask` to a provider,
-#: `integration.run` to a system of record.
-EffectKind = Literal["card.post", "card.update", "card.thread", "notice", "provider.ask", "integration.run"]
+#: `integration.run` to a system of record. `answer.confirm` finds out who gave an answer, and has it judged.
+EffectKind = Literal[
+    "card.post", "card.update", "card.thread", "notice", "answer.confirm", "provider.ask", "integration.run"
+]
 
 
 class Grant(Value):
@@ -23,7 +25,8 @@ class Effect(Value):
     instance's when it was asked for: a result that comes after the loop left that state is kept and moves nothing.
 
     `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of; `notice`
-    {requestId?, code, message, address}; `provider.ask` {state, use, instruction, signals, onFailure?};
+    {requestId?, code, message, address, after?}; `answer.confirm` {requestId, answer, told}, the answer as it came and
+    the notice that said it waits; `provider.ask` {state, use, instruction, signals, onFailure?};
     `integration.run` {integration, action, parameters, onSuccess?, onFailure?, decisionSignalId?}.
     """
 

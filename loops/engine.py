@@ -6,6 +6,7 @@ number of times, so every caller's answer is about the instance as it really sta
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,13 +14,16 @@ from pydantic.alias_generators import to_camel
 
 from loops import decide, lifecycle, settling
 from loops.actors import Actor, Human, system
-from loops.answers import Asked, as_edited, decide_answer, judged_as, transition_of
+from loops.answers import Asked, Confirmation, as_edited, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
+from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
 from loops.definition import Transition
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
+from loops.entitlement import Entitlement, entitlement
+from loops.errors import Unavailable
 from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
 from loops.explaining import Explanation, explain
 from loops.guards import GuardContext, GuardVerdict
@@ -202,34 +206,62 @@ class LoopEngine:
         Take one person's answer to an approval request.
 
         Who the person is and what they belong to is asked of the directory now; what the channel says about roles and
-        groups does not count.
+        groups does not count. Where too little is known about somebody it depends on, the answer is kept, and an effect
+        that finds out ends with `confirm`.
         """
         try:
             accept(answer.edits, where="edits")
         except BadEvidence as error:
             return Refused(code="bad_edit", message=str(error))
         answer = answer.changed(reason=self._hidden(answer.reason))
-        known = answer.changed(by=await self._people.verified(tenant, answer.by))
 
         async def judged(loaded: Loaded) -> Decided:
-            request = _request_of(loaded)
-            verdicts: tuple[GuardVerdict, ...] = ()
-            if known.by:
-                transition = transition_of(loaded, answer.transition_id)
-                actor, evidence = judged_as(request, answer, known.by)
-                offered = request.answer(answer.transition_id)
-                verdicts = await self._verdicts(
-                    Loaded(as_edited(loaded, request, answer), loaded.definition, request),
-                    transition,
-                    actor,
-                    evidence,
-                    approves=offered is not None and offered.kind == "approve",
-                )
-            asked = Asked(loaded, request, await self._people.groups(tenant, request, known.by), self._clock.now())
-            return decide_answer(asked, known, verdicts, self._ids)
+            known = await self._people.known(tenant, answer)
+            asked = await self._asked_now(tenant, loaded, known.by)
+            if not known.is_confirmed or (known.by and asked.doubts):
+                return hold(asked, known, self._ids)
+            return decide_answer(asked, known, await self._answer_verdicts(asked, known), self._ids)
 
-        key = click_key(answer.key, "answer", answer)
-        return await self._about_request(tenant, answer.request_id, judged, key)
+        return await self._about_request(
+            tenant, answer.request_id, judged, click_key(answer.key, "answer", answer.said())
+        )
+
+    async def confirm(self, effect: Effect, fence: int, by: Human | None, standing: Mapping[str, Any]) -> Outcome:
+        """
+        Judge the answer that *effect* kept, as things stand now, and close the effect.
+
+        *by* is who gave it, None where nobody who may decide did; *standing* then says why, for the evidence.
+
+        Raises:
+            Unavailable: If there still is, or is again, somebody about whom too little is known. Nothing is written.
+        """
+        answer = HumanAnswer.model_validate(effect.payload["answer"])
+        answer = answer.changed(by=by, standing=dict(standing), is_confirmed=True)
+
+        async def judged(loaded: Loaded) -> Decided:
+            known = await self._people.known(effect.tenant, answer)
+            asked = await self._asked_now(effect.tenant, loaded, known.by)
+            if known.by and asked.doubts:
+                raise Unavailable(f"too little is known about {', '.join(sorted(asked.doubts))}")
+            verdicts = await self._answer_verdicts(asked, known)
+            return decide_answer(asked, known, verdicts, self._ids, Confirmation.of(effect, fence, succeeded=True))
+
+        return await self._about_request(effect.tenant, answer.request_id, judged)
+
+    async def never_known(self, effect: Effect, fence: int) -> Outcome:
+        """Refuse the answer that *effect* kept, since nobody could say who gave it, and close the effect."""
+        answer = HumanAnswer.model_validate(effect.payload["answer"])
+
+        async def judged(loaded: Loaded) -> Decided:
+            asked = await self._asked_now(effect.tenant, loaded, None)
+            return never_known(asked, answer, Confirmation.of(effect, fence, succeeded=False), self._ids)
+
+        return await self._about_request(effect.tenant, answer.request_id, judged)
+
+    async def entitlement(self, tenant: str, request_id: str) -> Entitlement | None:
+        """Say whether the approvals of a request still count; None for an unknown one. Changes nothing."""
+        loaded = await self._store.load_request(tenant, request_id)
+        return entitlement(await self._asked_now(tenant, loaded, None)) if loaded else None
 
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Outcome:
         """Take an approver's question about a request, or their part for somebody else."""
@@ -238,11 +270,10 @@ class LoopEngine:
         taker = await self._people.named(tenant, ask.to_person)
 
         async def judged(loaded: Loaded) -> Decided:
-            request = _request_of(loaded)
-            groups = await self._people.groups(tenant, request, known.by)
-            if taker:
-                groups[taker.person_id] = taker.groups
-            return consult(Asked(loaded, request, groups, self._clock.now()), known, taker, self._ids)
+            asked = await self._asked_now(tenant, loaded, known.by)
+            if taker and not taker.barred:
+                asked = replace(asked, groups={**asked.groups, taker.person_id: taker.groups})
+            return consult(asked, known, taker, self._ids)
 
         key = click_key(ask.key, "consult", ask)
         return await self._about_request(tenant, ask.request_id, judged, key)
@@ -252,9 +283,8 @@ class LoopEngine:
         loaded = await self._store.load_request(tenant, request_id)
         if loaded is None:
             return None
-        known, request = await self._people.verified(tenant, by), _request_of(loaded)
-        asked = Asked(loaded, request, await self._people.groups(tenant, request, known), self._clock.now())
-        return explain(asked, known)
+        known = await self._people.verified(tenant, by)
+        return explain(await self._asked_now(tenant, loaded, known), known)
 
     async def inform(
         self,
@@ -414,6 +444,27 @@ class LoopEngine:
     def _hidden(self, text: str | None) -> str | None:
         """Return what a person wrote without the secrets in it."""
         return text and str(redact(text, self._redaction).value)
+
+    async def _asked_now(self, tenant: str, loaded: Loaded, by: Human | None) -> Asked:
+        """Return what an act of *by* on the loaded request is judged on, now."""
+        request = _request_of(loaded)
+        groups, doubts = await self._people.concerned(tenant, request, by)
+        return Asked(loaded, request, groups, self._clock.now(), doubts)
+
+    async def _answer_verdicts(self, asked: Asked, answer: HumanAnswer) -> tuple[GuardVerdict, ...]:
+        """Return what the guards say about the transition that *answer* takes."""
+        loaded, request = asked.loaded, asked.request
+        if answer.by is None:
+            return ()
+        actor, evidence = judged_as(request, answer, answer.by)
+        offered = request.answer(answer.transition_id)
+        return await self._verdicts(
+            Loaded(as_edited(loaded, request, answer), loaded.definition, request),
+            transition_of(loaded, answer.transition_id),
+            actor,
+            evidence,
+            approves=offered is not None and offered.kind == "approve",
+        )
 
     async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)

@@ -20,6 +20,7 @@ EventType = Literal[
     "loop.learning.recorded",
     "approval.requested",
     "approval.card.posted",
+    "approval.decision.unconfirmed",
     "approval.decision.recorded",
     "approval.decision.refused",
     "approval.edited",

@@ -25,6 +25,7 @@ RefusalCode = Literal[
     "idempotency_key_reused",
     # answers to an approval request
     "unmapped_identity",
+    "unconfirmed",
     "already_decided",
     "request_closed",
     "request_expired",
@@ -60,6 +61,7 @@ class Executed(Value):
 #: What a `Recorded` outcome kept.
 RecordedCode = Literal[
     "pending_approval",  # a transition that waits for a human's approval
+    "unconfirmed",  # an answer that waits until it is known who gave it
     "decision_recorded",  # an approval that does not complete the quorum, a declined parked transition
     "edited",
     "question_asked",

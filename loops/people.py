@@ -2,7 +2,7 @@
 
 from loops.actors import Actor, Human, System
 from loops.answers import concerned
-from loops.approvals import ApprovalRequest
+from loops.approvals import ApprovalRequest, HumanAnswer
 from loops.ports import Directory, Person
 
 
@@ -21,7 +21,17 @@ class People:
         if by is None or by.authenticated_by is None:
             return None
         person = await self._directory.person(tenant, by.user_id)
-        return person.as_actor(by.authenticated_by) if person else None
+        return person.as_actor(by.authenticated_by) if person and not person.barred else None
+
+    async def known(self, tenant: str, answer: HumanAnswer) -> HumanAnswer:
+        """Return the answer with its giver as the directory knows them now, and with why they may not decide at all."""
+        by, standing = answer.by, dict(answer.standing)
+        if by is not None:
+            person = await self._directory.person(tenant, by.user_id)
+            if person and person.barred:
+                standing |= {"slackStanding": person.barred}
+            by = await self.verified(tenant, by)
+        return answer.changed(by=by, channel={**answer.channel, **standing}, standing={})
 
     async def resolved(self, tenant: str, actor: Actor) -> Actor:
         """Return *actor* with the person behind it named by our id, where another system's name for them is known."""
@@ -30,7 +40,18 @@ class People:
         person = await self._directory.called(tenant, actor.on_behalf_of)
         return actor.changed(on_behalf_of=person.person_id) if person else actor
 
-    async def groups(self, tenant: str, request: ApprovalRequest, by: Human | None) -> dict[str, frozenset[str]]:
-        """Return the groups of everybody known whom judging an act of *by* on *request* depends on."""
-        people = {person_id: await self._directory.person(tenant, person_id) for person_id in concerned(request, by)}
-        return {person_id: person.groups for person_id, person in people.items() if person}
+    async def concerned(
+        self, tenant: str, request: ApprovalRequest, by: Human | None
+    ) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
+        """
+        Return the groups of everybody whom judging an act of *by* on *request* depends on, and what is in doubt.
+
+        Those barred from deciding are left out. In doubt are people, and groups the policy names, about whom too
+        little is known.
+        """
+        found = [await self._directory.person(tenant, person_id) for person_id in concerned(request, by)]
+        people = [person for person in found if person and not person.barred]
+        named = {group for stage in request.proposal.policy.gates for need in stage.needs for group in need.groups}
+        unconfirmed = {person.person_id for person in people if not person.is_confirmed}
+        doubts = unconfirmed.union(*(person.doubtful & named for person in people))
+        return {person.person_id: person.groups for person in people}, frozenset(doubts)

@@ -122,6 +122,8 @@ class ApprovalPolicy(Value):
     """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
     risk: Literal["low", "high"] = "low"
     """Whether an answer that is one click is asked for twice: high for what cannot be taken back."""
+    entitled_until: Literal["decision", "effect"] = "effect"
+    """Until when approvers must still be entitled: when the last approval counts, or also before the effect runs."""
 
     @model_validator(mode="after")
     def _one_way_to_say_who(self) -> Self:

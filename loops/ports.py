@@ -116,13 +116,22 @@ class ChannelIdentity:
 
 @dataclass(frozen=True, slots=True)
 class Person:
-    """Somebody the gateway knows. `groups` are those they are in at the moment of asking."""
+    """
+    Somebody the gateway knows. `groups` are those they are in at the moment of asking.
+
+    `barred` is what keeps them from deciding anything, such as ``guest``. Where a channel has said nothing about them
+    lately, `is_confirmed` is False; `doubtful` are the groups whose members nobody knows just now, which are not among
+    `groups`. Either way their answer waits until it is found out.
+    """
 
     person_id: str
     name: str
     roles: tuple[str, ...]
     groups: frozenset[str]
     identities: tuple[ChannelIdentity, ...]
+    barred: str | None = None
+    is_confirmed: bool = True
+    doubtful: frozenset[str] = frozenset()
 
     def as_actor(self, via: str) -> Human:
         """Return the human actor of this person, verified by the channel *via*."""
@@ -153,6 +162,24 @@ class Directory(Protocol):
 
     async def everybody(self, tenant: str) -> Sequence[Person]:
         """Return everybody known, as they stand now: to say who may do something, never to judge whether they may."""
+
+
+class Confirmer(Protocol):
+    """
+    Asks a channel about people at once, where what is kept about them is too old to judge by.
+
+    Both methods may raise `Unavailable` (with `retry_after` where the channel said so) or `Rejected`.
+    """
+
+    async def who(self, tenant: str, evidence: Mapping[str, Any]) -> tuple[Human | None, Mapping[str, Any]]:
+        """
+        Return the person whose act left the channel's *evidence*.
+
+        Or None, and what about them belongs into the evidence: why they may not decide.
+        """
+
+    async def learn(self, tenant: str, people: Sequence[str]) -> None:
+        """Find out how the *people* (by id) stand now, and who is in the groups, so that the directory knows."""
 
 
 class Definitions(Protocol):

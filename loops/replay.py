@@ -19,9 +19,10 @@ from typing import Any
 
 from loops import decide, lifecycle, settling
 from loops.actors import ACTOR, Human
-from loops.answers import Asked, decide_answer
+from loops.answers import Asked, Confirmation, decide_answer
 from loops.approvals import ApprovalRequest, Decision, HumanAnswer, HumanAsk
 from loops.comparing import Difference, differences
+from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.definition import LoopDefinition
 from loops.draft import Decided
@@ -369,7 +370,31 @@ def _decided(step: _Step) -> Iterator[Decided]:
         channel=dict(decision.channel),
         key="replayed",
     )
-    yield decide_answer(judged.asked(), answer, _verdicts(recorded.data), step.ids(("de_", decision.decision_id)))
+    ids = step.ids(("de_", decision.decision_id))
+    yield decide_answer(judged.asked(), answer, _verdicts(recorded.data), ids, _confirmation(step))
+
+
+def _held(step: _Step) -> Iterator[Decided]:
+    data = step.data
+    answer = HumanAnswer(
+        request_id=data["requestId"],
+        request_version=data["requestVersion"],
+        digest=data["digest"],
+        transition_id=data["transitionId"],
+        by=data.get("claimedBy"),
+        reason=data.get("reason"),
+        edits=data.get("edits", {}),
+        channel=data.get("channel", {}),
+        key="replayed",
+        is_confirmed=False,
+    )
+    yield hold(step.asked(), answer, step.ids(("ef_", data["effectId"])))
+
+
+def _confirmation(step: _Step) -> Confirmation | None:
+    """Return the end of the effect that found out who gave the answer, where this step is one."""
+    effect_id = step.first.causation_id
+    return Confirmation(EffectResult(effect_id=effect_id, fence=1, succeeded=True, detail={})) if effect_id else None
 
 
 def _answer_refused(step: _Step) -> Iterator[Decided]:
@@ -393,7 +418,12 @@ def _answer_refused(step: _Step) -> Iterator[Decided]:
         edits=data.get("edits", {}),
         **said,
     )
-    yield decide_answer(step.asked(), answer, _verdicts(data), step.ids())
+    confirmation = _confirmation(step)
+    yield decide_answer(step.asked(), answer, _verdicts(data), step.ids(), confirmation)
+    if confirmation:
+        yield never_known(step.asked(), answer, confirmation, step.ids())
+    else:
+        yield hold(step.asked(), answer, step.ids())
 
 
 def _question_asked(step: _Step) -> Iterator[Decided]:
@@ -522,6 +552,7 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "loop.suspended": _suspended,
         "loop.resumed": _resumed,
         "approval.card.posted": _posted,
+        "approval.decision.unconfirmed": _held,
         "approval.decision.recorded": _decided,
         "approval.decision.refused": _answer_refused,
         "approval.edited": _decided,

@@ -70,7 +70,8 @@ class Answering:
             return await self._not_ours(click, deadline)
         evidence = click_evidence(click, transition_id)
         try:
-            if await self._desk.human(click) is None:
+            who = await self._desk.who(click)
+            if who.by is None and who.is_confirmed:
                 # Who cannot decide should not type a reason first: the gate records the refusal and has them told.
                 return await self._decide(click, shown, transition_id, deadline)
             subject = await self._desk.load(shown.request_id)
@@ -170,6 +171,8 @@ class Answering:
                 return done({"response_action": "errors", "errors": {REASON_BLOCK: wording.REASON_MISSING}})
             case Refused():
                 return _told(await self._refusal(outcome, shown, evidence))
+            case Recorded(code="unconfirmed"):
+                return _told(wording.CHECKING, wording.CHECKING_TITLE)
             case Executed() | Recorded():
                 return done()
 
@@ -186,17 +189,19 @@ class Answering:
         """Return what became of the answer, or None where nobody can know."""
 
         async def commit() -> Outcome:
-            by, standing = await self._desk.who(delivery)
+            who = await self._desk.who(delivery)
             answer = HumanAnswer(
                 request_id=shown.request_id,
                 request_version=shown.version,
                 digest=shown.digest,
                 transition_id=transition_id,
-                by=by,
+                by=who.by,
                 reason=reason,
                 edits=dict(edits),
-                channel=evidence | standing,
+                channel=evidence,
                 key=key,
+                standing=who.evidence if who.is_confirmed else {},
+                is_confirmed=who.is_confirmed,
             )
             return await self._desk.gate.answer(answer, tenant=self._desk.tenant)
 
@@ -237,5 +242,5 @@ def _transition(shown: Shown) -> str:
     return shown.transition_id
 
 
-def _told(text: str) -> BoltResponse:
-    return done({"response_action": "update", "view": told(wording.REFUSED_TITLE, text)})
+def _told(text: str, title: str = wording.REFUSED_TITLE) -> BoltResponse:
+    return done({"response_action": "update", "view": told(title, text)})

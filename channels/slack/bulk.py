@@ -155,15 +155,18 @@ class Bulk:
         evidence = submission_evidence(submission, asked)
 
         async def answer() -> Executed | Recorded | Refused:
+            who = await self._desk.who(submission)
             return await self._desk.gate.answer(
                 HumanAnswer(
                     request_id=shown.request_id,
                     request_version=shown.version,
                     digest=shown.digest,
                     transition_id=shown.transition_id or "",
-                    by=await self._desk.human(submission),
+                    by=who.by,
                     reason=reason,
                     channel=evidence,
+                    standing=who.evidence if who.is_confirmed else {},
+                    is_confirmed=who.is_confirmed,
                     key=f"slack:view:{submission.view.id}:{submission.user.id}:{shown.request_id}:{said}",
                 ),
                 tenant=self._desk.tenant,
@@ -182,6 +185,8 @@ class Bulk:
         match outcome:
             case Executed():
                 return wording.bulk_approved(title)
+            case Recorded(code="unconfirmed"):
+                return wording.bulk_checking(title)
             case Recorded():
                 return wording.bulk_counted(title, request.proposal.policy.named() if request else "")
             case Refused():

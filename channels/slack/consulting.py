@@ -71,9 +71,10 @@ class Consulting:
 
     async def _answer(self, click: Click, more: More) -> tuple[str, View | None]:
         """Return what to say privately, or the modal to open instead."""
-        by, standing = await self._desk.who(click)
+        who = await self._desk.who(click)
+        by = who.human
         if by is None:
-            return self._words("unmapped_identity", "", click_evidence(click, None) | standing, None), None
+            return self._words("unmapped_identity", "", click_evidence(click, None) | who.evidence, None), None
         subject = await self._desk.load(more.request_id)
         request = subject.request if subject else None
         if subject is None or request is None:
@@ -168,11 +169,11 @@ class Consulting:
 
     async def _consult(self, submission: Submission, block_id: str, **what: str | None) -> BoltResponse:
         async def consult(asked: Asked, key: str) -> Outcome:
-            by, standing = await self._desk.who(submission)
+            who = await self._desk.who(submission)
             ask = HumanAsk(
                 request_id=asked.shown.request_id,
-                by=by,
-                channel=submission_evidence(submission, asked) | standing,
+                by=who.human,
+                channel=submission_evidence(submission, asked) | who.evidence,
                 key=key,
                 **what,
             )

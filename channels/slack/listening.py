@@ -13,7 +13,7 @@ from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.channel import tell_privately
 from channels.slack.deliveries import Click, Command, Submission
-from channels.slack.identity import human_behind
+from channels.slack.identity import Who, who_acted
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.ports import Gate
@@ -54,24 +54,13 @@ class Desk:
 
     async def human(self, delivery: Click | Submission | Command) -> Human | None:
         """Return who acted, or None for somebody unmapped, from elsewhere, or whom Slack says may not decide."""
-        found, _ = await self.who(delivery)
-        return found
+        found = await self.who(delivery)
+        return found.human
 
-    async def who(self, delivery: Click | Submission | Command) -> tuple[Human | None, dict[str, Any]]:
-        """
-        Return who acted, and what belongs into the evidence where a mapped person may not decide.
-
-        That is ``slackStanding``: deleted, bot, guest, stranger, foreign, or unverified. May raise StoreUnavailable.
-        """
-        return await soon(self._who(delivery), LOAD_S)
-
-    async def _who(self, delivery: Click | Submission | Command) -> tuple[Human | None, dict[str, Any]]:
-        found = await human_behind(self.directory, self.tenant, self.installation.team_id, delivery)
-        if found is None or self.members is None:
-            return found, {}
-        user = delivery.user_id if isinstance(delivery, Command) else delivery.user.id
-        standing = await self.members.why_not(user)
-        return (None, {"slackStanding": standing}) if standing else (found, {})
+    async def who(self, delivery: Click | Submission | Command) -> Who:
+        """Return who acted, as far as it is known without asking Slack. May raise StoreUnavailable."""
+        team_id = self.installation.team_id
+        return await soon(who_acted(self.directory, self.members, self.tenant, team_id, delivery), LOAD_S)
 
     async def load(self, request_id: str) -> Loaded | None:
         """Return a request with its instance. May raise StoreUnavailable."""

@@ -74,6 +74,11 @@ class Members:
         self._team_id = team_id
         self._learning: dict[str, asyncio.Task[None]] = {}
 
+    @property
+    def recognises_by_email(self) -> bool:
+        """Whether what Slack says about somebody may tell who they are, beside whether they may decide."""
+        return False
+
     async def why_not(self, user: str) -> Standing | None:
         """
         Return what keeps the Slack user from deciding; asks nobody, so it may be called before an ack.

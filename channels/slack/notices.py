@@ -16,11 +16,21 @@ MESSAGE_MAX = 1_000
 NAME_MAX = 80
 
 
+#: Words about finding out who answered: at first, and where it counts; what is refused says why in words of its own.
+_CHECKS = {
+    "checking": wording.CHECKING,
+    "confirmed": wording.CHECKED,
+    "unconfirmed": wording.NEVER_CHECKED,
+}
+
+
 def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
     """Return what to tell the person at *notice*'s address; *team_id* is the workspace whose members may decide."""
     request = subject.request if subject else None
     if notice.code == "unmapped_identity":
         return _unmapped(notice.address, team_id)
+    if found := _CHECKS.get(notice.code):
+        return found
     if notice.code == "unknown_request":
         return wording.UNKNOWN_REQUEST
     if subject is None or request is None:

@@ -66,6 +66,9 @@ def _told(event: Event) -> str:
             return f"🙋 People were asked ({_name(data['requestId'])})"
         case "approval.card.posted":
             return "💬 The card was posted"
+        case "approval.decision.unconfirmed":
+            by = f" of {_who(data['claimedBy'])}" if data.get("claimedBy") else ""
+            return f"⏳ An answer{by} waits until Slack has said who gave it"
         case "approval.decision.recorded":
             return _decision(data)
         case "approval.decision.refused":

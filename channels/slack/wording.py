@@ -437,6 +437,13 @@ NOT_ELIGIBLE = {
     ),
 }
 
+CHECKING = "⏳ Checking with Slack that you may decide this. Your answer is kept, and you are told what became of it."
+CHECKED = "✅ You were found to be one who may decide; your answer counts."
+NEVER_CHECKED = (
+    "⛔ Your answer does not count: Slack could not be asked in time who you are. Nothing was decided; please answer "
+    "again."
+)
+
 
 def foreign(team: str) -> str:
     """Tell somebody from another workspace."""
@@ -509,6 +516,7 @@ REASON_LABEL = "Reason"
 REASON_HINT = "Goes on the record with your name, and onto the card."
 REASON_MISSING = "Please say why; this answer needs a reason."
 REFUSED_TITLE = "Not counted"
+CHECKING_TITLE = "Checking who you are"
 
 
 def about_to(answer: str, title: str) -> str:
@@ -663,6 +671,13 @@ def bulk_approved(title: str) -> str:
 def bulk_counted(title: str, needed: str) -> str:
     """Say that an approval counts and more are needed."""
     return f"✅ *{title}*: your approval counts; it needs {needed}"
+
+
+def bulk_checking(title: str) -> str:
+    """Say that it is being found out whether somebody may decide."""
+    return (
+        f"⏳ *{title}*: your answer is kept while Slack is asked whether you may decide; you are told what became of it"
+    )
 
 
 def bulk_refused(title: str, words: str) -> str:

@@ -99,6 +99,13 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
         case "approval.decision.refused":
             by = data.get("by")
             return "bad", f"Refused: {_name(by) if by else 'somebody Loopgate does not know'}", str(data["message"])
+        case "approval.decision.unconfirmed":
+            by = data.get("claimedBy")
+            return (
+                "quiet",
+                f"Checking who answered{f': {_name(by)}?' if by else ''}",
+                "nothing counts before Slack says",
+            )
         case "approval.decision.recorded":
             return _decision(data["decision"])
         case "effect.succeeded" | "effect.failed":

@@ -9,18 +9,22 @@ import structlog
 from gateway.integrations.ports import Integration, Run
 from gateway.jobs.grants import check_grant
 from gateway.jobs.ports import Cards, Claim, EffectRecord, Effects, Leases
+from loops.answers import concerned
 from loops.cards import Card, Notice
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
 from loops.errors import Rejected, Unavailable
 from loops.outcomes import Refused
-from loops.ports import Channel, Loaded, Provider, Store
+from loops.ports import Channel, Confirmer, Loaded, Provider, Store
 from loops.submission import Ask
 
 log = structlog.stdlib.get_logger()
 
 #: How long one worker may render one card before another may: some longer than a call to the channel takes.
 CARD_LEASE = timedelta(seconds=15)
+
+#: Answers to the end of an effect that say there is no ledger to put it on.
+_NOBODY_WAITS = frozenset({"unknown_instance", "unknown_request"})
 
 Handler = Callable[[Claim], Awaitable[None]]
 
@@ -40,6 +44,7 @@ class Handlers:
         cards: Cards,
         leases: Leases,
         channel: Channel,
+        confirmer: Confirmer,
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
     ) -> None:
@@ -49,6 +54,7 @@ class Handlers:
         self._cards = cards
         self._leases = leases
         self._channel = channel
+        self._confirmer = confirmer
         self._providers = providers
         self._integrations = integrations
         self._table: Mapping[EffectKind, Handler] = {
@@ -56,6 +62,7 @@ class Handlers:
             "card.update": self._update_card,
             "card.thread": self._reply,
             "notice": self._tell,
+            "answer.confirm": self._confirm_answer,
             "provider.ask": self._ask_provider,
             "integration.run": self._run_integration,
         }
@@ -65,10 +72,14 @@ class Handlers:
         await self._table[claim.effect.kind](claim)
 
     async def give_up(self, claim: Claim, error: str) -> None:
-        """End an effect that will not be tried again: on the ledger, and a loop that waits for its result is told."""
-        outcome = await self._engine.settle(claim.effect, claim.fence, succeeded=False, detail={"error": error})
-        if isinstance(outcome, Refused) and outcome.code == "unknown_instance":
-            await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
+        """End an effect that will not be tried again, on the ledger; who waits for its result is told."""
+        effect, fence = claim.effect, claim.fence
+        if effect.kind == "answer.confirm":
+            outcome = await self._engine.never_known(effect, fence)
+        else:
+            outcome = await self._engine.settle(effect, fence, succeeded=False, detail={"error": error})
+        if isinstance(outcome, Refused) and outcome.code in _NOBODY_WAITS:
+            await self._effects.bury(effect.effect_id, fence, error=error)
 
     async def _post_card(self, claim: Claim) -> None:
         effect = claim.effect
@@ -145,11 +156,22 @@ class Handlers:
         return _Turn(self._leases, f"card:{claim.effect.tenant}:{claim.effect.payload['requestId']}", holder)
 
     async def _tell(self, claim: Claim) -> None:
-        payload = claim.effect.payload
-        request_id = payload.get("requestId")
-        loaded = await self._store.load_request(claim.effect.tenant, request_id) if request_id else None
-        await self._channel.tell(Notice.model_validate(payload), loaded)
+        notice = Notice.model_validate(claim.effect.payload)
+        earlier = await self._effects.effect(notice.after) if notice.after else None
+        if earlier and earlier.state in {"pending", "claimed", "failed"}:
+            raise NotItsTurn("an earlier word to the same person is not said yet", retry_after=0.2)
+        tenant, request_id = claim.effect.tenant, notice.request_id
+        loaded = await self._store.load_request(tenant, request_id) if request_id else None
+        await self._channel.tell(notice, loaded)
         await self._effects.finish(claim.effect.effect_id, claim.fence, {})
+
+    async def _confirm_answer(self, claim: Claim) -> None:
+        effect = claim.effect
+        by, standing = await self._confirmer.who(effect.tenant, effect.payload["answer"].get("channel", {}))
+        loaded = await self._request_of(effect)
+        if by and loaded.request:
+            await self._confirmer.learn(effect.tenant, sorted(concerned(loaded.request, by)))
+        await self._engine.confirm(effect, claim.fence, by, standing)
 
     async def _ask_provider(self, claim: Claim) -> None:
         effect, payload = claim.effect, claim.effect.payload
@@ -173,6 +195,9 @@ class Handlers:
             raise Rejected("the loop was cancelled before this ran")
         asked = await self._store.load_request(effect.tenant, effect.grant.request_id) if effect.grant else None
         check_grant(effect, loaded.definition, asked.request if asked else None)
+        if lapsed := await self._no_longer_entitled(effect):
+            await self._engine.settle(effect, claim.fence, succeeded=False, detail=lapsed)
+            return
         detail = await integration.run(
             Run(
                 effect_id=effect.effect_id,
@@ -186,6 +211,24 @@ class Handlers:
             )
         )
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
+
+    async def _no_longer_entitled(self, effect: Effect) -> dict[str, Any] | None:
+        """Return what to record where those who approved *effect* may decide no more and the others are too few."""
+        if effect.grant is None:
+            return None
+        request_id = effect.grant.request_id
+        found = await self._engine.entitlement(effect.tenant, request_id)
+        if found and found.doubts:
+            await self._confirmer.learn(effect.tenant, found.people)
+            found = await self._engine.entitlement(effect.tenant, request_id)
+        if found is None or found.doubts:
+            doubts = ", ".join(found.doubts) if found else request_id
+            raise Unavailable(f"whether the approval still counts is not known: too little is known about {doubts}")
+        if found.is_enough:
+            return None
+        who = ", ".join(found.lapsed) or "an approver"
+        error = f"the approval counts no more: {who} may not decide this now; ask again for an approval"
+        return {"error": error, "code": "approval_lapsed", "lapsed": list(found.lapsed)}
 
     async def _request_of(self, effect: Effect) -> Loaded:
         loaded = await self._store.load_request(effect.tenant, effect.payload["requestId"])

@@ -8,7 +8,7 @@ from builders import CHANGE, DATA, TENANT, People, ci
 from redis.asyncio import Redis
 from unit.jobs.rig import an_analyst
 
-from channels.memory import MemoryChannel
+from channels.memory import MemoryChannel, MemoryConfirmer
 from gateway.clock import SystemClock
 from gateway.identifiers import TimeOrderedIds
 from gateway.jobs.handlers import Handlers
@@ -40,7 +40,15 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
     loops = LoadedLoops({"test.change": LoopDefinition.model_validate(CHANGE)})
     engine = LoopEngine(store, loops, People(), SystemClock(), TimeOrderedIds())
     handlers = Handlers(
-        engine, store, effects, RedisCards(client), RedisLeases(client), MemoryChannel(), {"analyst": an_analyst()}, {}
+        engine,
+        store,
+        effects,
+        RedisCards(client),
+        RedisLeases(client),
+        MemoryChannel(),
+        MemoryConfirmer(),
+        {"analyst": an_analyst()},
+        {},
     )
     started = await engine.start(tenant=TENANT, loop_id="test.change", aggregate_id="CHG-7", data=DATA, actor=ci())
     assert started.instance is not None

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from builders import ANALYSIS, DATA, TENANT, FrozenClock, House, a_house, an_answer, ci
+from builders import ANALYSIS, DATA, TENANT, FrozenClock, House, a_house, an_answer, ci, person
 
-from channels.memory import MemoryChannel
+from channels.memory import MemoryChannel, MemoryConfirmer
 from gateway.integrations.ports import Integration
 from gateway.integrations.recording import MemoryIntegration
 from gateway.jobs.handlers import Handlers
@@ -52,6 +52,7 @@ class JobsHouse:
     clock: FrozenClock
     policy: RetryPolicy
     instance_id: str = ""
+    confirmer: MemoryConfirmer = field(default_factory=lambda: MemoryConfirmer({"UDANA": person("dana")}))
     handlers: Handlers = field(init=False)
     runner: EffectRunner = field(init=False)
 
@@ -63,6 +64,7 @@ class JobsHouse:
             cards=self.store,
             leases=self.store,
             channel=self.channel,
+            confirmer=self.confirmer,
             providers=self.providers,
             integrations={"deployer": self.integration},
         )

@@ -283,6 +283,31 @@ async def parked_and_declined(house: House) -> str:
     return first.instance.instance_id
 
 
+async def confirmed_and_not(house: House) -> str:
+    """Answers kept until it is known who gave them: never known, barred, not an approver, counted, and too late."""
+    request = await house.propose()
+    kept = [
+        an_answer(request, "approve", by, is_confirmed=False) for by in ("sam", None, "robin", "dana", "sam", "robin")
+    ]
+    await house.engine.answer(
+        an_answer(request, "approve", "dana", digest="sha256:o", is_confirmed=False), tenant=TENANT
+    )
+    for answer in kept:
+        await house.engine.answer(answer, tenant=TENANT)
+    effects = await house.effects(request.instance_id, "answer.confirm")
+    by = ["sam", None, "kim", "dana", None, None]
+    for number, (effect, person_id) in enumerate(zip(effects, by, strict=True)):
+        claim = await house.store.claim(effect.effect_id, lease=SECONDS)
+        if number in {0, 5}:
+            await house.engine.never_known(effect, claim.fence)
+        else:
+            standing = {} if person_id else {"slackStanding": "guest"}
+            await house.engine.confirm(effect, claim.fence, person(person_id) if person_id else None, standing)
+    await settle(house, request.instance_id)
+    await house.engine.answer(an_answer(request, "approve", "robin", is_confirmed=False), tenant=TENANT)
+    return request.instance_id
+
+
 STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (approved, [a_change()]),
     (failed_outside, [a_change()]),
@@ -290,6 +315,7 @@ STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (refused_in_every_way, [a_change(**EDITABLE)]),
     (edited, [a_change(quorum=2, **EDITABLE)]),
     (lapsed, [a_change(quorum=2)]),
+    (confirmed_and_not, [a_change()]),
     (consulted, [a_change(**EDITABLE)]),
     (suspended, [a_change()]),
     (called_off, [a_change()]),

@@ -7,7 +7,7 @@ from builders import TENANT, People, a_person
 
 from channels.slack.deliveries import Click, Command
 from channels.slack.evidence import click_key
-from channels.slack.identity import human_behind
+from channels.slack.identity import who_acted
 from loops.ports import ChannelIdentity, Person
 
 
@@ -45,7 +45,7 @@ def everywhere(person: Person) -> People:
 )
 async def test_only_members_of_this_workspace_are_people(changes: dict[str, Any], is_known: bool) -> None:
     """Both the person's workspace and the delivery's must be ours, even if the directory knows others."""
-    human = await human_behind(everywhere(a_person("dana", "sre")), TENANT, "T1", a_click(**changes))
+    human = (await who_acted(everywhere(a_person("dana", "sre")), None, TENANT, "T1", a_click(**changes))).human
 
     assert (human is not None) is is_known
     if human is not None:
@@ -56,7 +56,7 @@ async def test_only_members_of_this_workspace_are_people(changes: dict[str, Any]
 async def test_commands_are_for_members_of_this_workspace(team: str, is_known: bool) -> None:
     """A command from another workspace comes from nobody."""
     command = Command(command="/loops", user_id="UDANA", team_id=team)
-    human = await human_behind(everywhere(a_person("dana")), TENANT, "T1", command)
+    human = (await who_acted(everywhere(a_person("dana")), None, TENANT, "T1", command)).human
 
     assert (human is not None) is is_known
 

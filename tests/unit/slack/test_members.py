@@ -6,15 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import a_house
+from builders import TENANT, a_house
 from unit.slack.rig import Rig, a_rig
 
 from channels.memory import MemoryMembers
+from channels.slack.confirming import SlackConfirmer
 from channels.slack.members import Member, Members
 from channels.slack.notices import notice_text
 from loops.cards import Notice
 from loops.errors import Unavailable
-from loops.outcomes import Refused
+from loops.outcomes import Executed, Outcome, Recorded, Refused
 
 
 class Watched(MemoryMembers):
@@ -34,6 +35,11 @@ class Watched(MemoryMembers):
         """Wait until what is kept, by user, is as it should be."""
         async with asyncio.timeout(20), self._news:
             await self._news.wait_for(lambda: holds(self._by_user()))
+
+    async def forget(self, user: str) -> None:
+        """Let what is known about *user* have expired."""
+        await self.until(lambda known: user in known)
+        self._kept.pop(("T1", user))
 
     def _by_user(self) -> dict[str, Member]:
         return {user: Member.model_validate_json(text) for (_, user), text in self._kept.items()}
@@ -87,22 +93,62 @@ async def test_guests_and_strangers_do_not_decide(
     await rig.approve("UDANA")
     (answer,) = rig.gate.answers
 
-    assert (answer.by, answer.channel["slackStanding"]) == (None, standing)
+    assert (answer.by, answer.standing["slackStanding"]) == (None, standing)
     assert isinstance(rig.gate.outcomes[-1], Refused)
-    assert says in await words(rig, dict(answer.channel))
+    assert says in await words(rig, {**answer.channel, **answer.standing})
     assert (await rig.stored()).request.is_open  # type: ignore[union-attr]
 
 
-async def test_an_unverified_click_decides_nothing_and_the_next_one_does(rig: Rig, kept: Watched) -> None:
-    """Where nothing is known about somebody, the click is refused, Slack is asked, and clicking again counts."""
-    await rig.approve("UDANA")
-    (first,) = rig.gate.answers
-    await kept.until(lambda known: "UDANA" in known)
-    await rig.approve("UDANA")
+async def confirm(rig: Rig, kept: Watched) -> Outcome:
+    """Do what a worker does about the answer that was kept last."""
+    effect = (await rig.house.effects(rig.request.instance_id, "answer.confirm"))[-1]
+    claim = await rig.house.store.claim(effect.effect_id, lease=timedelta(seconds=9))  # type: ignore[attr-defined]
+    confirmer = SlackConfirmer(rig.house.people, Members(rig.client, kept, "T1"), "T1")
+    by, standing = await confirmer.who(TENANT, effect.payload["answer"]["channel"])
+    return await rig.house.engine.confirm(effect, claim.fence, by, standing)
 
+
+async def test_an_unverified_click_is_kept_and_counts_once_slack_has_said_who_it_was(rig: Rig, kept: Watched) -> None:
+    """Where nothing is known about somebody nothing is decided yet; a worker asks Slack, and then it counts."""
+    clicked = await rig.approve("UDANA")
+    first = rig.gate.outcomes[-1]
+    counted = await confirm(rig, kept)
+
+    assert (clicked["status"], clicked["warning"]) == (200, None)
+    assert isinstance(first, Recorded)
+    assert first.code == "unconfirmed"
+    assert isinstance(counted, Executed)
     assert (await rig.stored()).request.status == "approved"  # type: ignore[union-attr]
-    assert first.channel["slackStanding"] == "unverified"
-    assert "could not verify just now" in await words(rig, dict(first.channel))
+
+
+@pytest.mark.parametrize("flags", [{"deleted": True}, {"is_restricted": True}, {"team_id": "T9"}])
+async def test_an_unverified_click_of_somebody_who_may_not_decide_is_refused(
+    rig: Rig, kept: Watched, flags: dict[str, Any]
+) -> None:
+    """Asked by the worker, Slack says what they are now, whatever they were when they clicked."""
+    await rig.approve("UDANA")
+    await rig.sandbox.post("/sandbox/users/UDANA", json=flags)
+    refused = await confirm(rig, kept)
+
+    assert isinstance(refused, Refused)
+    assert "UDANA may not decide" in refused.message
+    assert (await rig.stored()).request.is_open  # type: ignore[union-attr]
+
+
+async def test_a_reason_typed_by_somebody_unverified_is_kept_with_their_answer(rig: Rig, kept: Watched) -> None:
+    """The window opens for them, says that Slack is asked, and the reason is on the record in the end."""
+    await rig.reject("UDANA")
+    (view,) = await rig.get("views", user="UDANA")
+    await kept.forget("UDANA")
+    values = {"loopgate.reason": {"reason": "too risky"}}
+    submitted = await rig.act("submit", "UDANA", view_id=view["id"], values=values)
+    await confirm(rig, kept)
+    request = (await rig.stored()).request
+    assert request is not None
+    assert request.closed_by is not None
+
+    assert "Checking with Slack" in str(submitted["views"])
+    assert (request.status, request.closed_by.reason) == ("rejected", "too risky")
 
 
 async def test_a_change_in_slack_counts_at_once(rig: Rig, kept: Watched) -> None:
@@ -112,7 +158,7 @@ async def test_a_change_in_slack_counts_at_once(rig: Rig, kept: Watched) -> None
     await kept.until(lambda known: known["UDANA"].is_restricted)
     await rig.approve("UDANA")
 
-    assert rig.gate.answers[-1].channel["slackStanding"] == "guest"
+    assert rig.gate.answers[-1].standing["slackStanding"] == "guest"
 
 
 async def test_what_slack_does_not_tell_is_not_believed(rig: Rig, kept: Watched) -> None:
