@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 from channels.slack.ports import EffectState, Entitled
-from loops.actors import Human, folded, people_behind
+from loops.actors import Human
 from loops.answers import Asked, concerned, objections
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.definition import LoopDefinition
@@ -13,8 +13,9 @@ from loops.engine import LoopEngine
 from loops.events import Event
 from loops.explaining import Explanation
 from loops.instance import LoopInstance
+from loops.managing import may_manage, may_retry
 from loops.outcomes import Executed, Outcome, Refused
-from loops.policy import ApprovalPolicy, Need
+from loops.policy import Need
 from loops.ports import Clock, Definitions, Directory, Loaded, Person, Store
 from loops.quorum import Standing, may_fill
 
@@ -42,16 +43,13 @@ class Record(Protocol):
 
 
 class KeptEffects(Protocol):
-    """The part of the effects' store that people may see, and put back to work."""
+    """The part of the effects' store that people may see."""
 
     async def effect(self, effect_id: str) -> Record | None:
         """Return how far one effect got."""
 
     async def effects_of(self, tenant: str, instance_id: str) -> Sequence[Record]:
         """Return every effect of one instance, oldest first."""
-
-    async def revive(self, effect_id: str) -> bool:
-        """Put a dead effect into the outbox for another attempt; False where it is not dead."""
 
 
 class EngineGate:
@@ -136,10 +134,6 @@ class EngineGate:
         known: dict[str, Person | None] = {}
         return [each for each in subjects if await self._objection(each, by, known) is None]
 
-    async def why_not(self, subject: Loaded, by: Human) -> str | None:
-        """Say what keeps *by* from deciding *subject*'s request now, or None. The engine judges again."""
-        return await self._objection(subject, by, {})
-
     async def entitled(self, subject: Loaded) -> Sequence[Entitled]:
         """Return everybody who belongs to the stage that is open, with what keeps them from deciding."""
         request = subject.request
@@ -179,12 +173,16 @@ class EngineGate:
 
     async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectState]:
         """Return the effects of an instance, oldest first."""
-        return [_state(record) for record in await self._effects.effects_of(tenant, instance_id)]
+        subject = await self._store.load(tenant, instance_id)
+        records = await self._effects.effects_of(tenant, instance_id)
+        return [_state(record, subject) for record in records]
 
     async def effect(self, tenant: str, effect_id: str) -> EffectState | None:
         """Return how far one effect of *tenant* got."""
         record = await self._effects.effect(effect_id)
-        return _state(record) if record and record.effect.tenant == tenant else None
+        if record is None or record.effect.tenant != tenant:
+            return None
+        return _state(record, await self._store.load(tenant, record.effect.instance_id))
 
     def definitions(self) -> Mapping[str, LoopDefinition]:
         """Return the definitions loops may be started from, by id."""
@@ -200,17 +198,7 @@ class EngineGate:
 
     async def may_manage(self, subject: Loaded, by: Human) -> bool:
         """Return whether *by* may cancel the loop or have an effect tried again: they asked, or decide in this loop."""
-        instance = subject.instance
-        askers = {*people_behind(instance.requester), *instance.contributors}
-        if instance.submitter:
-            askers |= people_behind(instance.submitter)
-        if folded(by.user_id) in {folded(asker) for asker in askers}:
-            return True
-        person = await self._directory.person(instance.tenant, by.user_id)
-        if person is None:
-            return False
-        needs = [need for policy in _policies(subject.definition) for stage in policy.gates for need in stage.needs]
-        return _belongs(needs, person.person_id, person.groups)
+        return may_manage(subject, by, await self._directory.person(subject.instance.tenant, by.user_id))
 
     async def cancel(self, *, tenant: str, instance_id: str, by: Human, reason: str | None, key: str) -> Outcome:
         """Cancel an instance as *by*; refused for anybody who neither asked for it nor decides in it."""
@@ -227,15 +215,14 @@ class EngineGate:
         )
         return outcome if not isinstance(outcome, Executed) else outcome.changed(request=None)
 
-    async def revive(self, tenant: str, effect_id: str, by: Human) -> bool | Refused:
-        """Have a dead effect tried once more; False where it is not dead (any more)."""
+    async def retry(
+        self, *, tenant: str, effect_id: str, by: Human | None, channel: Mapping[str, Any], key: str
+    ) -> Outcome:
+        """Have an effect that failed or was given up tried once more, on the record."""
         record = await self._effects.effect(effect_id)
         if record is None or record.effect.tenant != tenant:
-            return False
-        subject = await self._store.load(tenant, record.effect.instance_id)
-        if subject is None or not await self.may_manage(subject, by):
-            return _not_theirs(subject, by)
-        return await self._effects.revive(effect_id)
+            return Refused(code="unknown_effect", message=f"there is no effect {effect_id}")
+        return await self._engine.retry(record.effect, record.state, by=by, channel=channel, key=key)
 
     async def _objection(self, subject: Loaded, by: Human, known: dict[str, Person | None]) -> str | None:
         request = subject.request
@@ -270,19 +257,21 @@ def _belongs(needs: Sequence[Need], person_id: str, groups: frozenset[str]) -> b
     return any(may_fill(need, standing) for need in needs)
 
 
-def _policies(definition: LoopDefinition) -> list[ApprovalPolicy]:
-    of_states = [state.approval for state in definition.states]
-    of_transitions = [transition.approval for transition in definition.transitions]
-    return [policy for policy in (*of_states, *of_transitions) if policy]
-
-
 def _names(instance: LoopInstance) -> str:
     return "\n".join((instance.aggregate_id, instance.instance_id, instance.request_id or "")).casefold()
 
 
-def _state(record: Record) -> EffectState:
-    effect = record.effect
-    return EffectState(effect.effect_id, effect.kind, effect.instance_id, record.state, record.why)
+def _state(record: Record, subject: Loaded | None) -> EffectState:
+    effect, payload = record.effect, record.effect.payload
+    name = f"{payload['integration']}: {payload['action']}" if "integration" in payload else effect.kind
+    return EffectState(
+        effect_id=effect.effect_id,
+        name=name,
+        instance_id=effect.instance_id,
+        state=record.state,
+        error=record.why,
+        is_retriable=subject is not None and may_retry(subject.instance, effect, record.state),
+    )
 
 
 def _not_theirs(subject: Loaded | None, by: Human) -> Refused:

@@ -64,7 +64,7 @@ def summary(event: Event) -> str:
             return f"{data['transitionId']}: {data['fromState']} → {data['toState']}"
         case "loop.transition.blocked":
             return "; ".join(str(failure["message"]) for failure in data["guardFailures"])
-        case "loop.transition.refused" | "approval.decision.refused" | "loop.guard.failed":
+        case "loop.transition.refused" | "approval.decision.refused" | "effect.retry.refused" | "loop.guard.failed":
             return str(data["message"])
         case "loop.signal.received":
             return str(data["signal"])
@@ -78,7 +78,7 @@ def summary(event: Event) -> str:
             return str(data["status"])
         case "approval.card.posted":
             return f"{data['requestId']}"
-        case "effect.succeeded" | "effect.failed":
+        case "effect.succeeded" | "effect.failed" | "effect.retried":
             called = " ".join(str(data[key]) for key in ("integration", "action") if key in data)
             return f"{data['kind']} {called}".strip()
         case "loop.completed":

@@ -425,7 +425,8 @@ def refuse(
             "guards": list(verdicts) or None,
         },
     )
-    notify(draft, request, answer.channel, objection, after=after)
+    if after or not answer.is_told_there:
+        notify(draft, request, answer.channel, objection, after=after)
     return refused(draft, request, objection, hard_failures(verdicts))
 
 

@@ -102,6 +102,40 @@ class Reassignment(Value):
     reason: str | None = None
 
 
+class RunResult(Value):
+    """
+    How one approved effect ended, the last time it was tried; `entry` is its instance's when it was asked for.
+
+    `error` is what the integration said went wrong, cut to `ERROR_KEPT` characters: all of it stands on the ledger.
+    """
+
+    effect_id: str
+    integration: str
+    action: str
+    succeeded: bool
+    error: str | None = None
+    at: Instant
+    entry: int
+
+
+#: Characters of an integration's error that are kept with the request it carried out.
+ERROR_KEPT = 500
+
+
+class Ending(Value):
+    """
+    What ended a request, or what it approved, other than an answer: who, and why they said they did.
+
+    Where a move left the request behind, `instead` is what was done and `state` where the loop went, as people call
+    them.
+    """
+
+    by: Actor | None = None
+    reason: str | None = None
+    instead: str | None = None
+    state: str | None = None
+
+
 class Progress(Value):
     """
     How far the approvals had come when the latest of them was counted, for cards; who may decide is judged anew.
@@ -148,7 +182,8 @@ class ApprovalRequest(Value):
     One asking of humans.
 
     `version` grows when the proposal is edited; decisions on an earlier version are in `voided` and count no more.
-    `closed_by` is the decision that closed it; requests closed otherwise (a deadline, a cancellation) have none.
+    `closed_by` is the decision that closed it; requests closed otherwise (a deadline, a cancellation) have none, and
+    `ending` says what did. `results` are of the effects it approved, while it is the instance's latest request.
     """
 
     request_id: str
@@ -175,6 +210,13 @@ class ApprovalRequest(Value):
     expires_at: Instant | None = None
     closed_at: Instant | None = None
     closed_by: Decision | None = None
+    ending: Ending | None = None
+    results: tuple[RunResult, ...] = ()
+
+    @property
+    def failures(self) -> tuple[RunResult, ...]:
+        """What was approved and could not be carried out."""
+        return tuple(result for result in self.results if not result.succeeded)
 
     @property
     def is_open(self) -> bool:
@@ -215,7 +257,8 @@ class HumanAnswer(Value):
     then about the edited proposal. `key` makes a repeated delivery of the same click count once, and names who gave it.
 
     `standing` is what the channel found out about who gave it, kept with the evidence. `is_confirmed` is False where it
-    has yet to be found out; `by` is then who it seems to be, or None.
+    has yet to be found out; `by` is then who it seems to be, or None. `is_told_there` says that the
+    channel itself tells the person of a refusal, where they are looking: no notice follows it.
     """
 
     request_id: str
@@ -227,6 +270,7 @@ class HumanAnswer(Value):
     edits: Mapping[str, Any] = Field(default_factory=dict)
     channel: JsonObject
     key: str
+    is_told_there: bool = False
     standing: Mapping[str, Any] = Field(default_factory=dict)
     is_confirmed: bool = True
 
@@ -249,6 +293,7 @@ class HumanAsk(Value):
     reason: str | None = None
     channel: JsonObject
     key: str
+    is_told_there: bool = False
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:

@@ -10,6 +10,7 @@ from loops.approvals import (
     AnswerOffered,
     ApprovalRequest,
     Decision,
+    Ending,
     Fact,
     ParkedTransition,
     PlannedEffect,
@@ -126,14 +127,18 @@ def close_request(
     by: Actor | None = None,
     reason: str | None = None,
     objected: Sequence[GuardVerdict] = (),
+    ending: Ending | None = None,
 ) -> None:
     """
     Close *request* in *draft* and let its card say so.
 
     Where no decision or move closed it, *by* took it back, or guards *objected* to what was to follow its expiry.
+    *ending* is what else ended it, for its card.
     """
     decisions = (*request.decisions, decision) if decision else request.decisions
-    draft.keep(request.changed(status=status, closed_at=draft.now, closed_by=decision, decisions=decisions))
+    ending = ending or (Ending(by=by, reason=reason) if by else None)
+    closed = request.changed(status=status, closed_at=draft.now, closed_by=decision, decisions=decisions, ending=ending)
+    draft.keep(closed)
     if decision:
         approved_at = draft.now if status == "approved" else draft.instance.approved_at
         draft.change(decided_at=draft.now, approved_at=approved_at)

@@ -230,6 +230,7 @@ def approval(
     expire_after: Span | None = None,
     on_expiry: str | None = None,
     reassign: Literal["no", "approvers", "anyone"] | None = None,
+    risk: Literal["low", "high"] | None = None,
 ) -> Part:
     """
     Return an approval policy: *quorum* of the members of *groups* and of *users*, or *stages* made by `stage`.
@@ -251,6 +252,7 @@ def approval(
         expireAfter=_span(expire_after),
         onExpiry=on_expiry,
         reassign=reassign,
+        risk=risk,
     )
     # An empty list says that nobody is kept apart, which is not the default.
     return made if separation is None else {**made, "separation": list(separation)}

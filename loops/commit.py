@@ -29,6 +29,8 @@ class Commit(Value):
     first version, not be there while its aggregate has no active instance. `sealed` are its events, ready to be kept
     as their lines. `requests` are the approval requests it closed and opened (one commit may do both), as they stand
     afterwards. `definition` is pinned with a start.
+    `settled` ends an effect claimed under its fence, `revived` names dead effects that are tried once more; where one
+    of them does not stand like that, nothing is written (`StaleClaim`).
     """
 
     instance: LoopInstance
@@ -36,6 +38,7 @@ class Commit(Value):
     requests: tuple[ApprovalRequest, ...] = ()
     effects: tuple[Effect, ...] = ()
     settled: EffectResult | None = None
+    revived: tuple[str, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     cleared_deadlines: tuple[str, ...] = ()
     definition: LoopDefinition | None = None

@@ -163,7 +163,8 @@ def _refuse(draft: Draft, asked: Asked, ask: HumanAsk, objection: Objection | No
             "channel": ask.channel or None,
         },
     )
-    notify(draft, request, ask.channel, found)
+    if not ask.is_told_there:
+        notify(draft, request, ask.channel, found)
     return refused(draft, request, found)
 
 

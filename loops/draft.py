@@ -73,6 +73,7 @@ class Draft:
         self._events: list[Sealed] = []
         self._requests: dict[str, ApprovalRequest] = {}
         self._effects: list[Effect] = []
+        self._revived: list[str] = []
         self._deadlines: list[Deadline] = []
         self._cleared: list[str] = []
 
@@ -94,6 +95,10 @@ class Draft:
         effect = self._effect(kind, payload, grant, effect_id)
         self._effects.append(effect)
         return effect.effect_id
+
+    def revive(self, effect_id: str) -> None:
+        """Have an effect that ended badly tried once more, after the commit."""
+        self._revived.append(effect_id)
 
     def keep(self, request: ApprovalRequest) -> None:
         """Keep *request* as it stands after this commit."""
@@ -136,6 +141,7 @@ class Draft:
             requests=tuple(self._requests.values()),
             effects=(*self._effects, *self._replies()),
             settled=self.settled,
+            revived=tuple(self._revived),
             deadlines=tuple(self._deadlines),
             cleared_deadlines=tuple(self._cleared),
             definition=self.definition if pin_definition else None,

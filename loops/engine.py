@@ -28,6 +28,7 @@ from loops.evidence import ADAPTER_KEYS, BadEvidence, accept
 from loops.explaining import Explanation, explain
 from loops.guards import GuardContext, GuardVerdict
 from loops.judging import Judge
+from loops.managing import may_manage, retry
 from loops.outcomes import Outcome, Refused
 from loops.people import People
 from loops.ports import Clock, Definitions, Directory, IdSource, Loaded, Store
@@ -361,6 +362,34 @@ class LoopEngine:
         tries = [settling.signal_of(effect, result, signal)] if signal else []
         return await self._settle(effect, result, lambda _: tries)
 
+    async def retry(
+        self,
+        effect: Effect,
+        state: str,
+        *,
+        by: Human | None,
+        channel: Mapping[str, Any],
+        key: str,
+    ) -> Outcome:
+        """
+        Have *effect*, which stands at *state* in the store, tried once more for the person *by*.
+
+        Refused, on the record, for anybody who neither asked for the loop nor decides in it, and where the loop has
+        moved on since.
+        """
+        known = await self._people.verified(effect.tenant, by)
+        person = await self._people.named(effect.tenant, known.user_id if known else None)
+
+        async def judged(loaded: Loaded) -> Decided:
+            is_entitled = known is not None and may_manage(loaded, known, person)
+            now = self._clock.now()
+            return retry(loaded, (effect, state), known, channel, now, self._ids, is_entitled=is_entitled)
+
+        found = await self._about_effect(effect, judged, click_key(key, "retry", effect.effect_id))
+        if isinstance(found, Refused) and found.code == "stale_claim":
+            return found.changed(code="not_failed", message="somebody else had it tried again just now")
+        return found
+
     async def card_posted(self, effect: Effect, fence: int, address: Mapping[str, Any]) -> Outcome:
         """Put on the ledger where humans were asked."""
         result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=True, detail=dict(address))
@@ -435,11 +464,9 @@ class LoopEngine:
         unknown = Refused(code="unknown_request", message=f"there is no approval request {request_id}")
         return await self._rounds.run(lambda: self._store.load_request(tenant, request_id), judged, key, unknown)
 
-    async def _about_effect(self, effect: Effect, judged: Judged) -> Outcome:
+    async def _about_effect(self, effect: Effect, judged: Judged, key: Key | None = None) -> Outcome:
         unknown = Refused(code="unknown_instance", message=f"there is no loop instance on {effect.aggregate_id}")
-        return await self._rounds.run(
-            lambda: self._store.load(effect.tenant, effect.instance_id), judged, None, unknown
-        )
+        return await self._rounds.run(lambda: self._store.load(effect.tenant, effect.instance_id), judged, key, unknown)
 
     def _hidden(self, text: str | None) -> str | None:
         """Return what a person wrote without the secrets in it."""

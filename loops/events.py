@@ -30,6 +30,8 @@ EventType = Literal[
     "approval.closed",
     "effect.succeeded",
     "effect.failed",
+    "effect.retried",
+    "effect.retry.refused",
 ]
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from loops.actors import Actor
-from loops.approvals import ApprovalRequest, RequestStatus
+from loops.approvals import ApprovalRequest, Ending
 from loops.asking import close_request
 from loops.decide import execute, hard_failures, judge_transition, recorded, refuse
 from loops.definition import Transition
@@ -24,7 +24,7 @@ def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids:
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     if refused := _over(draft, loaded, actor):
         return refused
-    _close_open_request(draft, loaded, "cancelled")
+    _end_request(draft, loaded, Ending(by=actor, reason=reason))
     return cancelled(draft, loaded, actor, reason)
 
 
@@ -33,7 +33,7 @@ def fail(loaded: Loaded, actor: Actor, code: str, message: str, now: datetime, i
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     if refused := _over(draft, loaded, actor):
         return refused
-    _close_open_request(draft, loaded, "cancelled")
+    _end_request(draft, loaded, Ending(by=actor, reason=message))
     from_state = loaded.instance.state
     draft.event("loop.failed", {"fromState": from_state, "actor": actor, "error": {"code": code, "message": message}})
     draft.change(status="failed", closed_at=now, suspended_at=None)
@@ -144,9 +144,16 @@ def _refuse_status(draft: Draft, loaded: Loaded, actor: Actor) -> Decided:
     return refuse(draft, loaded, "loop_closed", f"{instance.aggregate_id} is {instance.status}", actor, None)
 
 
-def _close_open_request(draft: Draft, loaded: Loaded, status: RequestStatus) -> None:
-    if loaded.request and loaded.request.is_open:
-        close_request(draft, loaded.request, status)
+def _end_request(draft: Draft, loaded: Loaded, ending: Ending) -> None:
+    """Close what is still asked; the card of what was approved says that the loop ended under it, too."""
+    request = loaded.request
+    if request is None:
+        return
+    if request.is_open:
+        close_request(draft, request, "cancelled", ending=ending)
+    elif request.status == "approved":
+        draft.keep(request.changed(ending=ending))
+        draft.effect("card.update", {"requestId": request.request_id})
 
 
 def _approves(request: ApprovalRequest, transition: Transition) -> bool:

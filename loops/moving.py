@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loops.actors import Actor, Human, System, people_behind
-from loops.approvals import ApprovalRequest, Decision, PlannedEffect, RequestStatus
+from loops.approvals import ApprovalRequest, Decision, Ending, PlannedEffect, RequestStatus
 from loops.asking import Entered, ask_about_state, close_request, plan
 from loops.definition import State, Transition
 from loops.draft import Draft
@@ -123,7 +123,11 @@ def _close(draft: Draft, taken: Move, request: ApprovalRequest) -> Grant | None:
             status = "expired"
         case _:
             status = "superseded"
-    close_request(draft, request, status, taken.decision)
+    ending = None
+    if status == "superseded":
+        state = draft.definition.state(taken.transition.to)
+        ending = Ending(by=taken.actor, instead=taken.transition.label or taken.transition.id, state=state.label)
+    close_request(draft, request, status, taken.decision, ending=ending)
     if taken.decision is None:
         return None
     return Grant(request_id=request.request_id, request_version=request.version, digest=request.digest)

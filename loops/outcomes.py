@@ -43,6 +43,8 @@ RefusalCode = Literal[
     # effects
     "stale_claim",
     "stale_result",
+    "unknown_effect",
+    "not_failed",
 ]
 
 
@@ -69,6 +71,7 @@ RecordedCode = Literal[
     "reassigned",
     "request_closed",
     "effect_settled",
+    "effect_retried",
     "deadline_cleared",
 ]
 

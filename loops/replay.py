@@ -14,6 +14,7 @@ one in `FOLLOWING`.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
 
@@ -26,10 +27,11 @@ from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.definition import LoopDefinition
 from loops.draft import Decided
-from loops.effects import Effect, EffectResult
+from loops.effects import Effect, EffectResult, Grant
 from loops.events import Event, EventType
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
+from loops.managing import DEAD, retry
 from loops.ports import IdSource, Loaded, Person
 from loops.requests import StartRequest, TransitionRequest
 from loops.values import Value
@@ -464,13 +466,22 @@ def _question_answered(step: _Step) -> Iterator[Decided]:
 
 def _settled(step: _Step) -> Iterator[Decided]:
     effect, result = _effect(step, step.data["detail"])
-    # All events of the commit name the effect as their cause.
-    own = [event for event in step.ahead if event.causation_id == effect.effect_id]
+    # All events of the commit name the effect as their cause; one that was tried again settles more than once.
+    own = list(takewhile(lambda event: event.causation_id == effect.effect_id, step.ahead[1:]))
     tries: list[tuple[TransitionRequest, _Verdicts]] = [
         (TransitionRequest.model_validate(held), ()) for held in step.data.get("held", ())
     ]
-    tries = tries or [(tried.asked, tried.verdicts) for tried in _tries(own[1:], most=_MOST_TRIES)]
+    tries = tries or [(tried.asked, tried.verdicts) for tried in _tries(own, most=_MOST_TRIES)]
     yield settling.settle(step.loaded, effect, result, tries, step.first.occurred_at, step.ids())
+
+
+def _retried(step: _Step) -> Iterator[Decided]:
+    data, is_refused = step.data, step.first.type == "effect.retry.refused"
+    by = Human.model_validate(data["by" if is_refused else "actor"]) if not is_refused or "by" in data else None
+    effect = _asked_for(step, str(data["effectId"]))
+    channel, now = data.get("channel", {}), step.first.occurred_at
+    is_entitled = data.get("code") != "unauthorized_actor"
+    yield retry(step.loaded, (effect, DEAD), by, channel, now, step.ids(), is_entitled=is_entitled)
 
 
 def _posted(step: _Step) -> Iterator[Decided]:
@@ -482,18 +493,29 @@ def _posted(step: _Step) -> Iterator[Decided]:
 
 def _effect(step: _Step, detail: Mapping[str, Any]) -> tuple[Effect, EffectResult]:
     effect_id = step.first.causation_id or ""
-    effect = Effect(
+    succeeded = step.first.type != "effect.failed"
+    result = EffectResult(effect_id=effect_id, fence=1, succeeded=succeeded, detail=dict(detail))
+    return _asked_for(step, effect_id), result
+
+
+def _asked_for(step: _Step, effect_id: str) -> Effect:
+    """Return the effect the first event is about, as far as deciding goes by it."""
+    kind = step.data.get("kind", "card.post")
+    granting = (
+        step.run.requests[step.data["requestId"]] if kind == "integration.run" and "requestId" in step.data else None
+    )
+    return Effect(
         effect_id=effect_id,
-        kind=step.data.get("kind", "card.post"),
+        kind=kind,
         tenant=step.first.tenant,
         instance_id=step.first.instance_id,
         aggregate_id=step.first.aggregate_id,
         created_at=step.first.occurred_at,
         payload={key: step.data[key] for key in ("requestId", "integration", "action") if key in step.data},
         entry=step.data.get("entry", 0),
+        grant=granting
+        and Grant(request_id=granting.request_id, request_version=granting.version, digest=granting.digest),
     )
-    succeeded = step.first.type != "effect.failed"
-    return effect, EffectResult(effect_id=effect_id, fence=1, succeeded=succeeded, detail=dict(detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -562,6 +584,8 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "approval.closed": _closed,
         "effect.succeeded": _settled,
         "effect.failed": _settled,
+        "effect.retried": _retried,
+        "effect.retry.refused": _retried,
     }
 )
 

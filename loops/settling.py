@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from loops.actors import service, system
+from loops.approvals import ERROR_KEPT, RunResult
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
@@ -38,6 +39,7 @@ def settle(
         {
             "effectId": effect.effect_id,
             "kind": effect.kind,
+            "requestId": effect.grant.request_id if effect.grant else None,
             "integration": effect.payload.get("integration"),
             "action": effect.payload.get("action"),
             "detail": result.detail,
@@ -45,22 +47,51 @@ def settle(
             "held": [asked for asked, _ in tries] if held else None,
         },
     )
+    loaded = _with_result(draft, loaded, effect, result)
     if tries and effect.entry != loaded.instance.entry:
         asked = tries[0][0]
+        _show(draft, loaded, effect)
         message = f"{loaded.instance.aggregate_id} has left the state this was asked for in; the result moves nothing"
         return refuse(draft, loaded, "stale_result", message, asked.actor, asked.name)
     if held:
         draft.change(held_results=(*loaded.instance.held_results, tuple(asked for asked, _ in tries)))
+        _show(draft, loaded, effect)
         return recorded(draft, loaded, "effect_settled")
     decided = None
     for asked, verdicts in tries:
         decided = judge_transition(draft, loaded, asked, verdicts)
         if isinstance(decided.outcome, Executed):
             return decided
+    _show(draft, loaded, effect)
+    decided = decided and Decided(decided.outcome, draft.commit())
+    return decided or recorded(draft, loaded, "effect_settled")
+
+
+def _with_result(draft: Draft, loaded: Loaded, effect: Effect, result: EffectResult) -> Loaded:
+    """Keep how an approved effect ended with the request that approved it, while that is the latest one."""
+    request, grant = loaded.request, effect.grant
+    if request is None or grant is None or grant.request_id != request.request_id or effect.kind != "integration.run":
+        return loaded
+    said = next((each for key in ("error", "message") if isinstance(each := result.detail.get(key), str)), None)
+    ended = RunResult(
+        effect_id=effect.effect_id,
+        integration=str(effect.payload.get("integration")),
+        action=str(effect.payload.get("action")),
+        succeeded=result.succeeded,
+        error=None if result.succeeded or said is None else said[:ERROR_KEPT],
+        at=draft.now,
+        entry=effect.entry,
+    )
+    others = tuple(each for each in request.results if each.effect_id != effect.effect_id)
+    request = request.changed(results=(*others, ended))
+    draft.keep(request)
+    return Loaded(loaded.instance, loaded.definition, request)
+
+
+def _show(draft: Draft, loaded: Loaded, effect: Effect) -> None:
+    """Have the card say how it ended, where no move does."""
     if loaded.request and effect.kind == "integration.run":
         draft.effect("card.update", {"requestId": loaded.request.request_id})
-        decided = decided and Decided(decided.outcome, draft.commit())
-    return decided or recorded(draft, loaded, "effect_settled")
 
 
 def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:

@@ -28,6 +28,7 @@ _TOLD = frozenset(
         "approval.decision.recorded",
         "approval.edited",
         "approval.reassigned",
+        "effect.retried",
         "loop.failed",
     }
 )

@@ -127,6 +127,15 @@ def ci(behind: str | None = None) -> Automation:
     return service("ci", "CI", on_behalf_of=behind)
 
 
+def a_quiet_change(**approval: Any) -> LoopDefinition:
+    """Return the test loop with no signal for a failed roll-out: somebody has to see to it."""
+    loop = a_change(**approval).as_json()
+    for transition in loop["transitions"]:
+        for call in transition.get("effects", []):
+            del call["onFailure"]
+    return LoopDefinition.model_validate(loop)
+
+
 class FrozenClock:
     """Stands still until moved."""
 
@@ -205,6 +214,13 @@ class House:
         )
         assert outcome.request is not None
         return outcome.request
+
+    async def settle(self, instance_id: str, *, error: str | None = None) -> None:
+        """Let the integration that was asked, and asked last, come to an end: well, or with *error*."""
+        run = (await self.effects(instance_id, "integration.run"))[-1]
+        claim = await self.store.claim(run.effect_id, lease=timedelta(seconds=5))  # type: ignore[attr-defined]
+        detail = {"error": error} if error else {"deploymentId": "d-1"}
+        await self.engine.settle(run, claim.fence, succeeded=error is None, detail=detail)
 
     async def effects(self, instance_id: str, kind: EffectKind) -> list[Effect]:
         """Return the effects of *kind* that commits of an instance asked for."""

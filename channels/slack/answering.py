@@ -202,6 +202,7 @@ class Answering:
                 key=key,
                 standing=who.evidence if who.is_confirmed else {},
                 is_confirmed=who.is_confirmed,
+                is_told_there=isinstance(delivery, Submission),
             )
             return await self._desk.gate.answer(answer, tenant=self._desk.tenant)
 

@@ -22,6 +22,7 @@ from channels.slack.listening import Desk, done, failed, log
 from channels.slack.members import Members
 from channels.slack.news import News
 from channels.slack.ports import Gate
+from channels.slack.retrying import Retrying
 from channels.slack.shown import (
     ANSWER,
     ASK,
@@ -35,6 +36,7 @@ from channels.slack.shown import (
     QUESTION_VIEW,
     REASON_VIEW,
     REPLY_VIEW,
+    RETRY,
     WITHDRAW_VIEW,
 )
 from channels.slack.viewing import Viewing
@@ -106,6 +108,7 @@ def create_bolt_app(
     app.action(DETAILS)(_listener(viewing.details))
     app.action(_begins(PAGE))(_listener(viewing.turn))
     app.event("app_home_opened")(_listener(home.open))
+    app.action(_begins(RETRY))(_listener(Retrying(desk).retry))
     app.action(_begins(BULK))(_listener(bulk.open))
     app.view_submission(BULK_VIEW)(_listener(home.then_anew(bulk.submit)))
     app.command(command)(_listener(commands.run))

@@ -168,6 +168,7 @@ class Bulk:
                     standing=who.evidence if who.is_confirmed else {},
                     is_confirmed=who.is_confirmed,
                     key=f"slack:view:{submission.view.id}:{submission.user.id}:{shown.request_id}:{said}",
+                    is_told_there=True,
                 ),
                 tenant=self._desk.tenant,
             )

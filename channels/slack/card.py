@@ -35,15 +35,18 @@ from channels.slack.shown import (
     HAND_OVER,
     MORE,
     QUESTION,
+    RETRY,
     WHY,
     WITHDRAW,
     More,
+    Retry,
     Shown,
 )
-from loops.approvals import AnswerOffered, ApprovalRequest, PlannedEffect, Recommendation
+from loops.approvals import AnswerOffered, ApprovalRequest, Ending, PlannedEffect, Recommendation
 from loops.canonical import canonical_json
 from loops.errors import Rejected
 from loops.guards import GuardVerdict
+from loops.managing import retriable
 from loops.policy import AnswerKind
 from loops.ports import Loaded
 
@@ -60,6 +63,9 @@ REASON_MAX = 700
 VERDICTS_MAX, VERDICT_MAX = 8, 110
 RUNS_MAX, RUN_NAME_MAX, RUN_PARAMETERS_MAX = 5, 60, 240
 RESULT_MAX = 600
+#: Failures told one by one, each with a Retry button where it may be tried again.
+FAILURES_MAX, FAILURE_MAX = 3, 300
+ENDING_REASON_MAX = 700
 APPROVERS_MAX = 300
 ANSWERS_MAX = 1_000
 #: Hex digits of the digest on the card; all of them stand under Details.
@@ -145,7 +151,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block
         b.context(_origin(request)),
         *_parked(subject, request),
         *_decision(request),
-        *_result(subject, request),
+        *(() if face in OPEN else _result(subject, request)),
         *questions(request, is_open=face in OPEN),
         *versions(request),
     ]
@@ -153,7 +159,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block
         *(_verdicts(request.verdicts) if face in OPEN else ()),
         *_runs(request.proposal.runs, face),
         *_rules(request, face),
-        *_buttons(request, face),
+        *_buttons(subject, request, face),
     ]
     room = MESSAGE_BLOCK_TEXT_MAX - MARGIN - text_size([*above, *below])
     said = request.recommendation if face in OPEN else None
@@ -191,6 +197,7 @@ def _status(request: ApprovalRequest, face: Face) -> str:
         lines.append(wording.decided_by(name_of(decision.by), when(decision.at)))
     elif request.closed_at:
         lines[-1] += f", {when(request.closed_at)}"
+    lines.extend(_ending(request.ending, face))
     if face in OPEN:
         parts = [standing(request)] if is_shared(request) else []
         if request.expires_at:
@@ -203,6 +210,17 @@ def _status(request: ApprovalRequest, face: Face) -> str:
         lines.append(wording.all_approved(named(request.approvals)))
     lines.append(wording.MEANING[face])
     return "\n".join(line for line in lines if line)
+
+
+def _ending(ending: Ending | None, face: Face) -> Iterator[str]:
+    if ending is None or ending.by is None:
+        return
+    name, kind = name_of(ending.by), ending.by.type
+    if ending.instead:
+        state = inline(ending.state or "", NAME_MAX).text
+        yield wording.superseded_by(name, kind, inline(ending.instead, NAME_MAX).text, state)
+    else:
+        yield wording.ended_by(face, name, kind)
 
 
 def _origin(request: ApprovalRequest) -> str:
@@ -231,11 +249,19 @@ def _decision(request: ApprovalRequest) -> Iterator[Block]:
     latest = request.closed_by if request.closed_by and request.closed_by.reason else (given[-1] if given else None)
     if latest and latest.reason:
         yield b.section(_quoted(wording.REASON_GIVEN, latest.reason, REASON_MAX))
+    if not request.is_open and request.ending and request.ending.reason:
+        yield b.section(_quoted(wording.REASON_GIVEN, request.ending.reason, ENDING_REASON_MAX))
 
 
 def _result(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
+    for failure in request.failures[:FAILURES_MAX]:
+        run = wording.run_name(_run_name(failure.integration), _run_name(failure.action))
+        said = quote(failure.error, FAILURE_MAX, lines=6).text if failure.error else None
+        yield b.section(wording.run_failed(run, said))
+    if (left := len(request.failures) - FAILURES_MAX) > 0:
+        yield b.context(wording.more_items(left, "failure"))
     result = integration_result(subject, request)
-    if result is None:
+    if result is None or request.failures:
         return
     kind = str(result.get("integrationConnectionId") or result.get("integrationKind") or "integration")
     inner = result.get("result")
@@ -319,7 +345,7 @@ def _runs(runs: Sequence[PlannedEffect], face: Face) -> Iterator[Block]:
 
 
 def _run(planned: PlannedEffect) -> str:
-    name = wording.run(inline(planned.integration, RUN_NAME_MAX).text, inline(planned.action, RUN_NAME_MAX).text)
+    name = wording.run(_run_name(planned.integration), _run_name(planned.action))
     size_bytes = len(canonical_json(planned.parameters))
     shown = code(exact(planned.parameters)) if size_bytes <= RUN_PARAMETERS_MAX else ""
     if shown and size(shown) <= RUN_PARAMETERS_MAX:
@@ -327,7 +353,11 @@ def _run(planned: PlannedEffect) -> str:
     return f"{name} ({wording.byte_count(size_bytes)} of parameters under {wording.DETAILS})"
 
 
-def _buttons(request: ApprovalRequest, face: Face) -> Iterator[Block]:
+def _run_name(name: str) -> str:
+    return inline(name, RUN_NAME_MAX).text
+
+
+def _buttons(subject: Loaded, request: ApprovalRequest, face: Face) -> Iterator[Block]:
     offered = sorted(request.answers, key=lambda answer: ("approve", "reject", "other").index(answer.kind))
     if face not in OPEN:
         offered = []
@@ -337,11 +367,26 @@ def _buttons(request: ApprovalRequest, face: Face) -> Iterator[Block]:
     if approving and request.proposal.policy.editable:
         edit = Shown.of(request, transition_id=approving.transition_id).encode()
         buttons.append(b.button(wording.EDIT, EDIT, edit))
+    buttons.extend(_retries(subject, request))
     buttons.append(b.button(wording.DETAILS, DETAILS, Shown.of(request).encode()))
     if face in OPEN:
         buttons.append(_menu(request))
     for row, start in enumerate(range(0, len(buttons), ACTIONS_ELEMENTS_MAX)):
         yield b.actions(f"loopgate.answers.{row}", buttons[start : start + ACTIONS_ELEMENTS_MAX])
+
+
+def _retries(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
+    failures = retriable(subject, request)
+    for index, failure in enumerate(failures[:FAILURES_MAX]):
+        run = f"{one_line(failure.integration)[:30]}: {one_line(failure.action)[:30]}"
+        text = wording.confirm_retry(run, one_line(request.title))
+        is_risky = request.proposal.policy.risk == "high"
+        yield b.button(
+            wording.retry_one(run) if len(failures) > 1 else wording.RETRY,
+            f"{RETRY}{index}",
+            Retry(effect_id=failure.effect_id).encode(),
+            confirm=b.confirm(wording.CONFIRM_TITLE, text, wording.RETRY, wording.CONFIRM_NO) if is_risky else None,
+        )
 
 
 def _menu(request: ApprovalRequest) -> Block:

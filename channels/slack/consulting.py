@@ -175,6 +175,7 @@ class Consulting:
                 by=who.human,
                 channel=submission_evidence(submission, asked) | who.evidence,
                 key=key,
+                is_told_there=True,
                 **what,
             )
             return await self._desk.gate.consult(ask, tenant=self._desk.tenant)

@@ -62,6 +62,19 @@ def submission_evidence(submission: Submission, asked: Asked) -> dict[str, Any]:
     )
 
 
+def command_evidence(command: Command) -> dict[str, Any]:
+    """Return the evidence of a slash command."""
+    return _evidence(
+        command.team_id,
+        User(id=command.user_id),
+        action_id=command.command,
+        channel=command.channel_id,
+        message_ts=None,
+        thread_ts=None,
+        transition_id=None,
+    )
+
+
 def click_key(click: Click) -> str:
     """Return what makes this click one: the message or view, the person, the button and Slack's stamp."""
     place, action = click.container, click.actions[0]

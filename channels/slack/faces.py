@@ -71,12 +71,16 @@ def _while_open(subject: Loaded, request: ApprovalRequest) -> Face:
 def _after_approval(subject: Loaded, request: ApprovalRequest) -> Face:
     if not request.proposal.runs:
         return "approved"
+    if request.ending and not request.results:
+        return "cancelled"
+    if request.failures:
+        return "execution_failed"
     result = integration_result(subject, request)
     status = result.get("applyStatus") if result else None
-    if status == "applied":
-        return "executed"
     if status == "failed":
         return "execution_failed"
+    if status == "applied" or len(request.results) == len(request.proposal.runs):
+        return "executed"
     if subject.instance.request_id != request.request_id:
         return "approved"
     if subject.instance.is_closed:

@@ -25,13 +25,18 @@ class Entitled:
 
 @dataclass(frozen=True, slots=True)
 class EffectState:
-    """How far one effect got: `state` is pending, claimed, failed (tried again), succeeded, dead or cancelled."""
+    """
+    How far one effect got: `state` is pending, claimed, failed (tried again), succeeded, dead or cancelled.
+
+    `name` says what it does; `is_retriable` that it was given up, and its loop still stands where it would be of use.
+    """
 
     effect_id: str
-    kind: str
+    name: str
     instance_id: str
     state: str
     error: str | None
+    is_retriable: bool
 
 
 class Gate(Protocol):
@@ -65,9 +70,6 @@ class Gate(Protocol):
 
     async def waiting_for(self, subjects: Sequence[Loaded], by: Human) -> Sequence[Loaded]:
         """Return those of *subjects* whose request *by* could approve now."""
-
-    async def why_not(self, subject: Loaded, by: Human) -> str | None:
-        """Say what keeps *by* from deciding *subject*'s request now, or None. The engine judges again."""
 
     async def entitled(self, subject: Loaded) -> Sequence[Entitled]:
         """Return everybody who belongs to the stage that is open, with what keeps them from deciding."""
@@ -106,8 +108,15 @@ class Gate(Protocol):
     ) -> Executed | Recorded | Refused:
         """Cancel an instance as *by*; refused for anybody who neither asked for it nor decides in it."""
 
-    async def revive(self, tenant: str, effect_id: str, by: Human) -> bool | Refused:
-        """Have a dead effect tried once more; False where it is not dead (any more)."""
+    async def retry(
+        self, *, tenant: str, effect_id: str, by: Human | None, channel: Mapping[str, Any], key: str
+    ) -> Executed | Recorded | Refused:
+        """
+        Have an effect that failed or was given up tried once more; committed on return. The caller tells a refusal.
+
+        Refused for anybody who neither asked for it nor decides in its loop, where it did not fail (any more), and
+        where its loop has moved on since.
+        """
 
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Executed | Recorded | Refused:
         """Take an approver's question, or their part for somebody else; like `answer`, committed on return."""

@@ -20,6 +20,7 @@ PAGE = "loopgate.page."
 INFORM = "loopgate.inform"
 EDIT = "loopgate.edit"
 MORE = "loopgate.more"
+RETRY = "loopgate.retry."
 
 #: What the entries of the menu do.
 QUESTION, HAND_OVER, WHY, WITHDRAW = "ask", "hand", "why", "back"
@@ -86,6 +87,23 @@ class More(BaseModel):
 
     @classmethod
     def decode(cls, text: str | None) -> "More":
+        """Read `encode`'s form. Raises NotOurs for anything else."""
+        return _read(cls, text)
+
+
+class Retry(BaseModel):
+    """What a Retry button stands for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, serialize_by_alias=True)
+
+    effect_id: str = Field(alias="e", min_length=1)
+
+    def encode(self) -> str:
+        """Return the compact JSON form."""
+        return self.model_dump_json()
+
+    @classmethod
+    def decode(cls, text: str | None) -> "Retry":
         """Read `encode`'s form. Raises NotOurs for anything else."""
         return _read(cls, text)
 

@@ -88,6 +88,16 @@ def _told(event: Event) -> str:
             return _closed(data)
         case "effect.succeeded" | "effect.failed":
             return _effect(event)
+        case "effect.retried":
+            run = (
+                f"{_name(data['integration'])}: {_name(data['action'])}"
+                if "integration" in data
+                else _name(data["kind"])
+            )
+            return f"🔁 {_who(data['actor'])} has {run} tried again"
+        case "effect.retry.refused":
+            by = f" of {_who(data['by'])}" if data.get("by") else ""
+            return f"⛔ A retry{by} was refused: {_text(data['message'])}"
         case "loop.completed":
             return f"🏁 Completed in {_name(data['finalState'])}"
         case "loop.cancelled":

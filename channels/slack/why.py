@@ -17,11 +17,12 @@ def why_text(request: ApprovalRequest, found: Explanation) -> str:
         inline(request.title, TITLE_MAX).text,
         inline(request.proposal.policy.named(), NEEDS_MAX).text,
         standing(request) if is_shared(request) else None,
-        list(_lines(found)),
+        list(why_lines(found)),
     )
 
 
-def _lines(found: Explanation) -> Iterator[str]:
+def why_lines(found: Explanation) -> Iterator[str]:
+    """Yield what somebody may do about an open request, or why not, each as a sentence to them."""
     if found.may_approve:
         yield wording.WHY_YOU_CAN
         return

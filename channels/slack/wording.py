@@ -32,7 +32,7 @@ FACES: dict[Face, tuple[str, str]] = {
     "expired": ("⌛", "Expired"),
     "superseded": ("↪️", "Superseded"),
     "cancelled": ("🚫", "Cancelled"),
-    "withdrawn": ("↩️", "Withdrawn by who asked"),
+    "withdrawn": ("↩️", "Withdrawn"),
 }
 
 #: What a face means for the proposal, where the headline alone does not say it.
@@ -49,8 +49,8 @@ MEANING: dict[Face, str] = {
     "decided": "",
     "expired": "Nobody decided in time. Nothing was approved.",
     "superseded": "The loop moved on before anybody decided. Answers to this card no longer count.",
-    "cancelled": "The loop was cancelled. Answers to this card no longer count.",
-    "withdrawn": "Whoever asked took it back. Answers to this card no longer count.",
+    "cancelled": "The loop was ended. Nothing of this runs any more.",
+    "withdrawn": "Nothing of it runs. Answers to this card no longer count.",
 }
 
 
@@ -83,6 +83,40 @@ def decide_by(when: str) -> str:
 def decided_by(name: str, when: str) -> str:
     """Say who decided."""
     return f"Decided by *{name}*, {when}"
+
+
+def ended_by(face: Face, name: str, kind: str) -> str:
+    """Say who ended a request without answering it."""
+    words = {"withdrawn": "Withdrawn by", "cancelled": "Cancelled by"}.get(face, "Ended by")
+    return f"{words} *{name}*{_kind(kind)}"
+
+
+def superseded_by(name: str, kind: str, what: str, state: str) -> str:
+    """Say what was done instead of answering."""
+    return f"*{name}*{_kind(kind)} took *{what}* instead; the loop is in {state} since"
+
+
+RETRY = "Retry"
+
+
+def retry_one(run: str) -> str:
+    """Label the Retry button of one of several failures (plain text)."""
+    return f"{RETRY} {run}"
+
+
+def confirm_retry(run: str, title: str) -> str:
+    """Ask before a risky effect is tried again (plain text)."""
+    return f"At once this is tried again: {run}. It is about: {title}"
+
+
+def not_retried(reason: str) -> str:
+    """Tell somebody why nothing was tried again."""
+    return f"⛔ Nothing was tried again: {reason}. {NOTHING_CHANGED}"
+
+
+def run_failed(run: str, detail: str | None) -> str:
+    """Say that one effect could not be carried out; *detail* is the integration's own words, quoted."""
+    return f"❌ {run} failed" + (f":\n{detail}" if detail else ".")
 
 
 def so_far(names: Sequence[str]) -> str:
@@ -130,9 +164,14 @@ WOULD_HAVE_RUN = "*Would have run*"
 RUNS_NOTHING = "Nothing is run by Loopgate if approved; the loop moves on."
 
 
+def run_name(integration: str, action: str) -> str:
+    """Name one effect."""
+    return f"*{integration}*: {action}"
+
+
 def run(integration: str, action: str) -> str:
-    """Name one planned effect."""
-    return f"• *{integration}*: {action}"
+    """List one planned effect."""
+    return f"• {run_name(integration, action)}"
 
 
 def result(kind: str, status: str, detail: str | None) -> str:

@@ -110,6 +110,10 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return _decision(data["decision"])
         case "effect.succeeded" | "effect.failed":
             return _effect(event.type == "effect.succeeded", data)
+        case "effect.retried":
+            return "step", f"{_name(data['actor'])} has it tried again", f"{data.get('integration') or data['kind']}"
+        case "effect.retry.refused":
+            return "bad", "Refused: trying again", str(data["message"])
         case "loop.completed":
             label = definition.state(data["finalState"]).label
             return "step", f"Ended: {label}", f"{data['durationMs'] / 1000:.1f} s from proposal to end"
@@ -132,7 +136,7 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
         case "approval.edited":
             return "step", f"Edited by {_name(data['by'])}", ", ".join(change["path"] for change in data["changes"])
         case "approval.question.asked":
-            return "step", f"{_name(data['by'])} asks", str(data["text"])
+            return "step", f"{_name(data['actor'])} asks", str(data["text"])
         case "approval.question.answered":
             return "step", "Answered", str(data["answer"])
         case "approval.reassigned":

@@ -133,13 +133,6 @@ class Effects(Protocol):
     async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
         """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
 
-    async def revive(self, effect_id: str) -> bool:
-        """
-        Put a dead effect into the outbox for another attempt; False where it is not dead.
-
-        Its attempts go on being counted, so what may have got through before is looked for first.
-        """
-
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """Put effects whose time has come into the outbox again, each due again after *grace*; return their ids."""
 

@@ -290,18 +290,6 @@ class MemoryStore:
             kept.end("dead", error=_text(error))
         return kept is not None
 
-    async def revive(self, effect_id: str) -> bool:
-        """Put a dead effect into the outbox for another attempt; False where it is not dead."""
-        kept, now = self._effects.get(effect_id), self._now()
-        if kept is None or kept.state != "dead":
-            return False
-        kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
-        kept.since, kept.before = now, kept.attempts
-        entry = OutboxEntry(effect_id, kept.kind)
-        if entry not in self._outbox:
-            self._outbox.append(entry)
-        return True
-
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """Put effects whose time has come into the outbox, each due again after *grace*; return their ids."""
         now = self._now()
@@ -455,9 +443,11 @@ class MemoryStore:
         return Repeated(kept.answer if kept.body_digest == commit.idempotency.body_digest else None)
 
     def _stale(self, commit: Commit) -> StaleClaim | None:
-        if commit.settled is None or self._held(commit.settled.effect_id, commit.settled.fence):
-            return None
-        return StaleClaim()
+        settled = commit.settled
+        if settled is not None and not self._held(settled.effect_id, settled.fence):
+            return StaleClaim()
+        found = [self._effects.get(effect_id) for effect_id in commit.revived]
+        return None if all(kept and kept.state == "dead" for kept in found) else StaleClaim()
 
     def _conflict(self, commit: Commit) -> Conflict | None:
         instance = commit.instance
@@ -495,6 +485,13 @@ class MemoryStore:
             if effect.effect_id not in self._effects:
                 self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)
                 self._outbox.append(OutboxEntry(effect.effect_id, effect.kind))
+        for effect_id in commit.revived:
+            kept = self._effects[effect_id]
+            kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
+            kept.since, kept.before = now, kept.attempts
+            entry = OutboxEntry(effect_id, kept.kind)
+            if entry not in self._outbox:
+                self._outbox.append(entry)
         for deadline_id in commit.cleared_deadlines:
             self._deadlines.pop((instance.tenant, deadline_id), None)
         for deadline in commit.deadlines:

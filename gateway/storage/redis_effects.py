@@ -15,7 +15,7 @@ from gateway.storage import keys
 from gateway.storage.cursors import check_cursor, page_size
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
-from gateway.storage.spans import EFFECT_GRACE, milliseconds
+from gateway.storage.spans import milliseconds
 from loops.effects import Effect, EffectKind
 
 _KINDS: tuple[EffectKind, ...] = get_args(EffectKind)
@@ -32,7 +32,6 @@ class RedisEffects:
         self._retry: Script = script(client, "retry")
         self._requeue: Script = script(client, "requeue")
         self._read: Script = script(client, "effects")
-        self._revive: Script = script(client, "revive")
         self._backlog: Script = script(client, "backlog")
 
     async def claim(self, effect_id: str, *, lease: timedelta) -> Claim | None:
@@ -73,11 +72,6 @@ class RedisEffects:
     async def bury(self, effect_id: str, fence: int, *, error: str) -> bool:
         """Mark the effect dead: nobody tries again by itself; False under a stale *fence*."""
         return await self._closed(effect_id, fence, "dead", error=error)
-
-    async def revive(self, effect_id: str, *, grace: timedelta = EFFECT_GRACE) -> bool:
-        """Put a dead effect into the outbox once more, due again after *grace*; False where it is not dead."""
-        with store_errors():
-            return bool(await self._revive(keys.part(effect_id), milliseconds(grace)))
 
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """

@@ -200,6 +200,7 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         "kept": KEPT_OF_PERSON,
         "events": len(commit.sealed),
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
+        "revived": [keys.part(effect_id) for effect_id in commit.revived],
         "grace": grace_ms,
         "deadlines": [
             [keys.pair(deadline.tenant, deadline.deadline_id), str(microseconds(deadline.due_at))]

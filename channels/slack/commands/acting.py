@@ -21,6 +21,7 @@ from channels.slack.commands.windows import (
     typed_values,
 )
 from channels.slack.deliveries import Command, Submission
+from channels.slack.evidence import command_evidence
 from channels.slack.listening import ANSWER_S, Desk, done, soon, started
 from channels.slack.mrkdwn import inline, label
 from channels.slack.shown import NotOurs
@@ -144,7 +145,7 @@ class Acting:
             case _:
                 return _said(wording.DONE_TITLE, [wording.cancelled(_name(outcome.instance.aggregate_id))])
 
-    async def retry(self, typed: Typed, by: Human, name: str) -> Lines:
+    async def retry(self, command: Command, typed: Typed, by: Human, name: str) -> Lines:
         """Have what Loopgate gave up on tried once more."""
         if not typed.words:
             return wording.needs_effect(name)
@@ -153,15 +154,15 @@ class Acting:
             return wording.no_such_effect(_name(typed.rest), name)
         subjects = await self._desk.gate.look_up(self._desk.tenant, effect.instance_id, limit=1)
         aggregate = _name(subjects[0].instance.aggregate_id if subjects else effect.instance_id)
-        if effect.state != "dead":
-            return wording.not_dead(effect.state)
-        match await self._desk.gate.revive(self._desk.tenant, effect.effect_id, by):
-            case Refused():
-                return wording.may_not_manage(aggregate)
-            case False:
-                return wording.not_dead("pending")
+        key, channel = f"slack:{command.trigger_id}", command_evidence(command)
+        retrying = self._desk.gate.retry(
+            tenant=self._desk.tenant, effect_id=effect.effect_id, by=by, channel=channel, key=key
+        )
+        match await soon(retrying, ANSWER_S):
+            case Refused(message=message):
+                return wording.refused(inline(message, MESSAGE_MAX).text.rstrip("."))
             case _:
-                return wording.tried_again(_name(effect.kind), aggregate, name)
+                return wording.tried_again(_name(effect.name), aggregate, name)
 
     def _meant(self, word: str) -> LoopDefinition | None:
         known = self._desk.gate.definitions()

@@ -62,7 +62,7 @@ class Commands:
             case "start":
                 return await self._acting.start(command, typed, by, name)
             case "retry":
-                return await soon(self._acting.retry(typed, by, name), ANSWER_S)
+                return await soon(self._acting.retry(command, typed, by, name), ANSWER_S)
             case "show" | "history" | "who" | "cancel":
                 return await self._about_one(command, typed, by, name)
             case _:

@@ -10,6 +10,7 @@ from channels.slack.commands.parsing import Typed
 from channels.slack.listening import Desk
 from channels.slack.mrkdwn import inline, when
 from channels.slack.threads import told
+from channels.slack.why import why_lines
 from loops.actors import Human
 from loops.approvals import ApprovalRequest
 from loops.definition import LoopDefinition
@@ -88,9 +89,9 @@ class Showing:
                 answer = _name(offered.label if offered else decision.transition_id)
                 lines.append(wording.gave(_name(decision.by.name), answer, when(decision.at)))
         effects = await self._desk.gate.effects_of(self._desk.tenant, instance.instance_id)
-        for effect in [each for each in effects if each.state == "dead"][:DEAD_MAX]:
+        for effect in [each for each in effects if each.is_retriable][:DEAD_MAX]:
             error = inline(effect.error, TITLE_MAX).text if effect.error else None
-            lines.append(wording.given_up(_name(effect.kind), _name(effect.effect_id), error, command))
+            lines.append(wording.given_up(_name(effect.name), _name(effect.effect_id), error, command))
         request_id = _name(request.request_id) if request else None
         lines.append(wording.ids(request_id, _name(instance.instance_id)))
         lines.append(wording.look_further(aggregate, command))
@@ -131,9 +132,8 @@ class Showing:
             lines.append(wording.more_lines(len(entitled) - WHO_MAX))
         if all(each.why_not for each in entitled):
             lines.append(wording.NOBODY_MAY)
-        why_not = await self._desk.gate.why_not(subject, by)
-        lines.append(wording.not_you(inline(why_not, TITLE_MAX).text) if why_not else wording.YOU_MAY_DECIDE)
-        return lines
+        found = await self._desk.gate.explain(request.request_id, by, tenant=self._desk.tenant)
+        return [*lines, *why_lines(found)] if found and not found.stop else lines
 
     def definitions(self, typed: Typed, command: str) -> Lines:
         """List the loops there are."""

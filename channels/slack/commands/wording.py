@@ -17,7 +17,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("definitions", "the loops there are"),
     ("start LOOP id=ID KEY=VALUE ...", "start a loop; asks for what is missing"),
     ("cancel ID", "cancel a loop, after asking you once more"),
-    ("retry EFFECT", "try again what Loopgate gave up on"),
+    ("retry EFFECT", "try again what failed"),
     ("help", "this"),
 )
 
@@ -154,7 +154,7 @@ def look_further(aggregate: str, command: str) -> str:
 
 def given_up(kind: str, effect: str, error: str | None, command: str) -> str:
     """Say what Loopgate gave up on."""
-    return f"⚠️ Given up: {kind}{f', {error}' if error else ''}. `{command} retry {effect}` tries once more."
+    return f"⚠️ Failed: {kind}{f', {error}' if error else ''}. `{command} retry {effect}` tries once more."
 
 
 def history_head(aggregate: str, first: int, last: int, total: int) -> str:
@@ -187,12 +187,6 @@ def may_not(name: str, why: str) -> str:
     return f"⛔ *{name}* may not: {why}"
 
 
-def not_you(why: str) -> str:
-    """Tell the one who asked why they may not."""
-    return f"You may not decide this now: {why}."
-
-
-YOU_MAY_DECIDE = "You may decide this now, on its card or on the Home tab."
 NOBODY_MAY = "⚠️ Nobody known here may decide this now."
 
 
@@ -304,24 +298,14 @@ def may_not_manage(aggregate: str) -> list[str]:
 
 def needs_effect(command: str) -> list[str]:
     """Answer `retry` without an effect."""
-    return [f"Which effect? `{command} show ID` names what was given up on; then `{command} retry EFFECT`."]
+    return [f"Which effect? `{command} show ID` names what failed; then `{command} retry EFFECT`."]
 
 
 def no_such_effect(name: str, command: str) -> list[str]:
     """Answer the id of an effect there is not."""
-    return [f"There is no effect “{name}”. `{command} show ID` names those that were given up on."]
+    return [f"There is no effect “{name}”. `{command} show ID` names those that failed."]
 
 
 def tried_again(kind: str, aggregate: str, command: str) -> list[str]:
     """Say that an effect is tried once more."""
     return [f"🔁 {kind} of *{aggregate}* is tried once more; `{command} show {aggregate}` says what became of it."]
-
-
-def not_dead(state: str) -> list[str]:
-    """Answer `retry` of an effect that was not given up."""
-    words = {
-        "succeeded": "It succeeded; there is nothing to try again.",
-        "failed": "The last attempt failed; it will be tried again by itself.",
-        "cancelled": "It was cancelled and will not take place.",
-    }
-    return [words.get(state, "It is being worked on already.")]

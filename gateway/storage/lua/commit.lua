@@ -7,6 +7,7 @@
 --                 w [['asked' or 'decided', person, member] ...]} ...]      kept  how many a person's list holds
 --   events      how many
 --   effects     [[effect, kind] ...], due again after grace ms
+--   revived     [effect ...] that are dead, to be tried once more; due again after grace ms
 --   deadlines   [[member, due us] ...]               cleared     [member ...]
 -- and, where there is one:
 --   pin, idempotency    the part its key is made of (ttl ms with the last)
@@ -28,6 +29,10 @@ local settled = h.settled and KEY.EFFECT .. h.settled.e
 if settled then
   local claim = redis.call('HMGET', settled, 's', 'f')
   if claim[1] ~= 'claimed' or tonumber(claim[2]) ~= h.settled.f then return {'stale'} end
+end
+
+for _, id in ipairs(h.revived) do
+  if redis.call('HGET', KEY.EFFECT .. id, 's') ~= 'dead' then return {'stale'} end
 end
 
 local old = redis.call('HMGET', instance, 'v', 's', 'o', 'k')
@@ -91,6 +96,16 @@ for _, effect in ipairs(h.effects) do
     redis.call('RPUSH', KEY.EFFECTS .. tenant .. h.i, id)
     redis.call('ZADD', KEY.EFFECTS_OPEN, digits(now + h.grace), id)
     redis.call('RPUSH', KEY.OUTBOX, kind .. ' ' .. id)
+  end
+end
+for _, id in ipairs(h.revived) do
+  -- Its attempts and fences go on being counted: what may have got through before is looked for first.
+  local effect = KEY.EFFECT .. id
+  enter(id, 'pending')
+  redis.call('HSET', effect, 'u', 0, 'z', digits(now), 'a', redis.call('HGET', effect, 'n'))
+  redis.call('ZADD', KEY.EFFECTS_OPEN, digits(now + h.grace), id)
+  if redis.call('HSETNX', effect, 'q', 1) == 1 then
+    redis.call('RPUSH', KEY.OUTBOX, redis.call('HGET', effect, 'k') .. ' ' .. id)
   end
 end
 for _, member in ipairs(h.cleared) do

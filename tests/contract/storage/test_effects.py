@@ -296,32 +296,41 @@ async def test_an_effect_id_may_hold_any_text(storage: Storage) -> None:
     assert storage.outbox() == []
 
 
-@pytest.mark.usefixtures("commit")
-async def test_a_dead_effect_can_be_put_back(storage: Storage) -> None:
-    """Somebody may have a dead effect tried once more; its attempts and fences go on being counted."""
+async def test_what_ended_badly_is_put_back_with_a_commit(storage: Storage, commit: Commit) -> None:
+    """A commit has a dead or failed effect tried once more; its attempts and fences go on being counted."""
     claim = await claimed(storage)
     storage.take_outbox()
     await storage.effects.bury("ef_1", claim.fence, error="not_in_channel")
 
-    assert await storage.effects.revive("ef_1") is True
-    assert await storage.effects.revive("ef_1") is False
-    assert storage.outbox() == [OutboxEntry("ef_1", "integration.run")]
+    first = a_commit(next_of(commit), revived=("ef_1",))
+    assert await storage.store.commit(first) == Stored()
+    assert storage.take_outbox() == [OutboxEntry("ef_1", "integration.run")]
     record = await storage.effects.effect("ef_1")
     assert record is not None
     assert (record.state, record.error, record.next_at is not None) == ("pending", "not_in_channel", True)
     again = await claimed(storage)
     assert (again.fence, again.attempt) == (2, 2)
+    failed = a_commit(next_of(first), settled=a_result(again.fence, succeeded=False))
+    await storage.store.commit(failed)
+
+    assert await storage.store.commit(a_commit(next_of(failed), revived=("ef_1",))) == Stored()
+    assert storage.outbox() == [OutboxEntry("ef_1", "integration.run")]
 
 
-@pytest.mark.usefixtures("commit")
-async def test_only_a_dead_effect_can_be_put_back(storage: Storage) -> None:
+@pytest.mark.parametrize("name", ["ef_1", "ef_9"])
+async def test_a_commit_that_revives_what_did_not_fail_writes_nothing(
+    storage: Storage, commit: Commit, name: str
+) -> None:
     """An effect that waits, runs, is done or is unknown is left as it is: nothing takes place twice."""
-    assert await storage.effects.revive("ef_1") is False
+    before = await storage.dump()
+    revival = a_commit(next_of(commit), revived=(name,))
+    assert await storage.store.commit(revival) == StaleClaim()
+    assert await storage.dump() == before
     claim = await claimed(storage)
-    assert await storage.effects.revive("ef_1") is False
+    assert await storage.store.commit(revival) == StaleClaim()
     await storage.effects.finish("ef_1", claim.fence, {})
-    assert await storage.effects.revive("ef_1") is False
-    assert await storage.effects.revive("ef_9") is False
+
+    assert await storage.store.commit(revival) == StaleClaim()
 
 
 @pytest.mark.usefixtures("commit")
@@ -351,12 +360,11 @@ async def test_claims_whose_holder_never_came_back_are_counted(storage: Storage)
     assert (await claimed(storage)).lost == 0
 
 
-@pytest.mark.usefixtures("commit")
-async def test_an_effect_put_back_has_all_its_tries_again(storage: Storage) -> None:
+async def test_an_effect_put_back_has_all_its_tries_again(storage: Storage, commit: Commit) -> None:
     """Attempts are counted for good, tries and age since the effect was put back to work."""
     claim = await claimed(storage)
     await storage.effects.bury("ef_1", claim.fence, error="away")
-    await storage.effects.revive("ef_1")
+    await storage.store.commit(a_commit(next_of(commit), revived=("ef_1",)))
     again = await claimed(storage)
 
     assert (again.attempt, again.tries) == (2, 1)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any, get_args
 
 import pytest
-from builders import DATA, TENANT, House, a_change, a_house, a_person, an_agent, an_answer, ci, person
+from builders import DATA, TENANT, House, a_change, a_house, a_person, a_quiet_change, an_agent, an_answer, ci, person
 
 from loops.actors import system
 from loops.approvals import HumanAsk
@@ -106,6 +106,20 @@ async def failed_outside(house: House) -> str:
     request = await house.propose()
     await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
     await settle(house, request.instance_id, succeeded=False)
+    return request.instance_id
+
+
+async def tried_again(house: House) -> str:
+    """A roll-out that nobody is told of fails: nobody may have it tried again at first, then somebody does."""
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    await settle(house, request.instance_id, succeeded=False)
+    [run] = await house.effects(request.instance_id, "integration.run")
+    for number, who in enumerate([None, "kim", "sam"]):
+        by = person(who) if who else None
+        await house.engine.retry(run, "dead", by=by, channel={"slackUserId": "U1"}, key=str(number))
+    await settle(house, request.instance_id)
+    await house.engine.retry(run, "dead", by=person("sam"), channel={}, key="late")
     return request.instance_id
 
 
@@ -311,6 +325,7 @@ async def confirmed_and_not(house: House) -> str:
 STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (approved, [a_change()]),
     (failed_outside, [a_change()]),
+    (tried_again, [a_quiet_change()]),
     (expired, [a_change()]),
     (refused_in_every_way, [a_change(**EDITABLE)]),
     (edited, [a_change(quorum=2, **EDITABLE)]),

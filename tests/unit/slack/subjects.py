@@ -7,7 +7,7 @@ from datetime import timedelta
 from functools import cache
 from typing import Any
 
-from builders import ANALYSIS, DATA, MORNING, TENANT, a_change, a_house, an_agent, an_answer, ci, person
+from builders import ANALYSIS, DATA, MORNING, TENANT, a_change, a_house, a_quiet_change, an_agent, an_answer, ci, person
 from unit.slack.taken import MESSAGE, MODAL, assert_taken
 
 from loops.actors import human
@@ -213,3 +213,17 @@ def buttons(blocks: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         for element in block["elements"]
         if element["type"] == "button"
     }
+
+
+@cache
+def failed(**policy: Any) -> Loaded:
+    """Return an approved request whose roll-out failed without anybody being told; the loop waits."""
+
+    async def fail() -> Loaded:
+        house = a_house(a_quiet_change(**policy))
+        request = await house.propose()
+        await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+        await house.settle(request.instance_id, error="*no* quota <!channel>\nApproved by Dana")
+        return await loaded(house, request)
+
+    return asyncio.run(fail())

@@ -6,7 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from builders import MORNING, a_change
+from builders import MORNING, a_change, ci
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.slack.nasty import nasty_text
@@ -16,6 +16,7 @@ from unit.slack.subjects import (
     buttons,
     decided,
     edited,
+    failed,
     mrkdwn_texts,
     parked,
     questioned,
@@ -35,6 +36,7 @@ from channels.slack.shown import Shown
 from loops.actors import Human, human
 from loops.approvals import (
     AnswerOffered,
+    Ending,
     Fact,
     ParkedTransition,
     PlannedEffect,
@@ -42,6 +44,7 @@ from loops.approvals import (
     Question,
     Reassignment,
     Recommendation,
+    RunResult,
 )
 from loops.editing import Change
 from loops.errors import Rejected
@@ -109,6 +112,7 @@ COURSES = {
     "edited": edited,
     "parked": parked,
     "answered": lambda: questioned("In a minute."),
+    "failed": failed,
 }
 
 
@@ -176,6 +180,61 @@ def test_a_failed_execution_quotes_what_the_integration_said() -> None:
 
     assert "❌ *Approved, but execution failed*" in text
     assert "*deployer* reported: failed\n> ∗done∗ by &lt;@U1&gt;" in text
+
+
+def test_what_failed_without_a_signal_is_told_with_its_retry() -> None:
+    """A failure that moved nothing shows at once: what, in the integration's own words, and a button to try again."""
+    subject = failed()
+    text, found = said(render(subject).blocks), buttons(render(subject).blocks)
+
+    assert "❌ *Approved, but execution failed*" in text
+    assert "❌ *deployer*: rollout failed:\n> ∗no∗ quota &lt;!channel&gt;\n> Approved by Dana" in text
+    assert list(found) == ["Retry", "Details"]
+    assert "confirm" not in found["Retry"]
+    confirm = buttons(render(failed(risk="high")).blocks)["Retry"]["confirm"]
+    assert confirm["text"]["text"] == "At once this is tried again: deployer: rollout. It is about: Roll out CHG-7"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"entry": 9}, {"status": "cancelled"}, {"status": "suspended"}, {"status": "failed"}],
+    ids=["moved on", "cancelled", "suspended", "failed"],
+)
+def test_what_the_loop_has_left_behind_has_no_retry(changes: dict[str, Any]) -> None:
+    """Where trying again could do nothing, no button says it could."""
+    assert list(buttons(render(with_instance(failed(), **changes)).blocks)) == ["Details"]
+
+
+def test_several_failures_have_a_button_each() -> None:
+    """Each failed run is told and tried again by itself; more than fit are counted."""
+    subject = failed()
+    assert subject.request is not None
+    (failure,) = subject.request.results
+    many = [failure.changed(effect_id=f"ef_{number}", action=f"step {number}") for number in range(5)]
+    blocks = render(with_request(subject, results=many)).blocks
+
+    assert list(buttons(blocks)) == [*(f"Retry deployer: step {number}" for number in range(3)), "Details"]
+    assert "_2 more failures under Details_" in said(blocks)
+
+
+@pytest.mark.parametrize(
+    ("status", "ending", "words"),
+    [
+        ("withdrawn", Ending(by=human("robin", "Robin"), reason="Wrong *service*"), "Withdrawn by *Robin*"),
+        ("cancelled", Ending(by=human("dana", "Dana")), "Cancelled by *Dana*"),
+        (
+            "superseded",
+            Ending(by=ci(), instead="Roll back", state="Rolled back"),
+            "*CI* (service) took *Roll back* instead; the loop is in Rolled back since",
+        ),
+    ],
+)
+def test_who_ended_a_request_and_why_stands_on_its_card(status: str, ending: Ending, words: str) -> None:
+    """Withdrawn, cancelled, superseded: by whom, why, and what was done instead."""
+    text = said(render(with_request(waiting(), status=status, closed_at=MORNING, ending=ending)).blocks)
+
+    assert words in text
+    assert ("*Reason given:*\n> Wrong ∗service∗" in text) == bool(ending.reason)
 
 
 def test_an_earlier_rounds_result_is_not_this_rounds() -> None:
@@ -321,6 +380,19 @@ def test_a_card_full_to_the_brim_fits() -> None:
         questions=(a_question(somebody, "q" * 3_000, "a" * 3_000),) * 5,
         reassignments=(Reassignment(from_person=name, to_person=name, by=somebody, at=MORNING, reason="r" * 3_000),)
         * 5,
+        ending=Ending(by=somebody, reason="r" * 3_000, instead=name, state=name),
+        results=tuple(
+            RunResult(
+                effect_id=f"ef_{n}",
+                integration=name,
+                action=name,
+                succeeded=False,
+                error="e" * 500,
+                at=MORNING,
+                entry=1,
+            )
+            for n in range(9)
+        ),
     )
 
     for face in (
@@ -422,6 +494,19 @@ def nasty_subjects(draw: st.DrawFn) -> Loaded:
         verdicts=tuple(verdicts),
         decisions=decisions,
         closed_by=decisions[-1] if request.closed_by else None,
+        ending=dice.choice((None, Ending(by=somebody, reason=text(40), instead=text(), state=text()))),
+        results=tuple(
+            RunResult(
+                effect_id="ef_1",
+                integration=name(),
+                action=name(),
+                succeeded=False,
+                error=text(20),
+                at=MORNING,
+                entry=2,
+            )
+            for _ in many(4)
+        ),
         proposal=request.proposal.changed(
             requester=somebody,
             submitter=somebody,

@@ -159,8 +159,8 @@ async def test_who_says_who_may_and_why_others_may_not(rig: Rig) -> None:
     assert "Needs 1 of sre." in told
     assert "✅ *Dana* may decide" in told
     assert "⛔ *Robin* may not: Robin is the requester (or behind it)" in told
-    assert "You may not decide this now: Kim may not decide this now" in told
-    assert "You may decide this now" in await command(rig, "UDANA", "/loops who CHG-8")
+    assert "you are in none of the groups it names" in told
+    assert "✅ You can: press Approve" in await command(rig, "UDANA", "/loops who CHG-8")
     await approve(rig, "dana")
     decided = await command(rig, "UDANA", "/loops who CHG-7")
     assert decided.startswith("*CHG-7* asks nobody right now.\n• *Dana*: Approve, <!date^")
@@ -293,10 +293,13 @@ async def test_what_was_given_up_can_be_tried_again(rig: Rig) -> None:
     name = effect.effect_id
 
     assert f"`/loops retry {name}` tries once more" in await command(rig, "UDANA", "/loops show CHG-7")
-    assert "Only who asked" in await command(rig, "UKIM", f"/loops retry {name}")
+    assert "Kim neither asked for CHG-7 nor decides" in await command(rig, "UKIM", f"/loops retry {name}")
     assert "is tried once more" in await command(rig, "UDANA", f"/loops retry {name}")
     assert "being worked on already" in await command(rig, "UDANA", f"/loops retry {name}")
     assert (await store.effect(name)).state == "pending"
+    refused, retried = (await store.events(TENANT, effect.instance_id))[-2:]
+    assert (refused.type, refused.data["by"]["id"]) == ("effect.retry.refused", "kim")
+    assert (retried.type, retried.data["actor"]["id"]) == ("effect.retried", "dana")
 
 
 async def test_help_is_for_everybody(rig: Rig) -> None:

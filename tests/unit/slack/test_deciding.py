@@ -6,11 +6,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from builders import TENANT, a_change, a_house, a_person, an_answer
+from builders import TENANT, a_change, a_house, a_person, a_quiet_change, an_answer
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import buttons, said
 
 from channels.slack.card import render
+from channels.slack.faces import face_of
 from channels.slack.limits import PRIVATE_METADATA_MAX
 from channels.slack.shown import More
 from loops.outcomes import Refused
@@ -249,6 +250,38 @@ async def test_who_was_removed_after_the_modal_opened_is_refused(rig: Rig) -> No
 
     assert "You may not decide this" in said(refused["views"][0]["blocks"])
     assert events[-1] == "approval.decision.refused"
+
+
+async def test_who_is_told_in_the_modal_is_told_once(rig: Rig) -> None:
+    """A refusal said in the modal where it was typed is not said a second time by a worker."""
+    (ask,) = (await chosen(rig, "UDANA", "ask"))["views"]
+    (reject,) = (await rig.reject("USAM"))["views"]
+    for who in ("dana", "sam"):
+        rig.house.people.known[who] = a_person(who, "finance")
+    told = [await submit(rig, "UDANA", ask, text="Why?"), await submit(rig, "USAM", reject, reason="No")]
+
+    assert all("You may not decide this" in said(each["views"][0]["blocks"]) for each in told)
+    assert await rig.house.effects(rig.request.instance_id, "notice") == []
+    await rig.approve("UDANA")
+    assert len(await rig.house.effects(rig.request.instance_id, "notice")) == 1
+
+
+async def test_retry_on_the_card_goes_through_the_gate() -> None:
+    """Pressed by somebody with a part in the loop it runs once more, on record; anybody else is told why not."""
+    async with a_rig(a_house(a_quiet_change())) as rig:
+        await rig.approve("UDANA")
+        await rig.house.settle(rig.request.instance_id, error="no quota")
+        await rig.channel.update(await rig.stored(), rig.address)
+        for user in ("UKIM", "UGHOST", "USAM", "USAM"):
+            clicked = await rig.click(user, "loopgate.retry.0")
+            assert (clicked["status"], clicked["warning"]) == (200, None)
+        events = await rig.house.event_types(rig.request.instance_id)
+
+        assert events[-3:] == ["effect.retry.refused", "effect.retry.refused", "effect.retried"]
+        assert "Kim neither asked for CHG-7" in (await rig.whispers("UKIM"))[0]
+        assert "map Slack user UGHOST" in (await rig.whispers("UGHOST"))[0]
+        assert "being worked on already" in (await rig.whispers("USAM"))[0]
+        assert face_of(await rig.stored(), (await rig.stored()).request) == "executing"  # type: ignore[arg-type]
 
 
 async def test_a_menu_entry_of_another_version_is_answered(rig: Rig) -> None:
