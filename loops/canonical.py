@@ -10,8 +10,8 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import cached_property
-from typing import Any, NoReturn, Protocol
+from functools import lru_cache
+from typing import Any, NoReturn
 
 #: Integers beyond this lose digits in JavaScript's number type, so RFC 8785 (through I-JSON, RFC 7493) refuses them.
 MAX_SAFE_INTEGER = 2**53 - 1
@@ -53,6 +53,28 @@ def canonical_text(value: Any) -> str:
         return _text(value)
     except _Unwritable as error:
         raise NotCanonical(f"${error.path}: {error.reason}") from None
+
+
+def canonical_fields(fields: Mapping[str, Any]) -> str:
+    """
+    Return the canonical text of the object of *fields*, those that are None left out.
+
+    For fields by names of our own, which come again and again: their order is remembered.
+    """
+    written, name = [], ""
+    try:
+        for name, opening in _openings(tuple(fields)):
+            item = fields[name]
+            if item is not None:
+                written.append(opening + _WRITERS.get(type(item), _other)(item))
+    except _Unwritable as error:
+        raise NotCanonical(f"$.{name}{error.path}: {error.reason}") from None
+    return f"{{{','.join(written)}}}"
+
+
+@lru_cache(maxsize=1_024)
+def _openings(names: tuple[str, ...]) -> tuple[tuple[str, str], ...]:
+    return tuple((name, f"{quoted(name)}:") for name in sorted(names, key=_utf16))
 
 
 def encoded(text: str) -> bytes:
@@ -97,20 +119,21 @@ def _text(value: Any) -> str:
     return _WRITERS.get(type(value), _other)(value)
 
 
-class HasCanonical(Protocol):
-    """A value that knows its canonical JSON."""
+class Canonical:
+    """A value that knows its own canonical JSON."""
+
+    __slots__ = ()
 
     @property
     def canonical(self) -> str:
         """RFC 8785 text."""
+        raise NotImplementedError
 
 
 def _other(value: Any) -> str:
     """Return the text of a value that knows its own, or that is a JSON type by inheritance only: an enumeration."""
-    # A property, not a method: decimal.Decimal has one of that name.
-    known: HasCanonical | None = value if isinstance(getattr(type(value), "canonical", None), cached_property) else None
-    if known is not None:
-        return known.canonical
+    if isinstance(value, Canonical):
+        return value.canonical
     if isinstance(value, str):
         return quoted(str.__str__(value))
     if isinstance(value, int):

@@ -227,6 +227,12 @@ class LoopDefinition(Value):
             exits.setdefault(transition.from_, []).append(transition)
         return exits
 
+    @cached_property
+    def _named(self) -> dict[tuple[str, str], Transition]:
+        # The first of a name counts, and an id before a signal.
+        by_signal = {(t.from_, t.signal): t for t in reversed(self.transitions)}
+        return by_signal | {(t.from_, t.id): t for t in reversed(self.transitions)}
+
     def state(self, state_id: str) -> State:
         """Return the state *state_id*. Raises KeyError for a state the definition does not have."""
         return self._states[state_id]
@@ -237,9 +243,7 @@ class LoopDefinition(Value):
 
     def exit_named(self, state_id: str, name: str) -> Transition | None:
         """Return the transition out of *state_id* with id or, failing that, signal *name*."""
-        exits = self.exits(state_id)
-        by_id = [t for t in exits if t.id == name]
-        return next(iter(by_id or [t for t in exits if t.signal == name]), None)
+        return self._named.get((state_id, name))
 
     def human_exits(self, state_id: str) -> list[tuple[AnswerKind, Transition]]:
         """

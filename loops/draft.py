@@ -69,7 +69,7 @@ class Draft:
             correlation_id=correlation_id or instance.correlation_id,
             causation_id=causation_id,
         )
-        self._head = instance.head
+        self._last: LedgerHead | Sealed = instance.head
         self._events: list[Sealed] = []
         self._requests: dict[str, ApprovalRequest] = {}
         self._effects: list[Effect] = []
@@ -83,10 +83,8 @@ class Draft:
 
     def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
-        present = {key: value for key, value in data.items() if value is not None}
-        event = self._envelope.seal(self.ids.new("ev_"), kind, present, self._head)
-        self._events.append(event)
-        self._head = LedgerHead(sequence=event.sequence, hash=event.hash)
+        self._last = self._envelope.seal(self.ids.new("ev_"), kind, data, self._last)
+        self._events.append(self._last)
 
     def effect(
         self, kind: EffectKind, payload: Mapping[str, Any], grant: Grant | None = None, *, effect_id: str | None = None
@@ -136,7 +134,11 @@ class Draft:
     def commit(self, *, pin_definition: bool = False) -> Commit:
         """Return the commit: the instance one version on, its head at the last event; people are told what matters."""
         return Commit(
-            instance=self.instance.after(version=self.instance.version + 1, head=self._head, updated_at=self.now),
+            instance=self.instance.after(
+                version=self.instance.version + 1,
+                head=LedgerHead(sequence=self._last.sequence, hash=self._last.hash),
+                updated_at=self.now,
+            ),
             sealed=tuple(self._events),
             requests=tuple(self._requests.values()),
             effects=(*self._effects, *self._replies()),

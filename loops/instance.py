@@ -38,6 +38,9 @@ class InstanceChanges(TypedDict, total=False):
     head: LedgerHead
 
 
+_CHANGEABLE = InstanceChanges.__annotations__.keys()
+
+
 class LoopInstance(Value):
     """
     One run, as it stands after `version` commits.
@@ -101,6 +104,9 @@ class LoopInstance(Value):
         Raises:
             ValueError: If a name is none of `InstanceChanges`.
         """
-        if unknown := changes.keys() - InstanceChanges.__annotations__.keys():
-            raise ValueError(f"commits change no field {', '.join(sorted(unknown))} of an instance")
-        return self.trusting({**self.__dict__, **changes})
+        if not changes.keys() <= _CHANGEABLE:
+            unknown = ", ".join(sorted(changes.keys() - _CHANGEABLE))
+            raise ValueError(f"commits change no field {unknown} of an instance")
+        fields = {**self.__dict__, **changes}
+        fields.pop("canonical", None)
+        return self.trusting(fields)

@@ -14,7 +14,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from loops.canonical import NotCanonical, canonical_json, canonical_text, encoded, quoted, read_json
+from loops.canonical import NotCanonical, canonical_fields, canonical_json, encoded, quoted, read_json
 from loops.events import Event, EventType
 from loops.values import INSTANT, Value
 
@@ -112,22 +112,22 @@ class Envelope:
         )
         self._to_type = f',"tenant":{quoted(tenant)},"type":"'
 
-    def seal(self, event_id: str, kind: EventType, data: Mapping[str, Any], previous: LedgerHead) -> Sealed:
+    def seal(self, event_id: str, kind: EventType, data: Mapping[str, Any], previous: LedgerHead | Sealed) -> Sealed:
         """
         Return the event that comes after *previous*.
 
-        Values among *data* may know their canonical JSON themselves (`Value.canonical`). Raises NotCanonical.
+        Among *data* are values of ours, in their JSON form; what is None is left out. Raises NotCanonical.
         """
         sequence = previous.sequence + 1
-        head = encoded(f"{self._to_data}{canonical_text(data)}{self._to_event_id}{quoted(event_id)}")
-        tail = encoded(f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}')
-        own = _hash(head, tail)
-        return Sealed(kind, sequence, own, b'%b,"hash":"%b",%b' % (head, own.encode(), tail), data)
+        before = f"{self._to_data}{canonical_fields(data)}{self._to_event_id}{quoted(event_id)}"
+        after = f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}'
+        own = _hash(encoded(f"{before},{after}"))
+        return Sealed(kind, sequence, own, encoded(f'{before},"hash":"{own}",{after}'), data)
 
 
 def hash_of(event: Event) -> str:
     """Return the hash *event* must carry: SHA-256 over its line without `hash`. Raises NotCanonical."""
-    return _hash(*_around_hash(event.as_json()))
+    return _hash(b",".join(_around_hash(event.as_json())))
 
 
 def line_of(event: Event) -> bytes:
@@ -234,8 +234,8 @@ def _around_hash(body: Mapping[str, Any]) -> tuple[bytes, bytes]:
     return before[:-1], after[1:]
 
 
-def _hash(before: bytes, after: bytes) -> str:
-    return "sha256:" + hashlib.sha256(before + b"," + after).hexdigest()
+def _hash(unhashed: bytes) -> str:
+    return "sha256:" + hashlib.sha256(unhashed).hexdigest()
 
 
 def _reason_against(event: Event, place: int, last: LedgerHead, owner: tuple[str, str]) -> str | None:

@@ -95,8 +95,9 @@ def _submitter(draft: Draft, taken: Move) -> Actor | None:
 
 
 def _contributors(draft: Draft, taken: Move) -> tuple[str, ...]:
+    before = draft.instance.contributors
     behind = frozenset[str]() if isinstance(taken.actor, Human) else people_behind(taken.actor)
-    return tuple(sorted(behind.union(draft.instance.contributors)))
+    return tuple(sorted(behind.union(before))) if behind else before
 
 
 def soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:

@@ -33,6 +33,9 @@ _TOLD = frozenset(
     }
 )
 
+#: Events that may matter besides.
+_MAY_MATTER = _TOLD | {"approval.closed", "loop.cancelled", "effect.succeeded", "effect.failed"}
+
 #: How a request may close without anybody having answered it. Answers tell of themselves, a cancellation does too.
 _UNANSWERED = frozenset({"expired", "superseded", "withdrawn"})
 
@@ -43,6 +46,7 @@ def worth_telling(events: Sequence[_Fact]) -> list[_Fact]:
 
     Refusals are not among them: they are the business of whoever was refused.
     """
+    events = [event for event in events if event.type in _MAY_MATTER]
     closings = {event.data.get("status") for event in events if event.type == "approval.closed"}
     return [event for event in events if _matters(event, is_closed_otherwise=bool(closings & _UNANSWERED))]
 

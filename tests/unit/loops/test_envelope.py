@@ -23,7 +23,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 
 @given(data=st.dictionaries(TEXT, JSON, max_size=4), tenant=TEXT, aggregate=TEXT, cause=st.none() | TEXT)
 def test_an_envelope_seals_as_the_general_way_does(data: dict[str, Any], tenant: str, aggregate: str, cause) -> None:
-    """Hash and line are those of the event read back and written by canonical JSON alone."""
+    """What is read back is what was sealed; its hash and line are those that canonical JSON alone gives."""
     envelope = Envelope(
         tenant=tenant,
         loop_id="l",
@@ -38,5 +38,9 @@ def test_an_envelope_seals_as_the_general_way_does(data: dict[str, Any], tenant:
     sealed = envelope.seal("ev_1", "loop.started", {**data, "actor": human("dana", "Dana")}, LedgerHead())
     fields = sealed.event.model_dump(exclude={"hash"})
 
+    assert sealed.event.data == {
+        **{name: value for name, value in data.items() if value is not None},
+        "actor": {"type": "human", "id": "dana", "userId": "dana", "displayName": "Dana", "roles": []},
+    }
     assert seal(fields).hash == sealed.hash == hash_of(sealed.event)
     assert line_of(seal(fields)) == sealed.line
