@@ -165,13 +165,16 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         """Say whether what is sent here can be recorded: 503 with the reasons where it cannot."""
         try:
             problems = await health.check(parts.client)
+            standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
         except StoreUnavailable as error:
             # Where the store is, is for our log: anybody may ask this.
             log.warning("store.away", error=str(error))
-            problems = ["the store does not answer"]
+            problems, standings = ["the store does not answer"], []
         if problems:
             return JSONResponse({"status": "unready", "error": "; ".join(problems)}, 503, {"Retry-After": "2"})
-        return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all())})
+        # A system of record that is down is no reason to send people elsewhere: what is recorded here waits for it.
+        let_be = [standing.name for standing in standings if standing.circuit != "closed"]
+        return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all()), "openCircuits": let_be})
 
     return ready
 
@@ -182,6 +185,7 @@ def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         metrics = parts.metrics
         try:
             backlog = await parts.effects.backlog()
+            standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
         except StoreUnavailable as error:
             log.warning("store.away", error=str(error))
             metrics.store_up.set(0)
@@ -192,6 +196,10 @@ def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
                 labels = (QUEUE_OF[heap.kind], heap.kind, heap.state)
                 metrics.effects.labels(*labels).set(heap.count)
                 metrics.oldest.labels(*labels).set(heap.oldest.total_seconds())
+            for standing in standings:
+                metrics.circuits.labels(standing.name).set(standing.circuit != "closed")
+                metrics.lanes.labels(standing.name, "inside").set(standing.inside)
+                metrics.lanes.labels(standing.name, "waiting").set(standing.waiting)
         return Response(metrics.render(), media_type=CONTENT_TYPE)
 
     return scraped

@@ -6,6 +6,7 @@ Secrets are never in it: where one is needed, the file names the environment var
 
 import os
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
 from gateway.intake.presets import upon_preset
 from gateway.marked import FileProblem, read_mapping
+from loops.durations import Duration
 from loops.errors import LoopgateError
 from loops.policy import ApprovalPolicy
 from loops.problems import Place, misfits, suggestion
@@ -86,7 +88,40 @@ class RecordedConfig(Value):
 ProviderConfig = Annotated[AnthropicConfig | RecordedConfig, Field(discriminator="kind")]
 
 
-class WebhookConfig(Value):
+class RetryConfig(Value):
+    """
+    How often an integration is tried, and how far apart: what is not said here is as the settings say.
+
+    `first` is the first wait; it doubles, with some spread, up to `longest`. An effect is given up after `attempts`, or
+    once `give_up_after` is over, whichever comes first.
+    """
+
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    first: Duration | None = None
+    longest: Duration | None = None
+    give_up_after: Duration | None = None
+
+
+class BreakerConfig(Value):
+    """An integration that failed `failures` times in a row, whoever called it, is let be for `pause`."""
+
+    failures: Annotated[int, Field(ge=1, le=1_000)] = 5
+    pause: Duration = timedelta(seconds=30)
+
+
+class Treated(Value):
+    """
+    How any integration is treated.
+
+    `concurrency` is how many effects may be under way there at a time, in all workers together.
+    """
+
+    retry: RetryConfig = RetryConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 16
+
+
+class WebhookConfig(Treated):
     """A system of record that is called by a signed webhook (Standard Webhooks)."""
 
     kind: Literal["webhook"]
@@ -95,7 +130,7 @@ class WebhookConfig(Value):
     timeout_s: Annotated[float, Field(gt=0, le=60)] = 10
 
 
-class HttpConfig(Value):
+class HttpConfig(Treated):
     """
     A vendor's API that takes JSON, such as GitHub's.
 

@@ -43,6 +43,18 @@ class Metrics:
             ["queue", "kind", "state"],
             registry=self.registry,
         )
+        self.circuits = Gauge(
+            "loopgate_circuit_open",
+            "Whether an integration failed too often in a row and is let be.",
+            ["integration"],
+            registry=self.registry,
+        )
+        self.lanes = Gauge(
+            "loopgate_lane_effects",
+            "Effects under way at an integration, and those that wait for it.",
+            ["integration", "place"],
+            registry=self.registry,
+        )
         self.deliveries = Counter(
             "loopgate_deliveries",
             "Webhooks answered, by source and status.",

@@ -43,7 +43,13 @@ class Settings(BaseSettings):
         default=8, description="effects of each queue that one worker carries out at a time"
     )
     retry_base_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
-        default=1.0, description="the first back-off; it doubles with every attempt, up to five minutes"
+        default=1.0, description="the first back-off; it doubles with every attempt"
+    )
+    retry_longest_s: Annotated[float, Field(ge=0.01, le=86_400)] = Field(
+        default=300.0, description="the longest back-off of our own choosing"
+    )
+    give_up_s: Annotated[float, Field(ge=1, le=31_622_400)] = Field(
+        default=86_400.0, description="how long an effect is tried at all"
     )
     sweep_every_s: Annotated[float, Field(ge=0.05, le=60)] = Field(default=0.5, description="pause between sweeps")
     seal_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = Field(

@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,6 +25,7 @@ from gateway.configuration import (
     IntegrationConfig,
     ProviderConfig,
     RecordedConfig,
+    RetryConfig,
     WebhookConfig,
     load_configuration,
     secret,
@@ -38,7 +39,9 @@ from gateway.integrations.http import HttpIntegration
 from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
-from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, SeenOnce
+from gateway.jobs.lanes import Gates
+from gateway.jobs.ports import Cards, Deadlines, Effects, LaneRules, Lanes, Leases, SeenOnce
+from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_shipped, loop_files_at
 from gateway.metrics import Metrics
 from gateway.settings import Settings, SlackMode
@@ -48,6 +51,7 @@ from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
+from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_members import RedisMembers
 from gateway.storage.redis_seen import RedisSeenOnce
@@ -80,6 +84,7 @@ class Parts:
     checkpoints: Checkpoints
     deadlines: Deadlines
     leases: Leases
+    lanes: Lanes
     seen: SeenOnce
     definitions: Definitions
     directory: Directory
@@ -143,6 +148,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             checkpoints=RedisCheckpoints(client),
             deadlines=RedisDeadlines(client),
             leases=RedisLeases(client),
+            lanes=RedisLanes(client, effect_grace=timedelta(seconds=settings.effect_grace_s)),
             seen=RedisSeenOnce(client),
             definitions=definitions,
             directory=directory,
@@ -194,7 +200,41 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             confirmer=SlackConfirmer(parts.directory, members, team_id),
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
+            gates=Gates(
+                parts.lanes,
+                {
+                    name: LaneRules(entry.concurrency, entry.breaker.failures, entry.breaker.pause)
+                    for name, entry in configuration.integrations.items()
+                },
+                lease=timedelta(seconds=parts.settings.effect_lease_s),
+                timeout=timedelta(seconds=parts.settings.effect_timeout_s),
+            ),
         )
+
+
+def effect_runner(parts: Parts, handlers: Handlers) -> EffectRunner:
+    """Return what makes attempts at effects, by the policies of the settings and of each integration."""
+    settings = parts.settings
+    policy = RetryPolicy(
+        lease=timedelta(seconds=settings.effect_lease_s),
+        timeout=timedelta(seconds=settings.effect_timeout_s),
+        attempts=settings.effect_attempts,
+        base=timedelta(seconds=settings.retry_base_s),
+        longest=timedelta(seconds=settings.retry_longest_s),
+        give_up_after=timedelta(seconds=settings.give_up_s),
+    )
+    own = {name: _policy(policy, entry.retry) for name, entry in parts.configuration.integrations.items()}
+    return EffectRunner(parts.effects, handlers, policy, own)
+
+
+def _policy(policy: RetryPolicy, retry: RetryConfig) -> RetryPolicy:
+    return replace(
+        policy,
+        attempts=retry.attempts or policy.attempts,
+        base=retry.first or policy.base,
+        longest=retry.longest or max(policy.longest, retry.first or policy.base),
+        give_up_after=retry.give_up_after or policy.give_up_after,
+    )
 
 
 def tenants(configuration: Configuration) -> list[str]:

@@ -19,14 +19,14 @@ from gateway.jobs.queues import QueueName
 from gateway.jobs.relay import Relay
 from gateway.jobs.rq_worker import StopSignal, loop_in_thread, on_loop, relaying
 from gateway.jobs.rq_worker import work as serve_queues
-from gateway.jobs.runner import EffectRunner, RetryPolicy
+from gateway.jobs.runner import EffectRunner
 from gateway.jobs.sweep import Sweep
 from gateway.log import configure_logging
 from gateway.sealing import Sealer
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
-from gateway.wiring import Parts, open_handlers, open_parts, store_url, tenants
+from gateway.wiring import Parts, effect_runner, open_handlers, open_parts, store_url, tenants
 from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()
@@ -79,12 +79,6 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
 @asynccontextmanager
 async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
     """Yield the parts and the runner, with the sweep going on beside them."""
-    policy = RetryPolicy(
-        lease=timedelta(seconds=settings.effect_lease_s),
-        timeout=timedelta(seconds=settings.effect_timeout_s),
-        attempts=settings.effect_attempts,
-        base=timedelta(seconds=settings.retry_base_s),
-    )
     async with open_parts(settings, url) as parts, open_handlers(parts) as handlers:
         sweep = Sweep(
             holder,
@@ -107,7 +101,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         )
         chores = {asyncio.create_task(sweep.run(), name="sweep"), asyncio.create_task(sealer.run(), name="sealing")}
         try:
-            yield parts, EffectRunner(parts.effects, handlers, policy)
+            yield parts, effect_runner(parts, handlers)
         finally:
             # Asked again until they are done: on Python 3.11 a wait_for inside one swallows a cancellation that
             # arrives together with the answer it waits for.

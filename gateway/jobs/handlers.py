@@ -1,5 +1,6 @@
 """What each kind of effect does. A handler translates between the engine and one adapter; it decides nothing."""
 
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
 from typing import Any
@@ -8,6 +9,7 @@ import structlog
 
 from gateway.integrations.ports import Integration, Run
 from gateway.jobs.grants import check_grant
+from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Cards, Claim, EffectRecord, Effects, Leases
 from loops.answers import concerned
 from loops.cards import Card, Notice
@@ -47,6 +49,7 @@ class Handlers:
         confirmer: Confirmer,
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
+        gates: Gates | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -57,6 +60,7 @@ class Handlers:
         self._confirmer = confirmer
         self._providers = providers
         self._integrations = integrations
+        self._gates = gates
         self._table: Mapping[EffectKind, Handler] = {
             "card.post": self._post_card,
             "card.update": self._update_card,
@@ -198,18 +202,19 @@ class Handlers:
         if lapsed := await self._no_longer_entitled(effect):
             await self._engine.settle(effect, claim.fence, succeeded=False, detail=lapsed)
             return
-        detail = await integration.run(
-            Run(
-                effect_id=effect.effect_id,
-                integration=payload["integration"],
-                action=payload["action"],
-                aggregate_id=effect.aggregate_id,
-                loop_id=loaded.instance.loop_id,
-                parameters=payload["parameters"],
-                grant=effect.grant,
-                created_at=effect.created_at,
-            )
+        run = Run(
+            effect_id=effect.effect_id,
+            integration=payload["integration"],
+            action=payload["action"],
+            aggregate_id=effect.aggregate_id,
+            loop_id=loaded.instance.loop_id,
+            parameters=payload["parameters"],
+            grant=effect.grant,
+            created_at=effect.created_at,
         )
+        # After every check of ours: a circuit must hear of nothing but what the system of record said.
+        async with self._gates.through(claim, run.integration) if self._gates else contextlib.nullcontext():
+            detail = await integration.run(run)
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
 
     async def _no_longer_entitled(self, effect: Effect) -> dict[str, Any] | None:

@@ -86,6 +86,34 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
+class LaneRules:
+    """At most `at_once` effects go through a lane at a time; after `failures` in a row it is let be for `pause`."""
+
+    at_once: int
+    failures: int
+    pause: timedelta
+
+
+#: How an effect left its lane: the system of record answered, it failed, or it was not asked.
+Passage = Literal["answered", "failed", "untried"]
+
+#: A circuit is `closed` while the system answers, `open` while it is let be, `probing` while one effect finds out.
+CircuitState = Literal["closed", "open", "probing"]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneStanding:
+    """How a lane stands: effects in it and waiting for it, failures in a row, and until when it is let be."""
+
+    name: str
+    circuit: CircuitState
+    inside: int
+    waiting: int
+    failures: int
+    open_until: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class OutboxEntry:
     """One effect that a commit left behind and nobody has handed to the job queue yet."""
 
@@ -149,6 +177,26 @@ class Effects(Protocol):
 
     async def backlog(self) -> Backlog:
         """Return how much there is to do; costs the same however much it is."""
+
+
+class Lanes(Protocol):
+    """The ways to systems of record, shared by every worker. Lease times are the store's clock."""
+
+    async def enter(self, name: str, claim: Claim, rules: LaneRules, *, lease: timedelta) -> bool:
+        """
+        Let a claimed effect in; False where it must wait.
+
+        It is then put off as by `Effects.put_off`, and put into the outbox when there is room.
+        """
+
+    async def stay(self, name: str, effect_id: str, *, lease: timedelta) -> None:
+        """Extend the lease on a place in the lane."""
+
+    async def leave(self, name: str, effect_id: str, rules: LaneRules, passage: Passage) -> None:
+        """Leave the lane, say how it went, and call who waits where there is room."""
+
+    async def standing(self, names: Sequence[str]) -> Sequence[LaneStanding]:
+        """Return how these lanes stand."""
 
 
 class Cards(Protocol):

@@ -6,12 +6,15 @@ import random
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from types import MappingProxyType
 
 import structlog
 
 from gateway.jobs.backoff import LONGEST, backoff
 from gateway.jobs.handlers import Handlers, NotItsTurn
+from gateway.jobs.lanes import PutOff
 from gateway.jobs.ports import Claim, Effects
+from loops.durations import format_duration
 from loops.effects import EffectKind
 from loops.errors import LoopgateError, Rejected, Unavailable
 
@@ -35,12 +38,18 @@ _ERROR_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a claim lasts, how long an attempt may take, how often and how far apart attempts are."""
+    """
+    How long a claim lasts, how long an attempt may take, how often and how far apart attempts are.
+
+    The first wait is `base`; it doubles up to `longest`. Nothing is tried any more once `give_up_after` is over.
+    """
 
     lease: timedelta
     timeout: timedelta
     attempts: int
     base: timedelta
+    longest: timedelta = LONGEST
+    give_up_after: timedelta = timedelta(days=1)
 
 
 class UnreadableEffect(LoopgateError):  # noqa: N818 - the state it reports
@@ -50,10 +59,18 @@ class UnreadableEffect(LoopgateError):  # noqa: N818 - the state it reports
 class EffectRunner:
     """Claims an effect, has it carried out, and sees to what comes after: done, again later, or given up."""
 
-    def __init__(self, effects: Effects, handlers: Handlers, policy: RetryPolicy) -> None:
+    def __init__(
+        self,
+        effects: Effects,
+        handlers: Handlers,
+        policy: RetryPolicy,
+        of_integrations: Mapping[str, RetryPolicy] = MappingProxyType({}),
+    ) -> None:
+        """*of_integrations* are the policies of integrations that have one of their own, by name."""
         self._effects = effects
         self._handlers = handlers
         self._policy = policy
+        self._of_integrations = of_integrations
 
     async def run(self, effect_id: str) -> None:
         """
@@ -81,6 +98,8 @@ class EffectRunner:
             log.info("effect.cut_off", **facts)
             await self._effects.retry(effect_id, claim.fence, after=timedelta(0), error="the worker stopped")
             raise
+        except PutOff as error:
+            log.info("effect.waits", lane=str(error), **facts)
         except NotItsTurn as error:
             # The longer it has waited, the longer it will.
             after_s = min(LONGEST_TURN_S, max(error.retry_after or 0.0, claim.age.total_seconds() / 4))
@@ -108,16 +127,20 @@ class EffectRunner:
 
     async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> None:
         text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))
-        longest = PATIENT.get(claim.effect.kind) if is_away else None
-        if claim.tries >= self._policy.attempts and longest is None:
-            log.error("effect.given_up", error=text, **facts)
-            await self._give_up(claim, f"given up after {claim.tries} attempts: {text}", facts)
-            return
+        patient, policy = PATIENT.get(claim.effect.kind) if is_away else None, self._policy_of(claim)
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
         spread = random.random()  # noqa: S311 - spread, not secrecy
-        after = backoff(claim.tries, self._policy.base, spread, retry_after, longest or LONGEST)
+        after = backoff(claim.tries, policy.base, spread, retry_after, patient or policy.longest)
+        if patient is None and (claim.tries >= policy.attempts or claim.age + after > policy.give_up_after):
+            log.error("effect.given_up", error=text, **facts)
+            took = f"{claim.tries} attempts in {format_duration(claim.age)}"
+            await self._give_up(claim, f"given up after {took}: {text}", facts)
+            return
         log.info("effect.later", error=text, after_s=round(after.total_seconds(), 3), **facts)
         await self._effects.retry(claim.effect.effect_id, claim.fence, after=after, error=text)
+
+    def _policy_of(self, claim: Claim) -> RetryPolicy:
+        return self._of_integrations.get(claim.effect.payload.get("integration", ""), self._policy)
 
     async def _give_up(self, claim: Claim, error: str, facts: Mapping[str, object]) -> None:
         try:

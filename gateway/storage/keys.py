@@ -55,6 +55,12 @@ EFFECTS = "lg:effects:"
 EFFECTS_OPEN = "lg:effects-open"
 #: List of outbox entries, ``kind effect``, oldest first.
 OUTBOX = "lg:outbox"
+#: Hash of a lane: f failures in a row, u let be until (ms), p the effect that finds out. lane.
+LANE = "lg:lane:"
+#: Sorted set of the effects in a lane, by the end of their lease (ms). lane.
+LANE_INSIDE = "lg:lane-inside:"
+#: Sorted set of the effects that wait for a lane, by when they came (ms). lane.
+LANE_WAITING = "lg:lane-waiting:"
 #: Sorted set of deadlines by due time (us); members are ``tenant:deadline``.
 DEADLINES = "lg:deadlines"
 #: Hash of deadline bodies by the same members.
@@ -94,6 +100,9 @@ LUA: Mapping[str, str] = MappingProxyType(
         "DEADLINES": DEADLINES,
         "DEADLINE_BODIES": DEADLINE_BODIES,
         "CARD": CARD,
+        "LANE": LANE,
+        "LANE_INSIDE": LANE_INSIDE,
+        "LANE_WAITING": LANE_WAITING,
         "LEASE": LEASE,
     }
 )

@@ -290,6 +290,17 @@ class MemoryStore:
             kept.end("dead", error=_text(error))
         return kept is not None
 
+    def call(self, effect_id: str) -> bool:
+        """Put an effect that waits into the outbox before its time; False where it does not wait."""
+        kept = self._effects.get(effect_id)
+        if kept is None or kept.state != "pending":
+            return False
+        kept.not_before, kept.next_at = _LONG_AGO, self._now() + self._grace
+        entry = OutboxEntry(effect_id, kept.kind)
+        if entry not in self._outbox:
+            self._outbox.append(entry)
+        return True
+
     async def requeue_overdue(self, *, grace: timedelta, limit: int = 100) -> Sequence[str]:
         """Put effects whose time has come into the outbox, each due again after *grace*; return their ids."""
         now = self._now()

@@ -65,7 +65,7 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
     listed, _ = await effects.listed(["dead"])
 
     assert (record.state, record.attempts) == ("dead", 2)
-    assert record.why == "given up after 2 attempts: what is stored of this effect cannot be read"
+    assert record.why == "given up after 2 attempts in 0s: what is stored of this effect cannot be read"
     assert (events[-1].type, events[-1].data["kind"]) == ("effect.failed", "provider.ask")
     assert [each.effect.instance_id for each in listed] == [instance_id]
     assert await effects.requeue_overdue(grace=timedelta(0)) == []

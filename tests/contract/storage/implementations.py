@@ -3,20 +3,22 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from redis.asyncio import Redis
 
 from gateway.auditing.ports import Checkpoints
-from gateway.jobs.ports import Cards, Deadlines, Effects, Leases, OutboxEntry, SeenOnce
+from gateway.jobs.ports import Cards, Deadlines, Effects, Lanes, Leases, OutboxEntry, SeenOnce
 from gateway.storage.connect import connect_sync
 from gateway.storage.memory import MemoryStore
+from gateway.storage.memory_lanes import MemoryLanes
 from gateway.storage.outbox import Outbox
 from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
+from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
@@ -39,6 +41,7 @@ class Storage:
     leases: Leases
     seen: SeenOnce
     checkpoints: Checkpoints
+    lanes: Lanes
     outbox: Callable[[], list[OutboxEntry]]
     take_outbox: Callable[[], list[OutboxEntry]]
     dump: Callable[[], Awaitable[Any]]
@@ -53,6 +56,7 @@ def in_memory() -> Storage:
 
     return Storage(
         *(memory,) * 7,
+        lanes=MemoryLanes(memory, lambda: datetime.now(UTC)),
         outbox=lambda: list(memory.outbox),
         take_outbox=lambda: list(memory.take_outbox()),
         dump=dump,
@@ -85,6 +89,7 @@ def on_redis(client: "Redis", url: str) -> Storage:
         leases=RedisLeases(client),
         seen=RedisSeenOnce(client),
         checkpoints=RedisCheckpoints(client),
+        lanes=RedisLanes(client, effect_grace=GRACE),
         outbox=outbox,
         take_outbox=take_outbox,
         dump=dump,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,22 @@ def test_a_secret_does_not_show_when_printed() -> None:
 
     assert read.get_secret_value() == "shhh"
     assert "shhh" not in f"{read} {read!r}"
+
+
+def test_an_integration_says_how_it_is_treated(tmp_path: Path) -> None:
+    """Retries, breaker and concurrency are each integration's own; what is not said is as the settings say."""
+    said = {
+        "retry": {"attempts": 12, "first": "2s", "longest": "10m", "giveUpAfter": "1d"},
+        "breaker": {"failures": 3, "pause": "1m"},
+        "concurrency": 2,
+    }
+    integrations = load_configuration(a_file(tmp_path, lambda d: d["integrations"]["erp"].update(said))).integrations
+    erp, deployer = integrations["erp"], integrations["deployer"]
+
+    assert (erp.retry.attempts, erp.retry.first, erp.retry.give_up_after) == (
+        12,
+        timedelta(seconds=2),
+        timedelta(days=1),
+    )
+    assert (erp.breaker.failures, erp.breaker.pause, erp.concurrency) == (3, timedelta(minutes=1), 2)
+    assert (deployer.retry.attempts, deployer.breaker.failures, deployer.concurrency) == (None, 5, 16)

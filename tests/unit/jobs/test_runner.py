@@ -1,6 +1,7 @@
 """One attempt at one effect: claimed once, kept while it goes on, tried again, given up, and never lost."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,7 +12,7 @@ from unit.jobs.rig import LEASE, POLICY, a_jobs_house, an_analyst
 from channels.memory import MemoryChannel
 from gateway.integrations.ports import Run
 from gateway.integrations.recording import MemoryIntegration
-from gateway.jobs.runner import LOST_MAX, RetryPolicy
+from gateway.jobs.runner import LOST_MAX, EffectRunner, RetryPolicy
 from loops.errors import Rejected, Unavailable
 
 
@@ -133,7 +134,7 @@ async def test_after_the_last_attempt_the_loop_takes_its_failure_signal() -> Non
         jobs.later(timedelta(minutes=10))
 
     assert record.state == "dead"
-    assert record.detail == {"error": "given up after 3 attempts: away"}
+    assert record.detail == {"error": "given up after 3 attempts in 20m: away"}
     assert await jobs.state() == "FAILED"
     assert "effect.failed" in await jobs.events()
 
@@ -378,3 +379,38 @@ async def test_every_kind_that_is_given_up_is_on_the_ledger(kind: Any) -> None:
     assert record.state == "dead"
     assert (events[-1].type, events[-1].data["kind"]) == ("effect.failed", kind)
     assert len(await jobs.house.effects(jobs.instance_id, "card.thread")) == replies
+
+
+async def test_an_integration_is_tried_by_its_own_policy() -> None:
+    """How often, how far apart and for how long can be said for each integration; others go by the common policy."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    own = replace(POLICY, attempts=9, base=timedelta(seconds=40), longest=timedelta(seconds=50))
+    jobs.runner = EffectRunner(jobs.store, jobs.handlers, POLICY, {"deployer": own})
+    await jobs.approved()
+    integration.fail_next([Unavailable("away")] * 5)
+    waits = []
+    for _ in range(5):
+        record = await jobs.run("integration.run")
+        assert record.next_at is not None
+        waits.append((record.next_at - jobs.clock.now()).total_seconds())
+        jobs.later(timedelta(minutes=1))
+
+    assert record.state == "failed"
+    assert 20 <= waits[0] <= 40
+    assert all(25 <= wait <= 50 for wait in waits[1:])
+
+
+async def test_an_effect_is_given_up_when_its_time_is_over() -> None:
+    """However many attempts are left: what would be tried after the give-up time is given up now."""
+    integration = MemoryIntegration()
+    policy = replace(POLICY, attempts=100, give_up_after=timedelta(minutes=30))
+    jobs = a_jobs_house(integration=integration, policy=policy)
+    await jobs.approved()
+    integration.fail_next([Unavailable("away"), Unavailable("closed until noon", retry_after=3_000)])
+    first = await jobs.run("integration.run")
+    jobs.later(timedelta(minutes=2))
+    record = await jobs.run("integration.run")
+
+    assert first.state == "failed"
+    assert (record.state, record.why) == ("dead", "given up after 2 attempts in 2m: closed until noon")
