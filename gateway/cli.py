@@ -1,5 +1,5 @@
 """
-The command line: `loopgate demo | serve | work | check | loops | metrics | audit | intake | slack`.
+The command line: `loopgate demo | serve | work | check | loops | metrics | audit | intake | doctor | slack`.
 
 Tables for people by default, `--json` for programs. Every command imports what it needs when it runs, so that
 `--help` answers at once.
@@ -14,6 +14,7 @@ import typer
 from rich.table import Table
 
 from gateway.audit_commands import audit_app, metrics
+from gateway.connect_commands import doctor, slack_app
 from gateway.intake_commands import intake_app
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
@@ -30,10 +31,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-slack_app = typer.Typer(help="Connect a Slack workspace.", no_args_is_help=True)
 app.add_typer(audit_app, name="audit")
 app.command("metrics")(metrics)
 app.add_typer(intake_app, name="intake")
+app.command("doctor")(doctor)
 app.add_typer(slack_app, name="slack")
 
 
@@ -163,29 +164,6 @@ def loops(
     out.print(table if rows else "no open loops")
     if more:
         out.print(f"more than {limit}; ask with --limit or --state", style="dim")
-
-
-@slack_app.command("manifest")
-def slack_manifest(
-    url: Annotated[
-        str, typer.Option(help="Where Slack reaches this gateway, for example https://loopgate.example.com")
-    ],
-    name: Annotated[str, typer.Option(help="The app's name in Slack.")] = "Loopgate",
-    as_json: Json = False,
-) -> None:
-    """Print the app manifest to paste into Slack's "Create an app from a manifest"."""
-    from ruamel.yaml import YAML
-
-    from channels.slack.manifest import manifest
-
-    try:
-        made = manifest(name, url)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    if as_json:
-        print_json(made)
-    else:
-        YAML().dump(made, sys.stdout)
 
 
 def _print_checked(file: "LoopFile") -> None:

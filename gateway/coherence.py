@@ -81,4 +81,7 @@ def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) 
     short = shortfalls(policy, people)
     for each in short:
         need = policy.gates[each.stage].needs[each.need]
-        yield (f"{where} needs {need.named()}, and the configuration maps {each.able}; nobody could ever approve it")
+        yield (
+            f"{where} needs {need.named()}, and the configuration maps {each.able}, so nobody could ever approve it; "
+            "name more of them under people, each with their Slack user"
+        )

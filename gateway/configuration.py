@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
@@ -48,12 +49,21 @@ class PersonConfig(Value):
     aliases: tuple[Identifier, ...] = ()
 
 
+def _reachable(url: str) -> str:
+    parts = urlsplit(url)
+    is_near = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
+    if not parts.hostname or not (parts.scheme == "https" or is_near) or parts.query or parts.fragment or "@" in url:
+        raise ValueError("write the https address that Slack reaches this gateway at, https://loopgate.example.com")
+    return url
+
+
 class SlackConfig(Value):
     """
     The connected workspace.
 
-    Of the secrets, the signing secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps
-    the names loop files use to Slack channel ids; `default_channel` is one of those names.
+    `public_url` is where Slack reaches this gateway over https; Socket Mode needs none. Of the secrets, the signing
+    secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps the names loop files use to
+    Slack channel ids; `default_channel` is one of those names.
     """
 
     team: Identifier
@@ -61,6 +71,7 @@ class SlackConfig(Value):
     bot_user: Identifier | None = None
     bot_token_env: EnvName = "SLACK_BOT_TOKEN"  # noqa: S105 - the name of a variable
     signing_secret_env: EnvName = "SLACK_SIGNING_SECRET"  # noqa: S105 - the name of a variable
+    public_url: Annotated[str, AfterValidator(_reachable)] | None = None
     app_token_env: EnvName = "SLACK_APP_TOKEN"  # noqa: S105 - the name of a variable
     api_url: str = "https://slack.com/api/"
     channels: Mapping[str, str] = Field(default_factory=dict)

@@ -18,6 +18,7 @@ CALLS_PER_MINUTE = {
     # Tier 1, which is one a minute and more. An app may hold ten connections, so ten is ours.
     "apps.connections.open": 10,
     "auth.test": SPECIAL,
+    "bots.info": TIER_3,
     "chat.postMessage": 300,
     "chat.postEphemeral": TIER_4,
     "chat.update": TIER_3,

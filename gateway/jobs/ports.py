@@ -222,6 +222,9 @@ class Leases(Protocol):
     async def hold(self, name: str, holder: str, ttl: timedelta) -> bool:
         """Take or extend the lease *name*; False where another holder has it."""
 
+    async def is_held(self, name: str) -> bool:
+        """Return whether anybody has the lease *name* now."""
+
     async def let_go(self, name: str, holder: str) -> None:
         """Give the lease back, if *holder* has it."""
 

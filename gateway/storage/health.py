@@ -1,5 +1,6 @@
 """Whether a server keeps what Loopgate acknowledges."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from redis.asyncio import Redis
@@ -19,9 +20,28 @@ async def check(client: "Redis") -> list[str]:
     Raises:
         StoreUnavailable: If the server cannot be asked.
     """
+    return problems(await told(client))
+
+
+async def told(client: "Redis") -> dict[str, Any]:
+    """Return what the server says of itself: the fields of INFO. Raises StoreUnavailable."""
     with store_errors():
         info: dict[str, Any] = await client.info()
-    return problems(info)
+    return info
+
+
+async def clock(client: "Redis") -> datetime:
+    """Return the server's time, aware UTC. Raises StoreUnavailable."""
+    with store_errors():
+        seconds, microseconds = await client.time()
+    return datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(microseconds))
+
+
+def named(info: dict[str, Any]) -> str:
+    """Return the product and version of a server that says *info* of itself."""
+    if info.get("server_name") == "valkey":
+        return f"Valkey {info.get('valkey_version', 'of an unknown version')}"
+    return f"Redis {info.get('redis_version', 'of an unknown version')}"
 
 
 def problems(info: dict[str, Any]) -> list[str]:

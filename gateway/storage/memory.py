@@ -386,6 +386,10 @@ class MemoryStore:
         self._leases[name] = (holder, self._now() + _whole(ttl, least=1))
         return True
 
+    async def is_held(self, name: str) -> bool:
+        """Return whether anybody has the lease *name* now."""
+        return name in self._leases and self._leases[name][1] > self._now()
+
     async def let_go(self, name: str, holder: str) -> None:
         """Give the lease back, if *holder* has it."""
         if self._leases.get(name, (None,))[0] == holder:

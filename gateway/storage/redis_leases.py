@@ -14,6 +14,7 @@ class RedisLeases:
     """`gateway.jobs.ports.Leases`."""
 
     def __init__(self, client: "Redis") -> None:
+        self._client = client
         self._hold: Script = script(client, "hold")
         self._let_go: Script = script(client, "let_go")
 
@@ -21,6 +22,11 @@ class RedisLeases:
         """Take or extend the lease *name*; False where another holder has it."""
         with store_errors():
             return bool(await self._hold(keys.part(name), holder, milliseconds(ttl, least=1)))
+
+    async def is_held(self, name: str) -> bool:
+        """Return whether anybody has the lease *name* now."""
+        with store_errors():
+            return bool(await self._client.exists(keys.LEASE + keys.part(name)))
 
     async def let_go(self, name: str, holder: str) -> None:
         """Give the lease back, if *holder* has it."""

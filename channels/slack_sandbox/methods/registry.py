@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from channels.slack_sandbox.methods import apps, auth, chat, conversations, usergroups, users, views
+from channels.slack_sandbox.methods import apps, auth, bots, chat, conversations, usergroups, users, views
 from channels.slack_sandbox.methods.arguments import Arguments
 from channels.slack_sandbox.sandbox import Sandbox
 from channels.slack_sandbox.workspace import JsonObject
@@ -12,6 +12,7 @@ Method = Callable[[Sandbox, Arguments], JsonObject]
 METHODS: dict[str, Method] = {
     "apps.connections.open": apps.connections_open,
     "auth.test": auth.test,
+    "bots.info": bots.info,
     "chat.delete": chat.delete,
     "chat.postEphemeral": chat.post_ephemeral,
     "chat.postMessage": chat.post_message,

@@ -56,6 +56,15 @@ async def test_one_holder_at_a_time(storage: Storage) -> None:
     assert await storage.leases.hold("relay", "somebody", LONG)
 
 
+async def test_whether_a_lease_is_held_can_be_asked(storage: Storage) -> None:
+    """A lease is held from hold to let go, or to its end."""
+    assert not await storage.leases.is_held("relay")
+    await storage.leases.hold("relay", "worker", LONG)
+    assert await storage.leases.is_held("relay")
+    await storage.leases.let_go("relay", "worker")
+    assert not await storage.leases.is_held("relay")
+
+
 async def test_a_lease_is_given_back_only_by_its_holder(storage: Storage) -> None:
     """Letting go of a lease somebody else holds does nothing; one's own is free at once."""
     assert await storage.leases.hold("sweep", "a", LONG)

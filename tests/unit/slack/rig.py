@@ -171,7 +171,9 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
     """Serve *app* on a free loopback port and yield its URL."""
-    server = _Server(uvicorn.Config(app, port=0, log_level="error", lifespan="on", timeout_graceful_shutdown=2))
+    server = _Server(
+        uvicorn.Config(app, port=0, log_level="error", lifespan="on", date_header=False, timeout_graceful_shutdown=2)
+    )
     task = asyncio.create_task(server.serve())
     await server.is_up.wait()
     try:
