@@ -20,7 +20,6 @@ from starlette.routing import Route
 
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
-from channels.slack.client import slack_client
 from channels.slack.members import Members
 from channels.slack.reception import Reception
 from channels.slack.socket_mode.counts import SocketCounts
@@ -33,7 +32,7 @@ from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_members import RedisMembers
-from gateway.wiring import Parts, open_parts, slack_installation, store_url
+from gateway.wiring import Parts, open_parts, open_slack, slack_installation, store_url
 from loops.errors import Rejected, StoreUnavailable
 
 log = structlog.stdlib.get_logger()
@@ -116,7 +115,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
     mode = parts.settings.slack_mode
     installation = slack_installation(parts.configuration, mode)
     async with AsyncExitStack() as stack:
-        client = await stack.enter_async_context(slack_client(installation))
+        client = await stack.enter_async_context(open_slack(parts))
         gate = EngineGate(
             parts.engine,
             parts.store,

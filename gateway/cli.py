@@ -86,7 +86,7 @@ def serve() -> None:
 def work(
     queue: Annotated[
         list[str] | None,
-        typer.Option(help="Serve only this queue: people, cards, integrations or providers. Repeatable."),
+        typer.Option(help="Serve only this queue: people, cards, threads, integrations or providers. Repeatable."),
     ] = None,
 ) -> None:
     """Carry out effects (people, cards, providers, integrations) until SIGTERM; the one in hand is finished first."""

@@ -64,6 +64,7 @@ class SlackConfig(Value):
     `public_url` is where Slack reaches this gateway over https; Socket Mode needs none. Of the secrets, the signing
     secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps the names loop files use to
     Slack channel ids; `default_channel` is one of those names.
+    `pace` multiplies the rate limits Slack publishes, for a workspace that was granted more (or a sandbox).
     """
 
     team: Identifier
@@ -76,6 +77,7 @@ class SlackConfig(Value):
     api_url: str = "https://slack.com/api/"
     channels: Mapping[str, str] = Field(default_factory=dict)
     default_channel: str | None = None
+    pace: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
 class AnthropicConfig(Value):

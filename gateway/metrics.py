@@ -61,6 +61,12 @@ class Metrics:
             ["source", "status"],
             registry=self.registry,
         )
+        self.slack_calls = Counter(
+            "loopgate_slack_calls",
+            "Calls to Slack by method and what became of them: done, refused, limited (429), failed, put_off.",
+            ["method", "became"],
+            registry=self.registry,
+        )
 
     def watch(self, collector: Collector) -> None:
         """Tell what *collector* counts, too."""

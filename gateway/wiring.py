@@ -1,7 +1,7 @@
 """The composition root: the only module that names adapters. What it returns is typed by the ports they fit."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,6 +14,7 @@ from channels.slack.client import slack_client
 from channels.slack.confirming import SlackConfirmer
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
+from channels.slack.outgoing import OutgoingClient
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences, with_approvals
@@ -56,6 +57,7 @@ from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_members import RedisMembers
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
+from gateway.storage.redis_turns import RedisTurns
 from loops.engine import LoopEngine
 from loops.guards import Guard, PolicyPoint
 from loops.judging import Judge
@@ -178,7 +180,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
     installation = slack_installation(configuration, parts.settings.slack_mode)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        slack = await stack.enter_async_context(slack_client(installation))
+        slack = await stack.enter_async_context(open_slack(parts))
         providers = {
             name: await stack.enter_async_context(_provider(provider))
             for name, provider in configuration.providers.items()
@@ -259,6 +261,22 @@ def slack_installation(configuration: Configuration, mode: SlackMode) -> SlackIn
         app_token=secret(slack.app_token_env) if mode == "socket" else None,
         bot_user_id=slack.bot_user,
         api_url=slack.api_url,
+    )
+
+
+def open_slack(parts: Parts) -> AbstractAsyncContextManager[OutgoingClient]:
+    """
+    Return what opens this process's client of the configured workspace, at the pace all processes share.
+
+    Raises:
+        ConfigurationError: If a secret is not set.
+    """
+    slack, calls = parts.configuration.slack, parts.metrics.slack_calls
+    return slack_client(
+        slack_installation(parts.configuration, parts.settings.slack_mode),
+        RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"),
+        factor=slack.pace,
+        counted=lambda method, became: calls.labels(method, became).inc(),
     )
 
 

@@ -3,6 +3,7 @@ Exceptions: what should not happen, told apart by type so that retry policy neve
 
     LoopgateError
     ├── Unavailable          try again; may say when
+    │   ├── NotYet           too early; nothing was done
     │   └── StoreUnavailable the store is away; a commit's result is unknown
     └── Rejected             do not try again; somebody must change something
 
@@ -20,6 +21,10 @@ class Unavailable(LoopgateError):  # noqa: N818 - the state it reports
     def __init__(self, message: str, *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+
+
+class NotYet(Unavailable):
+    """It is too early; nothing was done, so nothing needs to be looked for. Try again at `retry_after`, not before."""
 
 
 class StoreUnavailable(Unavailable):

@@ -8,18 +8,15 @@ from typing import NoReturn
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
-from slack_sdk.web.async_client import AsyncWebClient
 
+from channels.slack.errors import answered, error_code, retry_after, status_of
 from channels.slack.installation import SlackInstallation
-from loops.errors import Rejected, Unavailable
+from channels.slack.outgoing import Counted, OutgoingClient
+from channels.slack.turns import MemoryTurns, Turns
+from loops.errors import LoopgateError, NotYet, Rejected, Unavailable
 
 #: Seconds any one call may take; callers with less patience bound it themselves.
 CALL_S = 10.0
-
-#: Slack's own troubles, which pass. Source: docs.slack.dev, reference/methods, "Errors" of each method.
-PASSING_ERRORS = frozenset(
-    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "service_unavailable", "request_timeout"}
-)
 
 #: What somebody must do about a refusal, where Slack's code alone does not say it.
 NEXT_STEPS = {
@@ -44,16 +41,28 @@ LOGGER.setLevel(logging.ERROR)
 
 
 @asynccontextmanager
-async def slack_client(installation: SlackInstallation) -> AsyncIterator[AsyncWebClient]:
+async def slack_client(
+    installation: SlackInstallation,
+    turns: Turns | None = None,
+    *,
+    factor: float = 1.0,
+    counted: Counted = lambda *_: None,
+) -> AsyncIterator[OutgoingClient]:
     """
     Open the one client of this process for *installation*, on the running event loop.
+
+    *turns* are shared with every process that calls this workspace; without any, this process is alone. See
+    `OutgoingClient` for *factor* and *counted*.
 
     The SDK's default retry handler posts a message again after a dropped connection, which may be two messages, so it
     gets none: retrying is the effect's business, which looks first.
     """
     timeout = aiohttp.ClientTimeout(total=CALL_S)
     async with aiohttp.ClientSession(timeout=timeout, trust_env=False) as session:
-        client = AsyncWebClient(
+        client = OutgoingClient(
+            turns or MemoryTurns(),
+            factor=factor,
+            counted=counted,
             token=installation.bot_token.get_secret_value(),
             base_url=installation.api_url,
             session=session,
@@ -70,10 +79,13 @@ def raise_ours(error: Exception, what: str) -> NoReturn:
     Raise what an SDK *error* during *what* means to us.
 
     Raises:
-        Unavailable: For rate limits (with Slack's Retry-After), 5xx, time-outs and broken connections.
+        NotYet: For rate limits, ours and Slack's (with its Retry-After): nothing was done.
+        Unavailable: For 5xx, time-outs and broken connections: something may have been.
         Rejected: For everything Slack refused for good, with the next step.
     """
     match error:
+        case LoopgateError():
+            raise error
         case SlackApiError():
             _raise_answer(error, what)
         case TimeoutError() | asyncio.TimeoutError():
@@ -84,31 +96,13 @@ def raise_ours(error: Exception, what: str) -> NoReturn:
             raise error
 
 
-def error_code(error: SlackApiError) -> str | None:
-    """Return Slack's error code, or None where the answer held none."""
-    try:
-        code = error.response["error"]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return code if isinstance(code, str) else None
-
-
 def _raise_answer(error: SlackApiError, what: str) -> NoReturn:
-    code = error_code(error)
-    status = getattr(error.response, "status_code", None) or getattr(error.response, "status", None)
-    if status == 429 or code in PASSING_ERRORS:
-        raise Unavailable(f"{what}: Slack says {code or 'later'}", retry_after=_retry_after(error)) from error
-    if code is None or (isinstance(status, int) and status >= 500):
-        raise Unavailable(f"{what}: Slack answered {status} {code or 'without a reason'}") from error
-    step = NEXT_STEPS.get(code)
+    code, status, became = error_code(error), status_of(error), answered(error)
+    if became == "limited":
+        raise NotYet(f"{what}: Slack says {code or 'later'}", retry_after=retry_after(error)) from error
+    if became == "failed":
+        raise Unavailable(
+            f"{what}: Slack answered {status} {code or 'without a reason'}", retry_after=retry_after(error)
+        ) from error
+    step = NEXT_STEPS.get(code or "")
     raise Rejected(f"{what}: Slack refused with '{code}'{f'; {step}' if step else ''}") from error
-
-
-def _retry_after(error: SlackApiError) -> float | None:
-    headers = getattr(error.response, "headers", None) or {}
-    value = next((text for name, text in headers.items() if name.lower() == "retry-after"), None)
-    try:
-        seconds = float(value) if value is not None else None
-    except ValueError:
-        return None
-    return seconds if seconds is not None and 0 <= seconds < float("inf") else None

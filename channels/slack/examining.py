@@ -13,7 +13,8 @@ import aiohttp
 from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
-from channels.slack.client import error_code, raise_ours
+from channels.slack.client import raise_ours
+from channels.slack.errors import error_code
 from loops.errors import Rejected, Unavailable
 
 #: Seconds one request to our own public address may take: Slack gives up after three.

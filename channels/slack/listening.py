@@ -18,7 +18,7 @@ from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.ports import Gate
 from loops.actors import Human
-from loops.errors import StoreUnavailable
+from loops.errors import StoreUnavailable, Unavailable
 from loops.ports import Directory, Loaded
 
 #: Slack gives up on a delivery after 3 s (docs.slack.dev, interactivity/handling-user-interaction). A listener spends
@@ -31,7 +31,7 @@ VIEW_S = 2.0
 TELL_S = 1.0
 
 #: What the SDK raises when Slack cannot be reached or refuses.
-SLACK_ERRORS = (SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
+SLACK_ERRORS = (Unavailable, SlackClientError, aiohttp.ClientError, TimeoutError, OSError, ValueError)
 
 T = TypeVar("T")
 

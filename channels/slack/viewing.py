@@ -6,9 +6,9 @@ from slack_bolt import BoltResponse
 from slack_sdk.errors import SlackApiError
 
 from channels.slack import wording
-from channels.slack.client import error_code
 from channels.slack.deliveries import Click
 from channels.slack.details import details_view
+from channels.slack.errors import error_code
 from channels.slack.evidence import click_evidence
 from channels.slack.listening import SLACK_ERRORS, Desk, done, failed, log, started
 from channels.slack.shown import NotOurs, Shown

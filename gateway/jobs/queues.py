@@ -1,8 +1,9 @@
 """
 Queues: which effects wait together.
 
-Cards have their own, so that a slow system of record never delays a card; so has finding out who gave an answer, which
-somebody waits for, and which must not stand behind three hundred cards.
+Cards have their own, so that a slow system of record never delays a card; so has what one person waits for (who they
+are, what became of their click), which must not stand behind three hundred cards, and so have replies in threads,
+which must stand behind them.
 """
 
 from collections.abc import Mapping
@@ -11,7 +12,7 @@ from typing import Literal, get_args
 
 from loops.effects import EffectKind
 
-QueueName = Literal["people", "cards", "integrations", "providers"]
+QueueName = Literal["people", "cards", "threads", "integrations", "providers"]
 
 #: Every queue, in the order in which one worker that serves them all looks at them.
 QUEUES: tuple[QueueName, ...] = get_args(QueueName)
@@ -21,8 +22,8 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
     {
         "card.post": "cards",
         "card.update": "cards",
-        "card.thread": "cards",
-        "notice": "cards",
+        "card.thread": "threads",
+        "notice": "people",
         "answer.confirm": "people",
         "provider.ask": "providers",
         "integration.run": "integrations",

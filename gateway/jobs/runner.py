@@ -10,13 +10,13 @@ from types import MappingProxyType
 
 import structlog
 
-from gateway.jobs.backoff import LONGEST, backoff
+from gateway.jobs.backoff import LONGEST, LONGEST_ASKED_S, backoff
 from gateway.jobs.handlers import Handlers, NotItsTurn
 from gateway.jobs.lanes import PutOff
 from gateway.jobs.ports import Claim, Effects
 from loops.durations import format_duration
 from loops.effects import EffectKind
-from loops.errors import LoopgateError, Rejected, Unavailable
+from loops.errors import LoopgateError, NotYet, Rejected, Unavailable
 
 log = structlog.stdlib.get_logger()
 
@@ -28,6 +28,9 @@ PATIENT: Mapping[EffectKind, timedelta] = dict.fromkeys(
 
 #: The longest wait of an effect whose turn has not come; what it waits for may take long, and is looked for again.
 LONGEST_TURN_S = 30.0
+
+#: When to come back to a system for which it is too early, and which does not say how much, in seconds.
+_SOON_S = 1.0
 
 #: Workers in a row that may die over one effect before it is given up: it may be what kills them.
 LOST_MAX = 5
@@ -104,6 +107,8 @@ class EffectRunner:
             # The longer it has waited, the longer it will.
             after_s = min(LONGEST_TURN_S, max(error.retry_after or 0.0, claim.age.total_seconds() / 4))
             await self._put_off(claim, after_s, str(error), facts)
+        except NotYet as error:
+            await self._not_yet(claim, error, facts)
         except Rejected as error:
             log.warning("effect.rejected", error=str(error), **facts)
             await self._give_up(claim, _words(error), facts)
@@ -124,6 +129,12 @@ class EffectRunner:
         after = timedelta(seconds=after_s * (0.75 + random.random() / 2))  # noqa: S311 - spread, not secrecy
         log.info("effect.waits", why=why, after_s=round(after.total_seconds(), 3), **facts)
         await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=why)
+
+    async def _not_yet(self, claim: Claim, error: NotYet, facts: Mapping[str, object]) -> None:
+        """Come back at the time given: sooner would be in vain, and later would lose a place in a line."""
+        after = timedelta(seconds=min(error.retry_after or _SOON_S, LONGEST_ASKED_S))
+        log.info("effect.not_yet", why=str(error), after_s=round(after.total_seconds(), 3), **facts)
+        await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=_words(error))
 
     async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> None:
         text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))

@@ -73,6 +73,10 @@ LEASE = "lg:lease:"
 SEEN = "lg:seen:"
 #: What a channel said about somebody. team:user.
 MEMBER = "lg:member:"
+#: Hash: f free at (ms), h held until (ms). whose, limit.
+LIMIT = "lg:limit:"
+#: Sorted set of the places in a limit's line, by the time (ms) their turn comes. whose, limit, rank.
+LIMIT_LINE = "lg:limit-line:"
 
 #: What the scripts know the prefixes as.
 LUA: Mapping[str, str] = MappingProxyType(
@@ -104,6 +108,8 @@ LUA: Mapping[str, str] = MappingProxyType(
         "LANE_INSIDE": LANE_INSIDE,
         "LANE_WAITING": LANE_WAITING,
         "LEASE": LEASE,
+        "LIMIT": LIMIT,
+        "LIMIT_LINE": LIMIT_LINE,
     }
 )
 

@@ -104,7 +104,10 @@ class Process:
 class Stack:
     """Everything, started and stopped together."""
 
-    def __init__(self, home: Path, *, recording: str = "infrastructure_change", **settings: str) -> None:
+    def __init__(
+        self, home: Path, *, recording: str = "infrastructure_change", pace: float | None = None, **settings: str
+    ) -> None:
+        """*pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits."""
         self.home = home
         self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
         self.receiver_port, self.sandbox_port, *self.gateway_ports = _free_ports(4)
@@ -113,6 +116,8 @@ class Stack:
         self._source_secret, self._deployer_secret = _webhook_secret(), _webhook_secret()
         self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
         self._recording = recording
+        self._pace = pace or 1000
+        self._limits = {"rate_limits": "slack", "rate_factor": pace} if pace else {"rate_limits": "off"}
         self._store = EmbeddedServer(home / "store")
         self._stack = ExitStack()
         self._signing_secret, self._token = secrets.token_hex(16), f"xoxb-{secrets.token_hex(8)}"
@@ -350,6 +355,7 @@ class Stack:
                 "team": TEAM,
                 "app": APP,
                 "botUser": "U0BOT",
+                "pace": self._pace,
                 "apiUrl": f"{self.sandbox}/api/",
                 "channels": {"sre-approvals": CHANNEL, "finance-approvals": CHANNEL},
             },
@@ -411,7 +417,7 @@ class Stack:
                 *({"id": slack_id(p), "name": p, "real_name": name} for p, (name, _) in PEOPLE.items()),
                 {"id": STRANGER, "name": "alex", "real_name": "Alex Guest"},
             ],
-            "rate_limits": "off",
+            **self._limits,
         }
         (self.home / "sandbox.json").write_text(json.dumps(sandbox))
 

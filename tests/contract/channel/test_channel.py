@@ -142,7 +142,7 @@ class slack_of:  # noqa: N801 - reads as what it opens
         self._sandbox = httpx2.AsyncClient(base_url=url, trust_env=False)
         fields = {"bot_token": SecretStr(BOT_TOKEN), "bot_user_id": "UBOT", "api_url": f"{url}/api/"} | installation
         self._installation = SlackInstallation("T1", "A1", signing_secret=SecretStr(SIGNING_SECRET), **fields)
-        self._client = slack_client(self._installation)
+        self._client = slack_client(self._installation, factor=1000)
 
     async def __aenter__(self) -> WatchedSlack:
         await self._sandbox.post("/sandbox/reset", json={})

@@ -251,7 +251,7 @@ async def a_rig(
             SecretStr(APP_TOKEN),
         )
         async with (
-            slack_client(installation) as client,
+            slack_client(installation, factor=1000) as client,
             httpx2.AsyncClient(base_url=sandbox_url, trust_env=False) as driver,
             AsyncExitStack() as stack,
         ):

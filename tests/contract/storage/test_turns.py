@@ -1,0 +1,137 @@
+"""Whose turn it is to call a vendor: what every keeper of limits promises."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channels.slack.turns import Limit, MemoryTurns, Turns
+from gateway.storage.connect import connect
+from gateway.storage.redis_turns import RedisTurns
+
+#: A limit in which turns are so far apart that no test sees the second one come by itself.
+POSTS = Limit("posts", interval_s=30, burst=1)
+CARD, THREAD = 1, 2
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def turns(request: pytest.FixtureRequest) -> AsyncIterator[Turns]:
+    """Each implementation in turn, empty."""
+    if request.param == "memory":
+        yield MemoryTurns()
+        return
+    async with connect(request.getfixturevalue("redis_url")) as client:
+        yield RedisTurns(client, "slack:T1:A1")
+
+
+def about(seconds: float, wait: float) -> bool:
+    """Return whether *wait* is *seconds*, less what the test itself took."""
+    return seconds - 5 < wait <= seconds
+
+
+async def test_a_burst_gets_through_and_then_one_at_a_time(turns: Turns) -> None:
+    """As many as the limit takes at once wait for nothing; those after them are told times one interval apart."""
+    limit = Limit("burst", interval_s=30, burst=3)
+    waits = [await turns.take([limit], f"ef_{number}", CARD) for number in range(5)]
+
+    assert waits[:3] == [0, 0, 0]
+    assert about(30, waits[3])
+    assert about(60, waits[4])
+
+
+async def test_many_at_once_get_different_turns(turns: Turns) -> None:
+    """Whoever asks at the same moment, one gets through and all others have a time of their own."""
+    waits = sorted(await asyncio.gather(*(turns.take([POSTS], f"ef_{number}", CARD) for number in range(20))))
+
+    assert waits[0] == 0
+    assert all(about(30 * place, wait) for place, wait in enumerate(waits[1:], 1))
+
+
+async def test_who_comes_back_early_keeps_their_place(turns: Turns) -> None:
+    """Asking again neither loses a place nor takes a second one."""
+    await turns.take([POSTS], "ef_1", CARD)
+    first = await turns.take([POSTS], "ef_2", CARD)
+    again = await turns.take([POSTS], "ef_2", CARD)
+    third = await turns.take([POSTS], "ef_3", CARD)
+
+    assert first - 5 < again <= first
+    assert about(60, third)
+
+
+async def test_who_comes_back_in_time_gets_through(turns: Turns) -> None:
+    """At the time that was given the turn is there, and it is spent only once."""
+    limit = Limit("quick", interval_s=0.05, burst=1)
+    assert await turns.take([limit], "ef_1", CARD) == 0
+    wait = await turns.take([limit], "ef_2", CARD)
+    await asyncio.sleep(wait)
+
+    assert wait > 0
+    assert await turns.take([limit], "ef_2", CARD) == 0
+    assert await turns.take([limit], "ef_2", CARD) > 0
+
+
+async def test_a_card_waits_for_no_thread(turns: Turns) -> None:
+    """However many of a later rank wait, a newcomer of an earlier one goes first, and they after it."""
+    await turns.take([POSTS], "ef_1", CARD)
+    threads = [await turns.take([POSTS], f"ef_t{number}", THREAD) for number in range(3)]
+    card = await turns.take([POSTS], "ef_2", CARD)
+    thread = await turns.take([POSTS], "ef_t4", THREAD)
+
+    assert about(90, threads[-1])
+    assert about(30, card)
+    assert about(120, thread)
+
+
+async def test_a_held_lane_lets_nobody_through(turns: Turns) -> None:
+    """Told to wait, everybody waits as long as that, those who had a time before its end too; nobody waits longer."""
+    limit, other = Limit("held", interval_s=1, burst=10), Limit("other", interval_s=1, burst=10)
+    await turns.take([limit], "ef_1", CARD)
+    await turns.hold([limit], 60)
+    await turns.hold([limit], 10)
+    waits = [await turns.take([limit], f"ef_{number}", CARD) for number in (1, 2, 3)]
+
+    assert about(60, waits[0])
+    assert waits[0] < waits[1] < waits[2]
+    assert about(62, waits[2])
+    assert await turns.take([other], "ef_1", CARD) == 0
+
+
+async def test_a_hold_moves_those_who_had_a_time(turns: Turns) -> None:
+    """A time that falls into the hold is no longer one."""
+    await turns.take([POSTS], "ef_1", CARD)
+    before = await turns.take([POSTS], "ef_2", CARD)
+    await turns.hold([POSTS], 100)
+
+    assert about(30, before)
+    assert about(100, await turns.take([POSTS], "ef_2", CARD))
+
+
+async def test_a_hold_ends(turns: Turns) -> None:
+    """After its time the limit is open again."""
+    limit = Limit("short", interval_s=0.001, burst=1)
+    await turns.hold([limit], 0.05)
+    wait = await turns.take([limit], "ef_1", CARD)
+    await asyncio.sleep(wait)
+
+    assert 0 < wait <= 0.06
+    assert await turns.take([limit], "ef_1", CARD) == 0
+
+
+async def test_a_turn_is_one_in_every_lane_or_none(turns: Turns) -> None:
+    """A call that waits for its channel spends nothing of its method."""
+    method = Limit("method", interval_s=30, burst=2)
+    await turns.take([method, POSTS], "ef_1", CARD)
+    waits = await turns.take([method, POSTS], "ef_2", CARD)
+    elsewhere = await turns.take([method, Limit("elsewhere", 30, 1)], "ef_3", CARD)
+
+    assert about(30, waits)
+    assert elsewhere == 0
+
+
+async def test_lanes_of_two_workspaces_are_apart(redis_url: str) -> None:
+    """What one workspace spends is not another's."""
+    async with connect(redis_url) as client:
+        await RedisTurns(client, "slack:T1:A1").take([POSTS], "ef_1", CARD)
+
+        assert await RedisTurns(client, "slack:T2:A1").take([POSTS], "ef_1", CARD) == 0
+        assert await RedisTurns(client, "slack:T1:A1").take([POSTS], "ef_2", CARD) > 0
