@@ -142,7 +142,7 @@ class EngineGate:
         everybody = await self._directory.everybody(subject.instance.tenant)
         known: dict[str, Person | None] = {person.person_id: person for person in everybody}
         asked = await self._asked(subject, request, None, known)
-        gates = request.proposal.policy.gates
+        gates = request.policy.gates
         if not request.answers or asked.stage >= len(gates):
             return []
         needs = gates[asked.stage].needs

@@ -97,5 +97,10 @@ def summary(event: Event) -> str:
             return str(data["answer"])
         case "approval.reassigned":
             return f"{data['fromPerson']} → {data['toPerson']}"
+        case "approval.reminded":
+            return str(data["person"]) if "person" in data else f"{data['number']} of {data['of']}"
+        case "approval.escalated":
+            added = ", ".join((*data.get("groups", ()), *data.get("onCall", ())))
+            return " → ".join(part for part in (added, data.get("channel")) if part)
         case "loop.failed":
             return str(data["error"]["message"])

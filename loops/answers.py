@@ -91,14 +91,14 @@ class Asked:
     @property
     def grounds(self) -> dict[str, list[str]]:
         """The groups this is judged on, for the ledger: of everybody concerned, those the policy names."""
-        needs = [need for stage in self.request.proposal.policy.gates for need in stage.needs]
+        needs = [need for stage in self.request.policy.gates for need in stage.needs]
         named = {group for need in needs for group in need.groups}
         return {person: sorted(groups & named) for person, groups in sorted(self.groups.items())}
 
     def tally(self, transition_id: str, extra: Vote | None = None) -> Tally:
         """Return where the votes for *transition_id* stand, with one more where *extra* is given."""
         votes = [Vote(each.by.user_id, each.stage) for each in self.request.votes_for(transition_id)]
-        return tally(self.request.proposal.policy, [*votes, extra] if extra else votes, self.standing)
+        return tally(self.request.policy, [*votes, extra] if extra else votes, self.standing)
 
     @property
     def stage(self) -> int:
@@ -251,7 +251,7 @@ def too_late(asked: Asked) -> Objection | None:
 
 def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     """Yield what about this person forbids them to decide now: not named, or not independent."""
-    policy = asked.request.proposal.policy
+    policy = asked.request.policy
     if not may_decide(policy, asked.stage, asked.standing.get(by.user_id)):
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
@@ -280,7 +280,7 @@ def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOff
     elif offered and offered.kind != "reject":
         before = asked.tally(offered.transition_id)
         if asked.tally(offered.transition_id, Vote(by.user_id, before.stage)).score <= before.score:
-            waiting = asked.request.proposal.policy.named()
+            waiting = asked.request.policy.named()
             yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
 
 

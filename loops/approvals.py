@@ -1,6 +1,7 @@
 """Approval requests: one asking of humans, what exactly they are asked, and the decisions they gave."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
@@ -136,6 +137,27 @@ class Ending(Value):
     state: str | None = None
 
 
+class Escalation(Value):
+    """
+    A step of the policy's `escalate` that was taken: its place there, from 0, and who was on call then.
+
+    `channel` is where the request was asked again, the route's name; None where it was put before more people only.
+    """
+
+    step: int
+    at: Instant
+    channel: str | None = None
+    on_call: tuple[str, ...] = ()
+
+
+class Snooze(Value):
+    """One approver's wish to be reminded later: a word to them alone, at `until`."""
+
+    person: str
+    until: Instant
+    channel: JsonObject
+
+
 class Progress(Value):
     """
     How far the approvals had come when the latest of them was counted, for cards; who may decide is judged anew.
@@ -184,6 +206,8 @@ class ApprovalRequest(Value):
     `version` grows when the proposal is edited; decisions on an earlier version are in `voided` and count no more.
     `closed_by` is the decision that closed it; requests closed otherwise (a deadline, a cancellation) have none, and
     `ending` says what did. `results` are of the effects it approved, while it is the instance's latest request.
+    `reminded` counts the policy's reminders that are over, sent or not. The policy's times count from `created_at`, or,
+    once its loop has rested, from `resumed_at` on, when `elapsed` of them had gone by.
     """
 
     request_id: str
@@ -206,7 +230,12 @@ class ApprovalRequest(Value):
     changes: tuple[Change, ...] = ()
     questions: tuple[Question, ...] = ()
     reassignments: tuple[Reassignment, ...] = ()
+    reminded: int = 0
+    escalations: tuple[Escalation, ...] = ()
+    snoozes: tuple[Snooze, ...] = ()
     created_at: Instant
+    resumed_at: Instant | None = None
+    elapsed: timedelta = timedelta(0)
     expires_at: Instant | None = None
     closed_at: Instant | None = None
     closed_by: Decision | None = None
@@ -227,6 +256,14 @@ class ApprovalRequest(Value):
     def is_parked(self) -> bool:
         """Whether it is about a transition somebody else asked for, not about leaving a pending state."""
         return self.proposal.parked is not None
+
+    @cached_property
+    def policy(self) -> ApprovalPolicy:
+        """The policy as it stands now: the proposal's, with those who may decide since an escalation."""
+        written = widened = self.proposal.policy
+        for taken in self.escalations:
+            widened = widened.escalated(written.escalate[taken.step], taken.on_call)
+        return widened
 
     @property
     def open_question(self) -> Question | None:

@@ -25,6 +25,7 @@ from loops.evidence import ADAPTER_KEYS
 from loops.guards import GuardVerdict
 from loops.policy import ApprovalPolicy
 from loops.templates import fill, render
+from loops.timeline import counted, next_moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +143,7 @@ def close_request(
     if decision:
         approved_at = draft.now if status == "approved" else draft.instance.approved_at
         draft.change(decided_at=draft.now, approved_at=approved_at)
-    draft.clear_deadline("expire", request.request_id)
+    draft.clear_deadline(request.request_id)
     draft.event(
         "approval.closed",
         {
@@ -156,6 +157,14 @@ def close_request(
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
+
+
+def await_next(draft: Draft, request: ApprovalRequest) -> None:
+    """Let what is next on *request*'s time line fall due in its time."""
+    if moment := next_moment(request):
+        draft.deadline(moment.kind, request.request_id, moment.at)
+    else:
+        draft.clear_deadline(request.request_id)
 
 
 def plan(draft: Draft, transition: Transition) -> list[PlannedEffect]:
@@ -179,7 +188,7 @@ def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], en
         verdicts=tuple(entered.verdicts) if entered else (),
         answers=tuple(answers),
         created_at=draft.now,
-        expires_at=draft.now + policy.expire_after if policy.expire_after else None,
+        expires_at=counted(policy, draft.now, policy.expire_after) if policy.expire_after else None,
     )
     draft.keep(request)
     draft.change(request_id=request.request_id, asked_at=draft.instance.asked_at or draft.now)
@@ -199,8 +208,7 @@ def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], en
         },
     )
     draft.effect("card.post", {"requestId": request.request_id})
-    if request.expires_at:
-        draft.deadline("expire", request.request_id, request.expires_at)
+    await_next(draft, request)
 
 
 def _proposal(

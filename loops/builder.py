@@ -226,16 +226,20 @@ def approval(
     answers: Mapping[Literal["approve", "reject"], str] | None = None,
     editable: Mapping[str, Mapping[str, Any]] | None = None,
     remind_after: Span | None = None,
+    reminders: int | None = None,
     escalate: Iterable[Part] = (),
     expire_after: Span | None = None,
     on_expiry: str | None = None,
+    hours: Mapping[str, Any] | None = None,
+    calendar: str | None = None,
     reassign: Literal["no", "approvers", "anyone"] | None = None,
     risk: Literal["low", "high"] | None = None,
 ) -> Part:
     """
     Return an approval policy: *quorum* of the members of *groups* and of *users*, or *stages* made by `stage`.
 
-    *escalate* is made by `escalation`. What is left out has the default of `loops.policy.ApprovalPolicy`.
+    *escalate* is made by `escalation`; *hours* are those of `loops.hours.Hours`. What is left out has the default of
+    `loops.policy.ApprovalPolicy`.
     """
     made = _present(
         approvers=_present(groups=list(groups), users=list(users)),
@@ -248,9 +252,12 @@ def approval(
         answers=dict(answers or {}),
         editable={path: dict(rule) for path, rule in (editable or {}).items()},
         remindAfter=_span(remind_after),
+        reminders=reminders,
         escalate=[dict(each) for each in escalate],
         expireAfter=_span(expire_after),
         onExpiry=on_expiry,
+        hours=dict(hours or {}),
+        calendar=calendar,
         reassign=reassign,
         risk=risk,
     )
@@ -268,9 +275,16 @@ def stage(*needs: Part, name: str | None = None) -> Part:
     return _present(name=name, needs=[dict(each) for each in needs])
 
 
-def escalation(after: Span, *, channel: str | None = None, groups: Iterable[str] = ()) -> Part:
-    """Return one step of an escalation."""
-    return _present(after=_span(after), channel=channel, groups=list(groups))
+def escalation(
+    after: Span,
+    *,
+    channel: str | None = None,
+    groups: Iterable[str] = (),
+    on_call: str | None = None,
+    need: str | None = None,
+) -> Part:
+    """Return one step of an escalation. *on_call* is a schedule, *need* the name of the one they may fill."""
+    return _present(after=_span(after), channel=channel, groups=list(groups), onCall=on_call, need=need)
 
 
 def metric(

@@ -8,7 +8,7 @@ from loops.decide import PARKED_ACTORS
 from loops.definition import HUMAN_STATE_PREFIX, Transition
 from loops.durations import format_duration
 from loops.editable import editable_problems
-from loops.policy import ApprovalPolicy, Need
+from loops.policy import ApprovalPolicy, EscalationStep, Need
 from loops.problems import Place, Problem, Severity, at, suggestion
 from loops.quorum import fill
 from loops.subject import Subject
@@ -99,10 +99,10 @@ def _exits(subject: Subject, gate: _Gate) -> Iterator[Problem]:
 
 def _who(gate: _Gate) -> Iterator[Problem]:
     policy, found = gate.policy, False
-    spare = {group for step in policy.escalate for group in step.groups} if not policy.stages else set()
     of_named: list[Need] = []
     for place, need in _needs(gate):
         users = set(need.users)
+        spare = any(step.entitles and (not policy.stages or step.need == need.name) for step in policy.escalate)
         if not users and not need.groups and not spare:
             found = True
             message = f"nobody may decide {gate.named}: every answer is refused until approvers are named"
@@ -181,18 +181,32 @@ def _times(subject: Subject, gate: _Gate) -> Iterator[Problem]:
     if name and policy.expire_after is None:
         message = "never happens: the policy has no expireAfter"
         yield Problem("ON_EXPIRY_WITHOUT_TIME", at(*place, "onExpiry"), message, "warning")
+    if policy.hours and policy.calendar:
+        message = f"the hours are written here and in the calendar '{policy.calendar}'; keep one of the two"
+        yield Problem("HOURS_TWICE", at(*place, "calendar"), message)
     times = [("remindAfter", at(*place, "remindAfter"), policy.remind_after)]
     for index, step in enumerate(policy.escalate):
         times.append((f"escalate.{index}.after", at(*place, "escalate", index, "after"), step.after))
-        if step.channel is None and not step.groups:
-            message = "an escalation needs a channel, groups or both"
+        if step.channel is None and not step.entitles:
+            message = "an escalation needs a channel, groups, or somebody on call"
             yield Problem("EMPTY_ESCALATION", at(*place, "escalate", index), message)
+        yield from _joins(policy, step, (*place, "escalate", index))
     times.append(("expireAfter", at(*place, "expireAfter"), policy.expire_after))
     set_times = [(key, path, span) for key, path, span in times if span is not None]
     for (earlier, _, first), (later, path, second) in pairwise(set_times):
         if first >= second:
             message = f"{later} ({format_duration(second)}) must be longer than {earlier} ({format_duration(first)})"
             yield Problem("TIMES_OUT_OF_ORDER", path, message)
+
+
+def _joins(policy: ApprovalPolicy, step: EscalationStep, place: Place) -> Iterator[Problem]:
+    names = [need.name for stage in policy.stages for need in stage.needs if need.name]
+    if step.need and step.need not in names:
+        known = suggestion(step.need, names) if policy.stages else "; there is but one need, so leave this out"
+        yield Problem("ESCALATION_NEED", at(*place, "need"), f"'{step.need}' is the name of no need{known}")
+    elif policy.stages and step.entitles and not step.need:
+        message = "which need may they fill? With stages, name it: `need: ...`"
+        yield Problem("ESCALATION_NEED", at(*place), message)
 
 
 def _approves(subject: Subject, gate: _Gate, name: str) -> bool:

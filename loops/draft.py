@@ -107,10 +107,10 @@ class Draft:
         return next(reversed(self._requests.values()), None)
 
     def deadline(self, kind: DeadlineKind, request_id: str, due_at: datetime) -> None:
-        """Let something fall due."""
+        """Let something of a request fall due, instead of what would have been next."""
         self._deadlines.append(
             Deadline(
-                deadline_id=deadline_id(request_id, kind),
+                deadline_id=deadline_id(request_id),
                 kind=kind,
                 tenant=self.instance.tenant,
                 instance_id=self.instance.instance_id,
@@ -119,9 +119,9 @@ class Draft:
             )
         )
 
-    def clear_deadline(self, kind: DeadlineKind, request_id: str) -> None:
-        """Let something fall due no more."""
-        self._cleared.append(deadline_id(request_id, kind))
+    def clear_deadline(self, request_id: str) -> None:
+        """Let nothing of a request fall due any more."""
+        self._cleared.append(deadline_id(request_id))
 
     def refusal(self) -> Commit | None:
         """Return the commit of a refusal; None where a closed instance has recorded enough of them."""
@@ -175,6 +175,6 @@ class Draft:
         )
 
 
-def deadline_id(request_id: str, kind: DeadlineKind) -> str:
-    """Return the id under which the deadline *kind* of a request is kept: setting it again moves it."""
-    return f"{request_id}:{kind}"
+def deadline_id(request_id: str) -> str:
+    """Return the id under which the next deadline of a request is kept: setting it again moves it."""
+    return f"{request_id}:next"

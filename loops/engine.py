@@ -7,6 +7,7 @@ number of times, so every caller's answer is about the instance as it really sta
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,11 +32,13 @@ from loops.judging import Judge
 from loops.managing import may_manage, retry
 from loops.outcomes import Outcome, Refused
 from loops.people import People
-from loops.ports import Clock, Definitions, Directory, IdSource, Loaded, Store
+from loops.ports import Clock, Definitions, Directory, IdSource, Loaded, OnCall, Store
 from loops.redaction import RedactionRules, redact
 from loops.requests import StartRequest, TransitionRequest
 from loops.rounds import Judged, Key, Rounds, click_key, key_of
 from loops.submission import Submission
+from loops.timeline import Moment, due
+from loops.waiting import Found, escalated, fall_due, whom_it_waits_for
 
 
 class LoopEngine:
@@ -55,6 +58,7 @@ class LoopEngine:
         ids: IdSource,
         judge: Judge | None = None,
         redaction: RedactionRules | None = None,
+        on_call: OnCall | None = None,
     ) -> None:
         self._store = store
         self._definitions = definitions
@@ -64,6 +68,7 @@ class LoopEngine:
         self._judge = judge or Judge()
         self._redaction = redaction or RedactionRules()
         self._rounds = Rounds(store)
+        self._on_call = on_call
 
     async def start(
         self,
@@ -400,14 +405,20 @@ class LoopEngine:
         return await self._about_effect(effect, judged)
 
     async def fall_due(self, deadline: Deadline) -> Outcome:
-        """Let a deadline take effect: the request it belongs to expires."""
+        """Let what is due on a request's time line take effect: escalation, a reminder, its expiry."""
         actor = system("sweep")
 
         async def judged(loaded: Loaded) -> Decided:
-            on_expiry = loaded.request and loaded.request.proposal.policy.on_expiry
-            transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
-            verdicts = await self._verdicts(loaded, transition, actor, {})
-            return lifecycle.expire(loaded, actor, verdicts, self._clock.now(), self._ids)
+            now, request = self._clock.now(), loaded.request
+            moments = due(request, now) if request and request.is_open and not loaded.instance.is_closed else []
+            verdicts: tuple[GuardVerdict, ...] = ()
+            if request and any(moment.kind == "expire" for moment in moments):
+                on_expiry = request.proposal.policy.on_expiry
+                transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None
+                verdicts = await self._verdicts(loaded, transition, actor, {})
+                now = self._clock.now()
+            found = await self._found(loaded, request, moments, now) if request else Found()
+            return fall_due(loaded, actor, verdicts, found, now, self._ids)
 
         return await self._about_request(deadline.tenant, deadline.request_id, judged)
 
@@ -492,6 +503,21 @@ class LoopEngine:
             evidence,
             approves=offered is not None and offered.kind == "approve",
         )
+
+    async def _found(self, loaded: Loaded, request: ApprovalRequest, moments: Sequence[Moment], now: datetime) -> Found:
+        """Ask the world what *moments* need: who is on call, and whom the request then waits for."""
+        tenant, steps = loaded.instance.tenant, request.proposal.policy.escalate
+        if not any(moment.kind in {"escalate", "remind"} for moment in moments):
+            return Found()
+        on_call: dict[int, tuple[str, ...]] = {}
+        for moment in moments:
+            schedule = steps[moment.number].on_call if moment.kind == "escalate" else None
+            if schedule and self._on_call:
+                on_call[moment.number] = tuple(await self._on_call.on_call(tenant, schedule, now))
+        request = escalated(request, Found(on_call), now)
+        groups, doubts = await self._people.concerned(tenant, request, None)
+        asked = Asked(loaded, request, groups, now, doubts)
+        return Found(on_call, whom_it_waits_for(asked, await self._people.everybody(tenant)))
 
     async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)

@@ -27,6 +27,8 @@ EventType = Literal[
     "approval.question.asked",
     "approval.question.answered",
     "approval.reassigned",
+    "approval.reminded",
+    "approval.escalated",
     "approval.closed",
     "effect.succeeded",
     "effect.failed",

@@ -41,7 +41,7 @@ def explain(asked: Asked, by: Human | None) -> Explanation:
     """Return how *by* stands to the request; None is somebody nobody knows. Pure, like the judging itself."""
     if (stop := no_longer(asked, by, {})) or by is None:
         return Explanation(stop.code if stop else "unmapped_identity")
-    request, policy = asked.request, asked.request.proposal.policy
+    request, policy = asked.request, asked.request.policy
     theirs, person = asked.standing.get(by.user_id), by.user_id
     approving = next((offered for offered in request.answers if offered.kind == "approve"), None)
     helps = False

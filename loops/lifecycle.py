@@ -9,7 +9,7 @@ from datetime import datetime
 
 from loops.actors import Actor
 from loops.approvals import ApprovalRequest, Ending
-from loops.asking import close_request
+from loops.asking import await_next, close_request
 from loops.decide import execute, hard_failures, judge_transition, recorded, refuse
 from loops.definition import Transition
 from loops.draft import Decided, Draft
@@ -17,6 +17,7 @@ from loops.guards import GuardVerdict
 from loops.moving import Move
 from loops.outcomes import Executed
 from loops.ports import IdSource, Loaded
+from loops.timeline import due_after, gone_by
 
 
 def cancel(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids: IdSource) -> Decided:
@@ -52,7 +53,7 @@ def suspend(loaded: Loaded, actor: Actor, reason: str | None, now: datetime, ids
     draft.event("loop.suspended", {"fromState": loaded.instance.state, "actor": actor, "reason": reason})
     draft.change(status="suspended", suspended_at=now)
     if loaded.request and loaded.request.is_open:
-        draft.clear_deadline("expire", loaded.request.request_id)
+        draft.clear_deadline(loaded.request.request_id)
         draft.effect("card.update", {"requestId": loaded.request.request_id})
     return _changed(draft, loaded)
 
@@ -78,10 +79,9 @@ def resume(
     draft.change(status="active", suspended_at=None, held_results=())
     request = loaded.request
     if request and request.is_open:
-        if request.expires_at:
-            request = request.changed(expires_at=request.expires_at + (now - rested_since))
-            draft.keep(request)
-            draft.deadline("expire", request.request_id, request.expires_at or now)
+        request = _woken(request, rested_since, now)
+        draft.keep(request)
+        await_next(draft, request)
         draft.effect("card.update", {"requestId": request.request_id})
     decided = None
     for tries, judged in zip(results, held, strict=True):
@@ -91,6 +91,13 @@ def resume(
             if isinstance(decided.outcome, Executed):
                 break
     return decided or _changed(draft, loaded)
+
+
+def _woken(request: ApprovalRequest, rested_since: datetime, now: datetime) -> ApprovalRequest:
+    """Return *request* with its time running again from *now* on, as far as it had come when its loop went to rest."""
+    request = request.changed(resumed_at=now, elapsed=gone_by(request, rested_since))
+    expire_after = request.proposal.policy.expire_after
+    return request.changed(expires_at=due_after(request, expire_after)) if expire_after else request
 
 
 def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: datetime, ids: IdSource) -> Decided:
@@ -105,7 +112,7 @@ def expire(loaded: Loaded, actor: Actor, verdicts: Sequence[GuardVerdict], now: 
     request = loaded.request
     if request is None or not request.is_open or loaded.instance.is_closed:
         if request:
-            draft.clear_deadline("expire", request.request_id)
+            draft.clear_deadline(request.request_id)
         return recorded(draft, loaded, "deadline_cleared")
     on_expiry = request.proposal.policy.on_expiry
     transition = loaded.definition.exit_named(loaded.instance.state, on_expiry) if on_expiry else None

@@ -72,6 +72,7 @@ RecordedCode = Literal[
     "request_closed",
     "effect_settled",
     "effect_retried",
+    "deadline_met",  # a reminder, an escalation
     "deadline_cleared",
 ]
 

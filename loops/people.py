@@ -1,5 +1,7 @@
 """People: who an actor is and what they belong to, asked of the directory at the moment it matters."""
 
+from collections.abc import Sequence
+
 from loops.actors import Actor, Human, System
 from loops.answers import concerned
 from loops.approvals import ApprovalRequest, HumanAnswer
@@ -15,6 +17,10 @@ class People:
     async def named(self, tenant: str, person_id: str | None) -> Person | None:
         """Return the person *person_id*; None for somebody unknown, and for nobody."""
         return await self._directory.person(tenant, person_id) if person_id else None
+
+    async def everybody(self, tenant: str) -> Sequence[Person]:
+        """Return everybody known, to say who could do something."""
+        return await self._directory.everybody(tenant)
 
     async def verified(self, tenant: str, by: Human | None) -> Human | None:
         """Return the person as the directory knows them now; None for somebody unknown, or whom no channel verified."""
@@ -51,7 +57,7 @@ class People:
         """
         found = [await self._directory.person(tenant, person_id) for person_id in concerned(request, by)]
         people = [person for person in found if person and not person.barred]
-        named = {group for stage in request.proposal.policy.gates for need in stage.needs for group in need.groups}
+        named = {group for stage in request.policy.gates for need in stage.needs for group in need.groups}
         unconfirmed = {person.person_id for person in people if not person.is_confirmed}
         doubts = unconfirmed.union(*(person.doubtful & named for person in people))
         return {person.person_id: person.groups for person in people}, frozenset(doubts)

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from loops.durations import Duration
+from loops.hours import Hours
 from loops.values import Identifier, Value
 
 #: Whose own proposals a decider must not decide.
@@ -76,7 +77,16 @@ class EscalationStep(Value):
     channel: str | None = None
     """Where it is asked again: a route of the gateway's configuration."""
     groups: tuple[Identifier, ...] = ()
-    """Whom it is put before."""
+    """Whose members may decide from then on, too."""
+    on_call: Identifier | None = None
+    """A schedule of the gateway's configuration: who is on call at that moment may decide from then on, too."""
+    need: str | None = None
+    """With stages: the name of the need that these groups, or who is on call, may fill."""
+
+    @property
+    def entitles(self) -> bool:
+        """Whether more people may decide from then on."""
+        return bool(self.groups) or self.on_call is not None
 
 
 class ApprovalPolicy(Value):
@@ -87,7 +97,7 @@ class ApprovalPolicy(Value):
     `answers` names the transition behind Approve and Reject where their ids do not already say so. `facts` and
     `title` are templates (see `loops.templates`). `editable` says what approvers may change, by dotted path into the
     data (see `loops.editing`); `reassign` to whom an approver may hand their part. Times count from the moment the
-    request is made.
+    request is made, in business hours where the policy has `hours`.
     """
 
     channel: Identifier | None = None
@@ -111,13 +121,19 @@ class ApprovalPolicy(Value):
     editable: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict)
     """What approvers may change, by dotted path into the data."""
     remind_after: Duration | None = None
-    """When those asked are reminded, such as 30m."""
-    escalate: tuple[EscalationStep, ...] = ()
+    """When those asked are reminded, such as 30m; again after every such span, up to `reminders` times."""
+    reminders: Annotated[int, Field(ge=1, le=20)] = 3
+    """How many times they are reminded at most."""
+    escalate: Annotated[tuple[EscalationStep, ...], Field(max_length=10)] = ()
     """Where it is asked again when nobody answered, in the order of time."""
     expire_after: Duration | None = None
     """When the request expires, such as 4h."""
     on_expiry: Identifier | None = None
     """The transition the system takes then; without one the request is refused."""
+    hours: Hours | None = None
+    """Business hours: reminders, escalation and expiry count only these."""
+    calendar: Identifier | None = None
+    """Business hours by the name of a calendar of the gateway's configuration, instead of `hours`."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
     """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
     risk: Literal["low", "high"] = "low"
@@ -138,6 +154,29 @@ class ApprovalPolicy(Value):
             return self.stages
         return (Stage(needs=(Need(groups=self.approvers.groups, users=self.approvers.users, quorum=self.quorum),)),)
 
+    def escalated(self, step: EscalationStep, on_call: tuple[str, ...] = ()) -> Self:
+        """Return the policy with those among the approvers whom *step* adds: its groups, and who is *on_call*."""
+        if not step.groups and not on_call:
+            return self
+        if not self.stages:
+            return self.changed(approvers=self.approvers.changed(**_joined(self.approvers, step, on_call)))
+        return self.changed(
+            stages=tuple(
+                stage.changed(
+                    needs=tuple(
+                        need.changed(**_joined(need, step, on_call)) if need.name == step.need else need
+                        for need in stage.needs
+                    )
+                )
+                for stage in self.stages
+            )
+        )
+
     def named(self) -> str:
         """Say who must approve: ``2 of sre and 1 of security, then 1 of cto``."""
         return ", then ".join(" and ".join(need.named() for need in stage.needs) for stage in self.gates)
+
+
+def _joined(who: Approvers | Need, step: EscalationStep, on_call: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+    groups, users = dict.fromkeys((*who.groups, *step.groups)), dict.fromkeys((*who.users, *on_call))
+    return {"groups": tuple(groups), "users": tuple(users)}

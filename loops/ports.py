@@ -182,6 +182,13 @@ class Confirmer(Protocol):
         """Find out how the *people* (by id) stand now, and who is in the groups, so that the directory knows."""
 
 
+class OnCall(Protocol):
+    """Knows who is on call."""
+
+    async def on_call(self, tenant: str, schedule: str, at: datetime) -> Sequence[str]:
+        """Return who is on call on *schedule* at *at*, by person id; nobody on one that is unknown."""
+
+
 class Definitions(Protocol):
     """The loop definitions new instances may be started from."""
 

@@ -58,6 +58,8 @@ ProblemCode = Literal[
     "ON_EXPIRY_WITHOUT_TIME",
     "TIMES_OUT_OF_ORDER",
     "EMPTY_ESCALATION",
+    "ESCALATION_NEED",
+    "HOURS_TWICE",
     "INVALID_EDITABLE",
     # providers and effects
     "PROVIDER_NEVER_ASKED",

@@ -35,6 +35,7 @@ from loops.managing import DEAD, retry
 from loops.ports import IdSource, Loaded, Person
 from loops.requests import StartRequest, TransitionRequest
 from loops.values import Value
+from loops.waiting import Found, fall_due
 
 
 class Deviation(Value):
@@ -321,6 +322,18 @@ def _closed(step: _Step) -> Iterator[Decided]:
             return
 
 
+def _fell_due(step: _Step) -> Iterator[Decided]:
+    loaded, _ = step.of_request()
+    on_call = {
+        event.data["step"]: tuple(event.data.get("onCall", ()))
+        for event in step.ahead
+        if event.type == "approval.escalated" and event.data["requestId"] == step.data["requestId"]
+    }
+    found = Found(on_call, step.data.get("waitsFor", ()))
+    actor = ACTOR.validate_python(step.data["actor"])
+    yield fall_due(loaded, actor, (), found, step.first.occurred_at, step.ids())
+
+
 #: Who lets deadlines take effect, where the ledger says no more than that one did.
 _SWEEP = {"type": "system", "id": "system:sweep", "componentId": "sweep"}
 
@@ -581,6 +594,8 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "approval.question.asked": _question_asked,
         "approval.question.answered": _question_answered,
         "approval.reassigned": _reassigned,
+        "approval.reminded": _fell_due,
+        "approval.escalated": _fell_due,
         "approval.closed": _closed,
         "effect.succeeded": _settled,
         "effect.failed": _settled,

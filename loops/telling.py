@@ -28,6 +28,7 @@ _TOLD = frozenset(
         "approval.decision.recorded",
         "approval.edited",
         "approval.reassigned",
+        "approval.escalated",
         "effect.retried",
         "loop.failed",
     }
@@ -55,6 +56,8 @@ def _matters(event: Fact, *, is_closed_otherwise: bool) -> bool:
     match event.type:
         case "approval.closed":
             return event.data.get("status") in _UNANSWERED
+        case "approval.reminded":
+            return "person" not in event.data  # a reminder somebody asked for is their own
         case "loop.cancelled":
             return not is_closed_otherwise
         case "effect.succeeded" | "effect.failed":

@@ -14,7 +14,7 @@ from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
 from loops.judging import Judge
-from loops.ports import ChannelIdentity, Person, Store
+from loops.ports import ChannelIdentity, OnCall, Person, Store
 
 TENANT = "default"
 MORNING = datetime(2026, 11, 22, 9, 0, tzinfo=UTC)
@@ -232,7 +232,9 @@ class House:
         return [event.type for event in await self.store.events(TENANT, instance_id)]
 
 
-def a_house(*definitions: LoopDefinition, store: Store | None = None, ids: Any = None) -> House:
+def a_house(
+    *definitions: LoopDefinition, store: Store | None = None, ids: Any = None, on_call: OnCall | None = None
+) -> House:
     """Return a house with dana and sam in sre, robin in sre too, and kim in finance."""
     people = People(
         {
@@ -248,7 +250,7 @@ def a_house(*definitions: LoopDefinition, store: Store | None = None, ids: Any =
     clock = FrozenClock()
     loaded = LoadedLoops({loop.id: loop for loop in definitions or (a_change(),)})
     kept = store or MemoryStore()
-    engine = LoopEngine(kept, loaded, people, clock, ids or CountingIds(), Judge(timer_ns=lambda: 0))
+    engine = LoopEngine(kept, loaded, people, clock, ids or CountingIds(), Judge(timer_ns=lambda: 0), on_call=on_call)
     return House(engine, kept, clock, people, loaded)
 
 

@@ -48,7 +48,7 @@ def reply_view(request: ApprovalRequest, question: Question, asked: Asked) -> Vi
 
 def hand_over_view(request: ApprovalRequest, asked: Asked) -> View:
     """Return the modal that chooses who decides instead."""
-    needs = inline(request.proposal.policy.named(), NEEDS_MAX).text
+    needs = inline(request.policy.named(), NEEDS_MAX).text
     person = {"type": "users_select", "action_id": PERSON_ACTION}
     return modal(
         wording.HAND_OVER_TITLE,

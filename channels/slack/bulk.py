@@ -189,7 +189,7 @@ class Bulk:
             case Recorded(code="unconfirmed"):
                 return wording.bulk_checking(title)
             case Recorded():
-                return wording.bulk_counted(title, request.proposal.policy.named() if request else "")
+                return wording.bulk_counted(title, request.policy.named() if request else "")
             case Refused():
                 notice = Notice(code=outcome.code, message=outcome.message, address=evidence)
                 try:

@@ -134,7 +134,7 @@ def parameters_size(request: ApprovalRequest) -> int:
 
 def approvers(request: ApprovalRequest) -> str:
     """Return who may decide, escaped; with stages, how many of each."""
-    policy = request.proposal.policy
+    policy = request.policy
     return inline(policy.named() if policy.stages else policy.approvers.named(), APPROVERS_MAX).text
 
 
@@ -181,7 +181,7 @@ def text_size(value: Any) -> int:
 def _rules(request: ApprovalRequest, face: Face) -> Iterator[Block]:
     yield from handovers(request)
     if face in OPEN:
-        policy = request.proposal.policy
+        policy = request.policy
         quorum = None if policy.stages else policy.quorum
         yield b.context(wording.who_may_decide(approvers(request), quorum, policy.separation))
     digest = code(inline(short_digest(request.digest), NAME_MAX).text)

@@ -39,7 +39,7 @@ def named(decisions: Sequence[Decision]) -> list[str]:
 
 def is_shared(request: ApprovalRequest) -> bool:
     """Return whether it takes more than one person to approve."""
-    gates = request.proposal.policy.gates
+    gates = request.policy.gates
     return len(gates) > 1 or sum(need.quorum for need in gates[0].needs) > 1
 
 
@@ -51,7 +51,7 @@ def counted(request: ApprovalRequest) -> tuple[Decision, ...]:
 
 def standing(request: ApprovalRequest) -> str:
     """Return how far the approvals are: ``1 of 2 sre; then 1 of finance``."""
-    gates = request.proposal.policy.gates
+    gates = request.policy.gates
     reached = request.progress or Progress(stage=0, filled=(0,) * len(gates[0].needs))
     if len(gates) == 1 and len(gates[0].needs) == 1 and not gates[0].needs[0].name:
         return wording.approvals_so_far(reached.filled[0] if reached.filled else 0, gates[0].needs[0].quorum)

@@ -171,7 +171,7 @@ def _request(subject: Loaded) -> Iterator[Block]:
     yield b.section("\n".join(lines))
     parts = [_name(request.loop_name), _name(request.aggregate_id)]
     parts.append(wording.asked_by(_name(request.proposal.requester.name), request.proposal.requester.type))
-    quorum = sum(need.quorum for stage in request.proposal.policy.gates for need in stage.needs)
+    quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
     if quorum > 1:
         parts.append(wording.approvals_so_far(len(request.approvals), quorum))
     if request.expires_at:

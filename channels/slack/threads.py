@@ -84,6 +84,10 @@ def _told(event: Event) -> str:
             return f"💡 {_who(data['actor'])} answers: “{_text(data['answer'])}”"
         case "approval.reassigned":
             return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
+        case "approval.reminded":
+            return _reminded(data)
+        case "approval.escalated":
+            return _escalated(data)
         case "approval.closed":
             return _closed(data)
         case "effect.succeeded" | "effect.failed":
@@ -128,6 +132,20 @@ def _closed(data: Mapping[str, Any]) -> str:
     )
     why = "; nobody decided in time, so nothing was approved" if data["status"] == "expired" else ""
     return f"{icon} The request was closed as {_name(data['status'])}{by}{why}{_because(data)}"
+
+
+def _reminded(data: Mapping[str, Any]) -> str:
+    if data.get("person"):
+        return f"⏰ {_name(data['person'])} was reminded, as they had asked"
+    number, of = int(data["number"]), int(data["of"])
+    return f"⏰ This still waits for a decision (reminder {number} of {of})"
+
+
+def _escalated(data: Mapping[str, Any]) -> str:
+    added = [_name(each) for each in (*data.get("groups", ()), *data.get("onCall", ()))]
+    more = f"; {', '.join(added)} may decide it too from now on" if added else ""
+    where = f" in {_name(data['channel'])}" if data.get("channel") else ""
+    return f"📣 Nobody decided, so it was escalated{where}{more}"
 
 
 def _effect(event: Event) -> str:

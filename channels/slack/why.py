@@ -15,7 +15,7 @@ def why_text(request: ApprovalRequest, found: Explanation) -> str:
     """Return what the person *found* is about should know about *request*, which is open."""
     return wording.why(
         inline(request.title, TITLE_MAX).text,
-        inline(request.proposal.policy.named(), NEEDS_MAX).text,
+        inline(request.policy.named(), NEEDS_MAX).text,
         standing(request) if is_shared(request) else None,
         list(why_lines(found)),
     )

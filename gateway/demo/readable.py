@@ -30,7 +30,7 @@ def ledger_json(audited: AuditedLedger, definition: LoopDefinition, request: App
         "state": state.label,
         "tone": _standing(instance, request, is_error=state.is_error, waits=waits),
         "isOver": instance.is_closed,
-        "waitsFor": request.proposal.policy.named() if request and waits else "",
+        "waitsFor": request.policy.named() if request and waits else "",
         "isDecided": any(event.type == "approval.decision.recorded" for event in audited.events),
         "startedAt": instance.started_at.isoformat(),
         "chain": _chain(audited.verdict),
@@ -141,6 +141,11 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return "step", "Answered", str(data["answer"])
         case "approval.reassigned":
             return "quiet", "Reassigned", f"{data['fromPerson']} to {data['toPerson']}"
+        case "approval.reminded":
+            return "quiet", "Reminded", str(data.get("person") or f"{data['number']} of {data['of']}")
+        case "approval.escalated":
+            added = ", ".join((*data.get("groups", ()), *data.get("onCall", ())))
+            return "step", "Escalated: nobody decided", added or str(data.get("channel", ""))
 
 
 def _moved(data: Mapping[str, Any], definition: LoopDefinition) -> tuple[Tone, str, str]:

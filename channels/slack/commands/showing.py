@@ -152,12 +152,12 @@ def _pending(subject: Loaded, allowed: set[str]) -> Lines:
     if request is None:
         return []
     parts = [_name(request.loop_name), wording.asked(when(request.created_at))]
-    quorum = sum(need.quorum for stage in request.proposal.policy.gates for need in stage.needs)
+    quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
     if quorum > 1:
         parts.append(card_words.approvals_so_far(len(request.approvals), quorum))
     if request.expires_at:
         parts.append(card_words.decide_by(when(request.expires_at)).lower())
-    parts.append(inline(request.proposal.policy.named(), NAME_MAX).text)
+    parts.append(inline(request.policy.named(), NAME_MAX).text)
     if request.request_id in allowed:
         parts.append(wording.YOU_MAY)
     return [wording.pending_line(_headed(request)), wording.pending_more(parts)]

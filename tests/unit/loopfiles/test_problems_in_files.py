@@ -407,6 +407,15 @@ CASES = [
         "        - after: 1h\n          channel: leads\n",
         "        - after: 1h #! EMPTY_ESCALATION states.1.approval.escalate.0\n",
     ),
+    case(
+        "      expireAfter: 4h",
+        "      expireAfter: 4h\n      hours: {zone: UTC}\n"
+        "      calendar: office #! HOURS_TWICE states.1.approval.calendar",
+    ),
+    case(
+        "          channel: leads\n",
+        "          channel: leads\n          need: Money #! ESCALATION_NEED states.1.approval.escalate.0.need\n",
+    ),
     # providers and effects
     case(
         "    approval:\n",

@@ -64,6 +64,7 @@ OLDER = {
 def policies(draw: st.DrawFn, on_expiry: str | None) -> dict[str, Any]:
     """An approval policy that somebody can satisfy."""
     policy: dict[str, Any] = {}
+    joined: dict[str, Any] = {"groups": ["leads"], "onCall": "primary"}
     if draw(st.booleans()):
         policy |= {"approvers": {"groups": draw(NAMES)}, "quorum": draw(st.integers(1, 5))}
     else:
@@ -72,6 +73,8 @@ def policies(draw: st.DrawFn, on_expiry: str | None) -> dict[str, Any]:
         )
         stage = st.fixed_dictionaries({"needs": st.lists(need, min_size=1, max_size=3)}, optional={"name": WORDS})
         policy["stages"] = draw(st.lists(stage, min_size=1, max_size=3))
+        name = policy["stages"][0]["needs"][0].get("name")
+        joined = {**joined, "need": name} if name and name.strip() else {"channel": "y"}
     policy |= draw(
         st.fixed_dictionaries(
             {},
@@ -83,7 +86,9 @@ def policies(draw: st.DrawFn, on_expiry: str | None) -> dict[str, Any]:
                 "reason": st.just({"approve": "none", "reject": "optional"}),
                 "editable": st.dictionaries(st.sampled_from(["a", "b.c", "d"]), st.sampled_from(EDITABLE)),
                 "remindAfter": st.just("60s"),
-                "escalate": st.just([{"after": "2m", "groups": ["leads"]}, {"after": "180s", "channel": "x"}]),
+                "reminders": st.integers(1, 20),
+                "escalate": st.just([{"after": "2m", **joined}, {"after": "180s", "channel": "x"}]),
+                "hours": st.just({"zone": "Europe/Vienna", "days": ["mon-fri"], "holidays": ["12-25"]}),
                 "reassign": st.sampled_from(["no", "approvers", "anyone"]),
             },
         )

@@ -165,7 +165,7 @@ async def test_what_silence_does_is_pinned(opened: Open) -> None:
     after.clock.move(timedelta(hours=4))
     request = submitted.request
     due = Deadline(
-        deadline_id=f"{request.request_id}:expire",
+        deadline_id=f"{request.request_id}:next",
         kind="expire",
         tenant=TENANT,
         instance_id=request.instance_id,

@@ -21,6 +21,10 @@ from loops.submission import Submission
 Story = Callable[[House], Awaitable[str]]
 
 SECONDS = timedelta(seconds=5)
+WAITING = {
+    "remindAfter": "30m",
+    "escalate": [{"after": "1h", "channel": "leads", "groups": ["finance"]}, {"after": "2h", "groups": ["board"]}],
+}
 EDITABLE = {"editable": {"replicas": {"type": "integer", "minimum": 1, "maximum": 20}}, "reassign": "anyone"}
 
 
@@ -128,6 +132,20 @@ async def expired(house: House) -> str:
     request = await house.propose()
     await let_expire(house)
     await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    return request.instance_id
+
+
+async def waited_for(house: House) -> str:
+    """People are reminded and others asked, in time and all at once; one of those decides."""
+    request = await house.propose()
+    for span in (timedelta(minutes=31), timedelta(minutes=100)):
+        house.clock.move(span)
+        for deadline in await house.store.due(house.clock.now()):
+            await house.engine.fall_due(deadline)
+    await house.engine.suspend(tenant=TENANT, aggregate_id=request.aggregate_id, actor=ci())
+    house.clock.move(timedelta(hours=9))
+    await house.engine.resume(tenant=TENANT, aggregate_id=request.aggregate_id, actor=ci())
+    await house.engine.answer(an_answer(request, "approve", "kim"), tenant=TENANT)
     return request.instance_id
 
 
@@ -327,6 +345,7 @@ STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (failed_outside, [a_change()]),
     (tried_again, [a_quiet_change()]),
     (expired, [a_change()]),
+    (waited_for, [a_change(**WAITING)]),
     (refused_in_every_way, [a_change(**EDITABLE)]),
     (edited, [a_change(quorum=2, **EDITABLE)]),
     (lapsed, [a_change(quorum=2)]),
