@@ -88,15 +88,45 @@ def work(
         list[str] | None,
         typer.Option(help="Serve only this queue: people, cards, threads, integrations or providers. Repeatable."),
     ] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=256, help="So many worker processes, watched: who dies is replaced.")
+    ] = None,
 ) -> None:
-    """Carry out effects (people, cards, providers, integrations) until SIGTERM; the one in hand is finished first."""
+    """
+    Carry out effects (people, cards, providers, integrations) until SIGTERM; what is in hand is finished first.
+
+    Without --processes this process is the one worker, and whoever started it must start it again should it die.
+    """
     from gateway.jobs.queues import QUEUES
-    from gateway.worker import work as work_queues
 
     unknown = [name for name in queue or () if name not in QUEUES]
     if unknown:
         raise typer.BadParameter(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
+    if processes is not None:
+        raise typer.Exit(_kept_up(processes, queue or []))
+    from gateway.worker import work as work_queues
+
     work_queues(settings(), [name for name in QUEUES if not queue or name in queue])
+
+
+def _kept_up(processes: int, queue: list[str]) -> int:
+    """Run a pool of workers and return its exit code. An embedded store is the pool's, so that it outlives them."""
+    from contextlib import nullcontext
+
+    from gateway.log import configure_logging
+    from gateway.pool import Pool
+
+    said = settings()
+    configure_logging(said.log_format, said.log_level)
+    arguments = ["gateway.cli", "work", *(part for name in queue for part in ("--queue", name))]
+    if said.redis_url:
+        store: Any = nullcontext()
+    else:
+        from gateway.wiring import store_url
+
+        store = store_url(said)
+    with store:
+        return Pool(arguments, processes, memory_max=said.worker_memory_mb * 1_000_000).run()
 
 
 @app.command()

@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     effect_concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
         default=8, description="effects of each queue that one worker carries out at a time"
     )
+    worker_memory_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
+        default=512, description="resident memory over which a worker of a pool is replaced; 0 for any"
+    )
+    worker_stuck_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
+        default=30.0, description="how long a worker's event loop may stand still before the worker ends itself"
+    )
     retry_base_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
         default=1.0, description="the first back-off; it doubles with every attempt"
     )

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import faulthandler
 import gc
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from typing import TypeVar
@@ -58,11 +59,13 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         _entered(_workshop(settings, url, holder), loop) as (parts, runner),
         connect_sync(url) as relay_client,
         connect_sync(url) as rq_client,
+        contextlib.ExitStack() as stack,
     ):
 
         def hold(ttl: timedelta) -> bool:
             return on_loop(loop, parts.leases.hold("relay", holder, ttl))
 
+        stack.callback(_watched(loop, settings.worker_stuck_s))
         bench = Bench(loop, runner.run, settings.effect_concurrency)
         # What is here now is here to stay: later collections need not walk through it.
         gc.collect()
@@ -74,6 +77,28 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         finally:
             bench.close(DRAIN_S, hurried=lambda: stop.is_urgent)
     log.info("worker.stopped", holder=holder)
+
+
+def _watched(loop: asyncio.AbstractEventLoop, stuck_s: float) -> Callable[[], None]:
+    """
+    End this process, with every thread's traceback on the error output, once *loop* stands still for *stuck_s*.
+
+    What blocks a loop cannot be cancelled, and holds up everything else on it; its effects are free when their leases
+    are over. faulthandler's thread needs no GIL, so code that holds it is seen too. Return what ends the watch.
+    """
+
+    async def alive() -> None:
+        while True:
+            faulthandler.dump_traceback_later(stuck_s, exit=True)
+            await asyncio.sleep(stuck_s / 10)
+
+    watching = asyncio.run_coroutine_threadsafe(alive(), loop)
+
+    def end() -> None:
+        watching.cancel()
+        faulthandler.cancel_dump_traceback_later()
+
+    return end
 
 
 @asynccontextmanager

@@ -10,7 +10,7 @@ import sys
 import time
 from pathlib import Path
 
-from gateway.demo.leash import GRACE_S, await_end
+from gateway.leash import GRACE_S, await_end
 
 #: Where the store keeps its data, under the demo's directory.
 STORE = "store"

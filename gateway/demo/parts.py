@@ -42,7 +42,7 @@ class Part:
         """
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gateway.demo.leash", str(leash), module, *arguments],
+                [sys.executable, "-m", "gateway.leash", str(leash), module, *arguments],
                 cwd=ROOT,
                 env=dict(environment),
                 stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,

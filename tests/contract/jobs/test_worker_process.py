@@ -6,7 +6,15 @@ from pathlib import Path
 
 import pytest
 from contract.integration.receiver import Receiver, receiving
-from contract.jobs.worker_process import Caller, a_worker, eventually, log_of, told_to_stop
+from contract.jobs.worker_process import (
+    Caller,
+    a_worker,
+    eventually,
+    log_of,
+    the_one_calling,
+    told_to_stop,
+    workers_of,
+)
 
 from gateway.storage.embedded import EmbeddedServer
 
@@ -95,6 +103,46 @@ async def test_a_worker_told_to_stop_finishes_what_is_under_way(
 
     assert code == 0
     assert len(pager.received) == 1
+
+
+async def test_a_pool_carries_on_what_a_killed_worker_had_in_hand(
+    server: EmbeddedServer, pager: Receiver, tmp_path: Path
+) -> None:
+    """kill -9 of the worker that was calling: another one calls again under the same id, and its place is taken."""
+    caller = Caller(server.url)
+    pager.fault = "slow"
+    with a_worker(tmp_path, server.url, pager.url, options=["--processes", "2"]) as pool:
+        await eventually(lambda: _is(len(workers_of(pool)) == 2))
+        await caller.tell("KILLED")
+        await eventually(lambda: _is(len(pager.received) == 1))
+        the_one_calling(pool, pager.url).kill()
+        pager.fault = None
+        await caller.until_told("KILLED")
+        await eventually(lambda: _is(len(workers_of(pool)) == 2))
+        code = await asyncio.to_thread(told_to_stop, pool)
+
+    assert code == 0, log_of(tmp_path)
+    assert len(pager.received) == 2
+    assert len({call["headers"]["webhook-id"] for call in pager.received}) == 1
+
+
+async def test_a_hanging_integration_delays_no_card(server: EmbeddedServer, pager: Receiver, tmp_path: Path) -> None:
+    """With every place for integrations taken by one that hangs, the same worker goes on to a card."""
+    caller = Caller(server.url)
+    pager.fault = "slow"
+    with a_worker(tmp_path, server.url, pager.url, LOOPGATE_EFFECT_CONCURRENCY="2") as worker:
+        for number in range(3):
+            await caller.tell(f"HANGS-{number}")
+        await eventually(lambda: _is(len(pager.received) == 2))
+        tried = await caller.until_card_tried("ASKED")
+        still_hanging = len(pager.received)
+        pager.fault = None
+        pager.release.set()
+        await caller.until_told("HANGS-2")
+        await asyncio.to_thread(told_to_stop, worker)
+
+    assert tried.kind == "card.post"
+    assert still_hanging == 2
 
 
 async def _is(claim: bool) -> bool:

@@ -5,13 +5,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from builders import People, ci
+import psutil
+from builders import ANALYSIS, CHANGE, DATA, People, an_agent, ci
 from contract.integration.receiver import SECRET
 from ruamel.yaml import YAML
 
@@ -19,8 +21,10 @@ from gateway.clock import SystemClock
 from gateway.identifiers import TimeOrderedIds
 from gateway.loopfiles import LoadedLoops
 from gateway.storage.connect import connect
+from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_store import RedisStore
 from loops.definition import LoopDefinition
+from loops.effects import Effect
 from loops.engine import LoopEngine
 
 NOTIFY: dict[str, Any] = {
@@ -76,6 +80,33 @@ class Caller:
 
         await eventually(is_told)
 
+    async def until_card_tried(self, aggregate: str) -> Effect:
+        """Have a loop ask people, and wait until a worker has tried to post its card; return that effect."""
+        async with connect(self.url) as client:
+            store, effects = RedisStore(client), RedisEffects(client)
+            loops = LoadedLoops({"test.change": LoopDefinition.model_validate(CHANGE)})
+            engine = LoopEngine(store, loops, People(), SystemClock(), TimeOrderedIds())
+            started = await engine.start(
+                tenant="default", loop_id="test.change", aggregate_id=aggregate, data=DATA, actor=ci()
+            )
+            assert started.instance is not None
+            instance_id = started.instance.instance_id
+            await engine.transition(
+                tenant="default",
+                aggregate_id=aggregate,
+                transition="submit_analysis",
+                actor=an_agent(),
+                evidence=ANALYSIS,
+            )
+
+            async def tried() -> bool:
+                records = await effects.effects_of("default", instance_id)
+                return any(each.effect.kind == "card.post" and each.fence > 0 for each in records)
+
+            await eventually(tried)
+            records = await effects.effects_of("default", instance_id)
+        return next(each.effect for each in records if each.effect.kind == "card.post")
+
 
 async def eventually(ask: Callable[[], Awaitable[bool]], patience_s: float = 40) -> None:
     """Ask until the answer is yes: what another process does sends no event."""
@@ -85,8 +116,10 @@ async def eventually(ask: Callable[[], Awaitable[bool]], patience_s: float = 40)
 
 
 @contextmanager
-def a_worker(home: Path, store_url: str, pager: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a worker process, its output in ``worker.log``."""
+def a_worker(
+    home: Path, store_url: str, pager: str, *, options: Sequence[str] = (), **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a worker process, or with *options* a pool of them, its output in ``worker.log``."""
     (home / "loops").mkdir(exist_ok=True)
     with (home / "loops" / "notify.yaml").open("w") as file:
         YAML().dump(NOTIFY, file)
@@ -110,14 +143,28 @@ def a_worker(home: Path, store_url: str, pager: str, **settings: str) -> Iterato
     }
     with (home / "worker.log").open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", "work"], env=environment, stdout=log, stderr=log
+            [sys.executable, "-m", "gateway.cli", "work", *options], env=environment, stdout=log, stderr=log
         )
     try:
         yield process
     finally:
         if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)  # a pool's workers end with it
         process.wait()
+
+
+def workers_of(pool: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """Return the workers of a pool that serve their queues."""
+    return [each for each in psutil.Process(pool.pid).children() if each.num_threads() > 2]
+
+
+def the_one_calling(pool: subprocess.Popen[bytes], url: str) -> psutil.Process:
+    """Return the worker of *pool* that has a connection to *url* open."""
+    port = urlsplit(url).port
+    for worker in psutil.Process(pool.pid).children():
+        if any(each.raddr and each.raddr.port == port for each in worker.net_connections("tcp")):
+            return worker
+    raise AssertionError("no worker is calling there")
 
 
 def log_of(home: Path) -> str:

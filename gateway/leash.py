@@ -1,5 +1,5 @@
 """
-A leash: `python -m gateway.demo.leash FD MODULE ARGUMENT...` runs a module that ends when its starter is gone.
+A leash: `python -m gateway.leash FD MODULE ARGUMENT...` runs a module that ends when its starter is gone.
 
 *FD* is the reading end of a pipe whose only writing end the starter holds. The kernel closes that end however the
 starter goes, kill -9 included, on Linux and macOS alike.
@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 
-#: Seconds a part has to end by itself once its starter is gone.
+#: Seconds a process has to end by itself once its starter is gone.
 GRACE_S = 3.0
 
 

@@ -1,0 +1,178 @@
+"""The pool: several workers, watched. Who dies is replaced, with back-off; who grows too large is replaced in order."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import structlog
+
+log = structlog.stdlib.get_logger()
+
+#: Seconds workers have to end by themselves: longer than they take over what is under way and over letting go of it.
+#: Then they are killed; what they held is free when its lease is over.
+STOP_PATIENCE_S = 28.0
+
+#: A worker that lived this long, in seconds, got up; if it dies then, it is replaced at once.
+UP_S = 30.0
+
+#: The first and the longest wait before a worker that did not get up is started again, in seconds; it doubles.
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+
+#: Starts in a row after which a worker is not kept up. When that is true of all, the pool ends: something is wrong
+#: that another start does not mend, and whoever watches the pool must see it.
+STARTS_MAX = 5
+
+_LOOK_S = 0.1
+_WEIGH_EVERY_S = 5.0
+
+
+@dataclass
+class _Place:
+    """One worker's place: its process, if it has one, when it was started, and when the next may be."""
+
+    number: int
+    child: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    start_at: float = 0.0
+    failures: int = 0
+    is_leaving: bool = False
+
+
+class Pool:
+    """
+    Keeps *processes* running ``python -m`` *arguments*, until told to stop.
+
+    Each runs in a session of its own, so that a Ctrl-C is the pool's to pass on, and ends with the pool however that
+    ends. One whose resident memory is over *memory_max* bytes (0 for any) is told to stop and replaced; how large it
+    is can be seen on Linux only.
+    """
+
+    def __init__(
+        self,
+        arguments: Sequence[str],
+        processes: int,
+        *,
+        memory_max: int = 0,
+        first_wait_s: float = FIRST_WAIT_S,
+        stop_patience_s: float = STOP_PATIENCE_S,
+        weigh_every_s: float = _WEIGH_EVERY_S,
+    ) -> None:
+        self._arguments = list(arguments)
+        self._places = [_Place(number) for number in range(processes)]
+        self._memory_max = memory_max
+        self._first_wait_s = first_wait_s
+        self._stop_patience_s = stop_patience_s
+        self._weigh_every_s = weigh_every_s
+        self._told = 0
+        self._weighed_at = 0.0
+        self._leash, self._hold = os.pipe()
+
+    def run(self) -> int:
+        """Keep the workers up until SIGTERM or SIGINT; return the exit code: 1 where none could be kept up."""
+        for each in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(each, lambda *_: self._tell())
+        log.info("pool.started", processes=len(self._places))
+        while not self._told:
+            now = time.monotonic()
+            for place in self._places:
+                self._look(place, now)
+            if all(place.failures >= STARTS_MAX for place in self._places):
+                log.error("pool.gave_up", starts=STARTS_MAX)
+                self._stop()
+                return 1
+            if now - self._weighed_at > self._weigh_every_s:
+                self._weighed_at = now
+                self._weigh()
+            time.sleep(_LOOK_S)
+        self._stop()
+        log.info("pool.stopped")
+        return 0
+
+    def _tell(self) -> None:
+        self._told += 1
+
+    def _look(self, place: _Place, now: float) -> None:
+        child = place.child
+        if child is not None:
+            code = child.poll()
+            if code is None:
+                if now - place.started_at >= UP_S:
+                    place.failures = 0
+                return
+            self._replace(place, code, now)
+        elif now >= place.start_at:
+            self._start(place, now)
+
+    def _replace(self, place: _Place, code: int, now: float) -> None:
+        lived = now - place.started_at
+        wait = 0.0
+        if not place.is_leaving and lived < UP_S:
+            place.failures += 1
+            wait = min(LONGEST_WAIT_S, self._first_wait_s * 2.0 ** (place.failures - 1))
+        log.warning(
+            "worker.ended", place=place.number, code=code, lived_s=round(lived, 1), wait_s=wait, asked=place.is_leaving
+        )
+        place.child, place.start_at, place.is_leaving = None, now + wait, False
+
+    def _start(self, place: _Place, now: float) -> None:
+        place.child = subprocess.Popen(
+            [sys.executable, "-m", "gateway.leash", str(self._leash), *self._arguments],
+            pass_fds=(self._leash,),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        place.started_at = now
+        log.info("worker.begun", place=place.number, pid=place.child.pid)
+
+    def _weigh(self) -> None:
+        """Tell the largest worker to leave if it is too large; one at a time, so that the others go on."""
+        if not self._memory_max or any(place.is_leaving for place in self._places):
+            return
+        weights = [(resident(place.child.pid), place) for place in self._places if place.child]
+        weight, place = max(weights, key=lambda pair: pair[0], default=(0, None))
+        if place is not None and weight > self._memory_max:
+            log.warning("worker.too_large", place=place.number, bytes=weight)
+            place.is_leaving = True
+            self._signal(place, signal.SIGTERM)
+
+    def _stop(self) -> None:
+        """Tell every worker, pass further signals on, and kill who does not end in time."""
+        end, passed_on = time.monotonic() + self._stop_patience_s, 0
+        while self._running() and time.monotonic() < end:
+            # A second signal, if there was one, makes them hurry.
+            if passed_on == 0 or passed_on < self._told:
+                passed_on += 1
+                for place in self._places:
+                    self._signal(place, signal.SIGTERM)
+            time.sleep(_LOOK_S)
+        for place in self._running():
+            log.error("worker.killed", place=place.number)
+            self._signal(place, signal.SIGKILL)
+        for place in self._places:
+            if place.child:
+                place.child.wait()
+        os.close(self._leash)
+        os.close(self._hold)
+
+    def _running(self) -> list[_Place]:
+        return [place for place in self._places if place.child and place.child.poll() is None]
+
+    def _signal(self, place: _Place, number: signal.Signals) -> None:
+        if place.child:
+            with contextlib.suppress(ProcessLookupError):
+                place.child.send_signal(number)
+
+
+def resident(pid: int) -> int:
+    """Return the resident memory of a process in bytes; 0 where that cannot be seen."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

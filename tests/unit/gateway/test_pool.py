@@ -1,0 +1,147 @@
+"""The pool: who dies is replaced, who cannot be kept up is said so, and nobody is left behind."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+import pytest
+
+T = TypeVar("T")
+
+#: Workers: one that goes on until told, one that does not heed it, one that does not get up.
+SOUND = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(600)"
+STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+CRASHING = "raise SystemExit(3)"
+
+
+@contextmanager
+def a_pool(home: Path, worker: str, processes: int = 2, **options: float) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a pool of *worker*, a program, in a process of its own; its log is in ``pool.log``."""
+    (home / "a_worker.py").write_text(worker)
+    said = ", ".join(f"{name}={value}" for name, value in options.items())
+    program = f"import sys; from gateway.pool import Pool; sys.exit(Pool(['a_worker'], {processes}, {said}).run())"
+    with (home / "pool.log").open("wb") as log:
+        pool = subprocess.Popen(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": f"{home}{os.pathsep}{Path(__file__).parents[3]}"},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        yield pool
+    finally:
+        for each in [*psutil.Process(pool.pid).children(), pool] if pool.poll() is None else []:
+            each.kill()
+        pool.wait()
+
+
+def said(home: Path) -> str:
+    """Return what the pool logged."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", (home / "pool.log").read_text())
+
+
+def until(ask: Callable[[], T | None], patience_s: float = 40) -> T:
+    """Ask until the answer is one: other processes send no event."""
+    end = time.monotonic() + patience_s
+    while not (answer := ask()):
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return answer
+
+
+def workers(pool: subprocess.Popen[bytes], count: int) -> list[psutil.Process]:
+    """Wait until the pool has *count* workers that got past their start; return them."""
+
+    def found() -> list[psutil.Process] | None:
+        children = psutil.Process(pool.pid).children()
+        return children if len(children) == count and all(_waits(child) for child in children) else None
+
+    return until(found)
+
+
+def _waits(child: psutil.Process) -> bool:
+    try:
+        return child.num_threads() > 1 and child.status() == psutil.STATUS_SLEEPING
+    except psutil.NoSuchProcess:
+        return False
+
+
+def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
+    """kill -9 of one worker: another takes its place, and the rest go on."""
+    with a_pool(tmp_path, SOUND) as pool:
+        killed, other = workers(pool, 2)
+        killed.kill()
+        killed.wait()
+        after = until(lambda: {each.pid for each in workers(pool, 2)} - {killed.pid, other.pid})
+
+    assert len(after) == 1
+    assert "code=-9" in said(tmp_path)
+
+
+@pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])
+def test_a_pool_told_to_stop_stops_its_workers_first(tmp_path: Path, told: signal.Signals) -> None:
+    """Every worker is told and awaited; the pool exits with 0 and leaves nobody behind."""
+    with a_pool(tmp_path, SOUND) as pool:
+        kept = workers(pool, 2)
+        pool.send_signal(told)
+        code = pool.wait(timeout=20)
+
+    assert code == 0
+    assert not [each for each in kept if each.is_running()]
+    assert "worker.killed" not in said(tmp_path)
+
+
+def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
+    """Who does not end within the stated time is killed: a stop takes no longer than that."""
+    with a_pool(tmp_path, STUBBORN, stop_patience_s=0.5) as pool:
+        kept = workers(pool, 2)
+        time.sleep(1.0)  # until both ignore the signal: they say it to nobody
+        pool.send_signal(signal.SIGTERM)
+        code = pool.wait(timeout=20)
+
+    assert code == 0
+    assert said(tmp_path).count("worker.killed") == 2
+    assert not [each for each in kept if each.is_running()]
+
+
+def test_a_pool_that_keeps_nobody_up_says_so(tmp_path: Path) -> None:
+    """Workers that die as soon as they start are started again with longer and longer waits; then the pool exits 1."""
+    with a_pool(tmp_path, CRASHING, first_wait_s=0.01) as pool:
+        code = pool.wait(timeout=60)
+    waits = [float(wait) for wait in re.findall(r"place=0 wait_s=([\d.]+)", said(tmp_path))]
+
+    assert code == 1
+    assert "pool.gave_up" in said(tmp_path)
+    assert waits == [0.01, 0.02, 0.04, 0.08, 0.16]
+
+
+def test_workers_do_not_outlive_a_pool_that_is_killed(tmp_path: Path) -> None:
+    """kill -9 of the pool ends its workers too: the next pool does not come on top of them."""
+    with a_pool(tmp_path, SOUND) as pool:
+        kept = workers(pool, 2)
+        pool.kill()
+        pool.wait()
+        gone, alive = psutil.wait_procs(kept, timeout=20)
+
+    assert (len(gone), alive) == (2, [])
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is seen on Linux only")
+def test_a_worker_that_grew_too_large_is_replaced_in_order(tmp_path: Path) -> None:
+    """It is told to stop, one at a time, and its end counts as no failure."""
+    with a_pool(tmp_path, SOUND, memory_max=1, weigh_every_s=0.5, first_wait_s=60) as pool:
+        first = {each.pid for each in workers(pool, 2)}
+        until(lambda: len({each.pid for each in workers(pool, 2)} & first) < 2)
+        pool.send_signal(signal.SIGTERM)
+        pool.wait(timeout=20)
+
+    assert re.search(r"worker\.ended +asked=True code=0", said(tmp_path))
+    assert "asked=False" not in said(tmp_path)
