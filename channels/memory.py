@@ -10,7 +10,7 @@ from loops.actors import Human
 from loops.cards import Notice
 from loops.errors import LoopgateError, Rejected
 from loops.events import Event
-from loops.ports import Loaded
+from loops.ports import Loaded, Person
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,8 @@ class MemoryChannel:
     """
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
-    `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are.
+    `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are;
+    `messages` by effect and person.
     `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
     the way back.
     """
@@ -35,6 +36,7 @@ class MemoryChannel:
         self.cards: dict[int, MemoryCard] = {}
         self.notices: list[tuple[Notice, Loaded | None]] = []
         self.replies: dict[str, tuple[int, Event]] = {}
+        self.messages: dict[tuple[str, str], Event | None] = {}
         self._numbers = count(1)
         self._failure: tuple[LoopgateError, bool] | None = None
 
@@ -80,6 +82,30 @@ class MemoryChannel:
             raise Rejected(f"the reply {effect_id} was posted twice")
         self.replies[effect_id] = (number, event)
         self._fail(after=True)
+
+    async def message(
+        self,
+        person: Person,
+        subject: Loaded,
+        event: Event | None,
+        address: Mapping[str, Any],
+        effect_id: str,
+        *,
+        again: bool,
+    ) -> bool:
+        """Keep the message; *again* leaves one that *person* was sent under *effect_id* before."""
+        del subject
+        self._fail(after=False)
+        number = address.get("memory")
+        if not isinstance(number, int) or number not in self.cards:
+            raise Rejected(f"there is no card at {dict(address)}; it was not posted through this channel")
+        if not person.identities:
+            return False
+        if not again and (effect_id, person.person_id) in self.messages:
+            raise Rejected(f"the message {effect_id} was sent twice")
+        self.messages[effect_id, person.person_id] = event
+        self._fail(after=True)
+        return True
 
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Keep the notice."""

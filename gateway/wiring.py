@@ -200,6 +200,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
             ),
             confirmer=SlackConfirmer(parts.directory, members, team_id),
+            directory=parts.directory,
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
             gates=Gates(

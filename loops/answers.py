@@ -11,7 +11,7 @@ from typing import Literal, Self
 
 from loops.actors import Actor, Human, folded, people_behind
 from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer, Progress
-from loops.asking import close_request, revise
+from loops.asking import close_request, invite, revise
 from loops.decide import executed, hard_failures, recorded, requested
 from loops.definition import Transition
 from loops.draft import Decided, Draft
@@ -335,6 +335,9 @@ def _accept(
         progress = _progress(after) if offered.kind == "approve" else request.progress
         draft.keep(request.changed(decisions=(*request.decisions, decision), progress=progress))
         draft.effect("card.update", {"requestId": request.request_id})
+        if answer.edits or after.stage > stage:
+            # It is other people's turn, or everybody's again.
+            invite(draft, request)
         return recorded(draft, loaded, "decision_recorded")
     if offered.transition_id == DECLINE:
         close_request(draft, request, "rejected", decision)

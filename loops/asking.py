@@ -167,6 +167,12 @@ def await_next(draft: Draft, request: ApprovalRequest) -> None:
         draft.clear_deadline(request.request_id)
 
 
+def invite(draft: Draft, request: ApprovalRequest) -> None:
+    """Ask those directly who may decide now, where the policy wants that."""
+    if request.proposal.policy.notify != "none":
+        draft.effect("card.invite", {"requestId": request.request_id})
+
+
 def plan(draft: Draft, transition: Transition) -> list[PlannedEffect]:
     """Return what *transition* would run now, its templates filled."""
     return _plan(transition, _scope(draft, None), draft.instance.data)
@@ -209,6 +215,7 @@ def _open(draft: Draft, proposal: Proposal, answers: Sequence[AnswerOffered], en
     )
     draft.effect("card.post", {"requestId": request.request_id})
     await_next(draft, request)
+    invite(draft, request)
 
 
 def _proposal(

@@ -233,13 +233,14 @@ def approval(
     hours: Mapping[str, Any] | None = None,
     calendar: str | None = None,
     reassign: Literal["no", "approvers", "anyone"] | None = None,
+    notify: Literal["none", "approvers"] | Mapping[str, Iterable[str]] | None = None,
     risk: Literal["low", "high"] | None = None,
 ) -> Part:
     """
     Return an approval policy: *quorum* of the members of *groups* and of *users*, or *stages* made by `stage`.
 
-    *escalate* is made by `escalation`; *hours* are those of `loops.hours.Hours`. What is left out has the default of
-    `loops.policy.ApprovalPolicy`.
+    *escalate* is made by `escalation`; *hours* are those of `loops.hours.Hours`; *notify* may be
+    ``{"groups": [...], "users": [...]}``. What is left out has the default of `loops.policy.ApprovalPolicy`.
     """
     made = _present(
         approvers=_present(groups=list(groups), users=list(users)),
@@ -259,6 +260,7 @@ def approval(
         hours=dict(hours or {}),
         calendar=calendar,
         reassign=reassign,
+        notify={key: list(each) for key, each in notify.items()} if isinstance(notify, Mapping) else notify,
         risk=risk,
     )
     # An empty list says that nobody is kept apart, which is not the default.

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Unpack
 
+from loops.actors import Human, people_behind
 from loops.approvals import ApprovalRequest
 from loops.commit import Commit
 from loops.deadlines import Deadline, DeadlineKind
@@ -15,7 +16,7 @@ from loops.instance import InstanceChanges, LoopInstance
 from loops.ledger import Envelope, LedgerHead, Sealed
 from loops.outcomes import Executed, Recorded, Refused
 from loops.ports import IdSource
-from loops.telling import worth_telling
+from loops.telling import worth_messaging, worth_telling
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +142,7 @@ class Draft:
             ),
             sealed=tuple(self._events),
             requests=tuple(self._requests.values()),
-            effects=(*self._effects, *self._replies()),
+            effects=(*self._effects, *self._replies(), *self._messages()),
             settled=self.settled,
             revived=tuple(self._revived),
             deadlines=tuple(self._deadlines),
@@ -154,6 +155,16 @@ class Draft:
             request_id = event.data.get("requestId") or self.instance.request_id
             if request_id:
                 yield self._effect("card.thread", {"requestId": request_id, "sequence": event.sequence})
+
+    def _messages(self) -> Iterator[Effect]:
+        """Yield a direct message to every person behind who asked, of what somebody else did about it."""
+        for event in worth_messaging(self._events):
+            request = self._requests.get(event.data.get("requestId") or self.instance.request_id or "")
+            if request is None:
+                continue
+            for person in sorted(people_behind(request.proposal.requester) - _doer(event.data)):
+                payload = {"requestId": request.request_id, "personId": person, "sequence": event.sequence}
+                yield self._effect("card.direct", payload)
 
     def _effect(
         self,
@@ -173,6 +184,12 @@ class Draft:
             payload=dict(payload),
             grant=grant,
         )
+
+
+def _doer(data: Mapping[str, Any]) -> frozenset[str]:
+    """Return the person who did what an event with *data* tells, as nobody need tell them."""
+    doer = data.get("actor") or getattr(data.get("decision"), "by", None)
+    return people_behind(doer) if isinstance(doer, Human) else frozenset()
 
 
 def deadline_id(request_id: str) -> str:

@@ -4,10 +4,19 @@ from typing import Literal
 
 from loops.values import Instant, JsonObject, Value
 
-#: `card.*` (the card itself, and replies in its thread) and `notice` go to a channel, `provider.ask` to a provider,
+#: `card.*` (the card itself, replies in its thread, direct messages about it to who asked and to who may decide) and
+#: `notice` go to a channel, `provider.ask` to a provider,
 #: `integration.run` to a system of record. `answer.confirm` finds out who gave an answer, and has it judged.
 EffectKind = Literal[
-    "card.post", "card.update", "card.thread", "notice", "answer.confirm", "provider.ask", "integration.run"
+    "card.post",
+    "card.update",
+    "card.thread",
+    "card.direct",
+    "card.invite",
+    "notice",
+    "answer.confirm",
+    "provider.ask",
+    "integration.run",
 ]
 
 
@@ -24,7 +33,8 @@ class Effect(Value):
     One thing to do, once. `effect_id` is also the job id and the idempotency key sent outside. `entry` is the
     instance's when it was asked for: a result that comes after the loop left that state is kept and moves nothing.
 
-    `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of; `notice`
+    `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of, `card.direct`
+    that and {personId}; `notice`
     {requestId?, code, message, address, after?}; `answer.confirm` {requestId, answer, told}, the answer as it came and
     the notice that said it waits; `provider.ask` {state, use, instruction, signals, onFailure?};
     `integration.run` {integration, action, parameters, onSuccess?, onFailure?, decisionSignalId?}.

@@ -136,6 +136,8 @@ class ApprovalPolicy(Value):
     """Business hours by the name of a calendar of the gateway's configuration, instead of `hours`."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
     """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
+    notify: Literal["none", "approvers"] | Approvers = "none"
+    """Whom a direct message asks, beside the card: none, all who may decide, or of those only these."""
     risk: Literal["low", "high"] = "low"
     """Whether an answer that is one click is asked for twice: high for what cannot be taken back."""
     entitled_until: Literal["decision", "effect"] = "effect"

@@ -253,5 +253,21 @@ class Channel(Protocol):
         *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
         """
 
+    async def message(
+        self,
+        person: Person,
+        subject: Loaded,
+        event: Event | None,
+        address: Mapping[str, Any],
+        effect_id: str,
+        *,
+        again: bool,
+    ) -> bool:
+        """
+        Tell *person* directly of *event*, or, without one, that they are asked; with the way to the card at *address*.
+
+        False where the channel does not know the person. *again* as for `post`; one *effect_id* may tell several.
+        """
+
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell one person, privately, what became of their click."""

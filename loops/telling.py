@@ -52,6 +52,29 @@ def worth_telling(events: Sequence[_Fact]) -> list[_Fact]:
     return [event for event in events if _matters(event, is_closed_otherwise=bool(closings & _UNANSWERED))]
 
 
+def worth_messaging(events: Sequence[_Fact]) -> list[_Fact]:
+    """Return those of one commit's *events* that who asked is told of directly: questions to them, and outcomes."""
+    return [event for event in worth_telling(events) if event.type in _OUTCOMES or _decides(event)]
+
+
+_OUTCOMES = frozenset(
+    {
+        "approval.question.asked",
+        "approval.closed",
+        "effect.succeeded",
+        "effect.failed",
+        "loop.cancelled",
+        "loop.failed",
+    }
+)
+
+
+def _decides(event: Fact) -> bool:
+    if event.type != "approval.decision.recorded":
+        return False
+    return bool(event.data.get("complete")) or getattr(event.data["decision"], "kind", None) == "reject"
+
+
 def _matters(event: Fact, *, is_closed_otherwise: bool) -> bool:
     match event.type:
         case "approval.closed":

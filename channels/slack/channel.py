@@ -10,18 +10,22 @@ from slack_sdk.web.async_client import AsyncWebClient
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
+from channels.slack.direct import DIRECT_TYPE, direct_text
+from channels.slack.evidence import KIND
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
 from channels.slack.threads import REPLY_TYPE, reply_text
 from loops.cards import Notice
 from loops.errors import Rejected
 from loops.events import Event
-from loops.ports import Loaded
+from loops.ports import Loaded, Person
 
 #: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
 LOOK_BACK = timedelta(minutes=10)
 #: Messages looked at for a doubtful post, per page and pages. Source: docs.slack.dev, conversations.history, `limit`.
 PAGE_SIZE, PAGES_MAX = 200, 10
+#: Links to cards that are remembered.
+LINKS_KEPT = 256
 
 
 class SlackChannel:
@@ -46,6 +50,7 @@ class SlackChannel:
         self._installation = installation
         self._routes = dict(routes)
         self._default_route = default_route
+        self._links: dict[tuple[str, str], str] = {}
 
     async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
         """
@@ -111,6 +116,58 @@ class SlackChannel:
             ),
         )
 
+    async def message(
+        self,
+        person: Person,
+        subject: Loaded,
+        event: Event | None,
+        address: Mapping[str, Any],
+        effect_id: str,
+        *,
+        again: bool,
+    ) -> bool:
+        """Send *person* a direct message; see `loops.ports.Channel.message`."""
+        team_id = self._installation.team_id
+        user = next((each.user for each in person.identities if (each.kind, each.team) == (KIND, team_id)), None)
+        if user is None:
+            return False
+        channel, ts = address.get("channel"), address.get("ts")
+        if not isinstance(channel, str) or not isinstance(ts, str):
+            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
+        if again and await self._is_messaged(user, effect_id, _made_at(subject)):
+            return True
+        text = direct_text(subject, event, await self._link(channel, ts))
+        await self._call(
+            f"send a direct message to {user}",
+            # A person's id stands for the direct message with them.
+            self._client.chat_postMessage(
+                channel=user,
+                text=text,
+                blocks=[section(text)],
+                metadata={"event_type": DIRECT_TYPE, "event_payload": {"effect_id": effect_id}},
+                unfurl_links=False,
+                unfurl_media=False,
+                parse="none",
+                link_names=False,
+            ),
+        )
+        return True
+
+    async def _link(self, channel: str, ts: str) -> str:
+        """Return the permanent link of a message; it never changes, and several people may be sent the same."""
+        link = self._links.get((channel, ts))
+        if link is None:
+            what = f"link to the card {ts} in {channel}"
+            found = await self._call(what, self._client.chat_getPermalink(channel=channel, message_ts=ts))
+            while len(self._links) >= LINKS_KEPT:
+                del self._links[next(iter(self._links))]
+            link = self._links[channel, ts] = str(found["permalink"])
+        return link
+
+    async def _is_messaged(self, user: str, effect_id: str, made_at: datetime) -> bool:
+        opened = await self._call(f"open the direct message with {user}", self._client.conversations_open(users=user))
+        return await self._find(opened["channel"]["id"], effect_id, made_at, DIRECT_TYPE) is not None
+
     async def _is_replied(self, channel: str, ts: str, effect_id: str) -> bool:
         cursor: str | None = None
         for _ in range(PAGES_MAX):
@@ -146,11 +203,13 @@ class SlackChannel:
             raise Rejected(f"{named} not configured; add it under Slack's channels in loopgate.yaml")
         return channel
 
-    async def _find(self, channel: str, effect_id: str, made_at: datetime) -> dict[str, Any] | None:
+    async def _find(
+        self, channel: str, effect_id: str, made_at: datetime, event_type: str = EVENT_TYPE
+    ) -> dict[str, Any] | None:
         cursor: str | None = None
         for _ in range(PAGES_MAX):
             page = await self._call(
-                f"look for the card in {channel}",
+                f"look for what was posted in {channel}",
                 self._client.conversations_history(
                     channel=channel,
                     include_all_metadata=True,
@@ -160,7 +219,7 @@ class SlackChannel:
                 ),
             )
             for message in page.get("messages") or []:
-                if self._is_ours(message) and _effect_of(message, EVENT_TYPE) == effect_id:
+                if self._is_ours(message) and _effect_of(message, event_type) == effect_id:
                     return {"channel": channel, "ts": message["ts"]}
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
             if cursor is None:

@@ -12,6 +12,8 @@ from channels.slack.asgi import PATH
 #: What each scope of the bot token is for. Nothing is asked for that is not used, nothing used that is not asked for.
 #: Source: docs.slack.dev, reference/methods, "Scopes" of each method called.
 SCOPES = {
+    "im:write": "tell who asked what became of it, and approvers that they are asked, where the policy says so",
+    "im:history": "find such a message again after a post whose answer was lost",
     "chat:write": "post and update cards, tell one person privately",
     "commands": "the slash command",
     "channels:history": "find a card again after a post whose answer was lost",

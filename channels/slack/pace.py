@@ -17,6 +17,7 @@ POSTS_PER_MINUTE = 300
 CALLS_PER_MINUTE: Mapping[str, int] = {
     "auth.test": POSTS_PER_MINUTE,
     "chat.postMessage": POSTS_PER_MINUTE,
+    "chat.getPermalink": POSTS_PER_MINUTE,
     "chat.postEphemeral": TIER_4,
     "chat.update": TIER_3,
     "chat.delete": TIER_3,

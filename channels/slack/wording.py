@@ -584,6 +584,28 @@ def page_of(page: int, pages: int) -> str:
     return f"Page {page} of {pages}"
 
 
+# Direct messages
+
+
+def direct_news(title: str, line: str, card: str) -> str:
+    """Tell somebody what became of what they asked for."""
+    return f"*{title}*\n{line}\n{_to_card(card)}"
+
+
+def direct_ask(line: str, facts: Sequence[str], card: str) -> str:
+    """Tell somebody that they are asked to decide."""
+    return "\n".join([f"*{line}*", *facts, _to_card(card)])
+
+
+def direct_fact(label: str, value: str) -> str:
+    """State one fact."""
+    return f"• {label}: {value}"
+
+
+def _to_card(card: str) -> str:
+    return f"<{card}|Open its card> to see all of it."
+
+
 # The slash command and the Home tab
 
 

@@ -23,6 +23,7 @@ CALLS_PER_MINUTE = {
     "chat.postEphemeral": TIER_4,
     "chat.update": TIER_3,
     "chat.delete": TIER_3,
+    "chat.getPermalink": SPECIAL,
     "conversations.history": TIER_3,
     "conversations.info": TIER_3,
     "conversations.join": TIER_3,

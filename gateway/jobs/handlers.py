@@ -1,7 +1,7 @@
 """What each kind of effect does. A handler translates between the engine and one adapter; it decides nothing."""
 
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -15,9 +15,11 @@ from loops.answers import concerned
 from loops.cards import Card, Notice
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
-from loops.errors import Rejected, Unavailable
+from loops.errors import NotYet, Rejected, Unavailable
+from loops.events import Event
 from loops.outcomes import Refused
-from loops.ports import Channel, Confirmer, Loaded, Provider, Store
+from loops.policy import Approvers
+from loops.ports import Channel, Confirmer, Directory, Loaded, Person, Provider, Store
 from loops.submission import Ask
 
 log = structlog.stdlib.get_logger()
@@ -27,6 +29,9 @@ CARD_LEASE = timedelta(seconds=15)
 
 #: Answers to the end of an effect that say there is no ledger to put it on.
 _NOBODY_WAITS = frozenset({"unknown_instance", "unknown_request"})
+
+#: People one request asks directly. More than would read it are no longer asked, they are spammed.
+INVITED_MAX = 30
 
 Handler = Callable[[Claim], Awaitable[None]]
 
@@ -47,6 +52,7 @@ class Handlers:
         leases: Leases,
         channel: Channel,
         confirmer: Confirmer,
+        directory: Directory,
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
         gates: Gates | None = None,
@@ -58,6 +64,7 @@ class Handlers:
         self._leases = leases
         self._channel = channel
         self._confirmer = confirmer
+        self._directory = directory
         self._providers = providers
         self._integrations = integrations
         self._gates = gates
@@ -65,6 +72,8 @@ class Handlers:
             "card.post": self._post_card,
             "card.update": self._update_card,
             "card.thread": self._reply,
+            "card.direct": self._message,
+            "card.invite": self._invite,
             "notice": self._tell,
             "answer.confirm": self._confirm_answer,
             "provider.ask": self._ask_provider,
@@ -125,11 +134,55 @@ class Handlers:
         loaded = await self._request_of(effect)
         await self._in_order(effect)
         card = await self._posted(effect)
+        event = await self._event(effect, sequence)
+        await self._channel.reply(loaded, event, card.address, effect.effect_id, again=claim.attempt > 1)
+        await self._effects.finish(effect.effect_id, claim.fence, {})
+
+    async def _message(self, claim: Claim) -> None:
+        effect, payload = claim.effect, claim.effect.payload
+        person = await self._directory.person(effect.tenant, payload["personId"])
+        told = person is not None and await self._messaged(claim, [person], payload["sequence"])
+        await self._effects.finish(effect.effect_id, claim.fence, {} if told else {"skipped": "nobody to be reached"})
+
+    async def _invite(self, claim: Claim) -> None:
+        effect = claim.effect
+        loaded = await self._request_of(effect)
+        policy = loaded.request.proposal.policy if loaded.request else None
+        invited: list[Person] = []
+        for person in await self._directory.everybody(effect.tenant) if policy else ():
+            if policy and _is_to_be_invited(policy.notify, person) and len(invited) < INVITED_MAX:
+                by = person.as_actor("directory")
+                found = await self._engine.explain(effect.payload["requestId"], by, tenant=effect.tenant)
+                invited += [person] if found and found.may_approve else []
+        told = await self._messaged(claim, invited, None)
+        await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
+
+    async def _messaged(self, claim: Claim, people: Sequence[Person], sequence: int | None) -> list[str]:
+        """Tell *people* directly of the event *sequence*, or that they are asked; return who could be told."""
+        effect = claim.effect
+        if not people:
+            return []
+        loaded, card = await self._request_of(effect), await self._posted(effect)
+        event = await self._event(effect, sequence) if sequence is not None else None
+        told = list[str]()
+        for person in people:
+            try:
+                is_told = await self._channel.message(
+                    person, loaded, event, card.address, effect.effect_id, again=claim.attempt > 1
+                )
+            except NotYet as error:
+                if not told:
+                    raise
+                # Somebody was told already: this was an attempt, and the next one must look.
+                raise Unavailable(str(error), retry_after=error.retry_after) from error
+            told += [person.person_id] if is_told else []
+        return told
+
+    async def _event(self, effect: Effect, sequence: int) -> Event:
         events = await self._store.events(effect.tenant, effect.instance_id, after=sequence - 1, limit=1)
         if not events:
             raise Rejected(f"the ledger has no event {sequence} to tell of")
-        await self._channel.reply(loaded, events[0], card.address, effect.effect_id, again=claim.attempt > 1)
-        await self._effects.finish(effect.effect_id, claim.fence, {})
+        return events[0]
 
     async def _in_order(self, effect: Effect) -> None:
         """Wait until everything before *effect* in the thread is told."""
@@ -257,6 +310,12 @@ class _Turn:
 
     async def __aexit__(self, *_: object) -> None:
         await self._leases.let_go(self._name, self._holder)
+
+
+def _is_to_be_invited(notify: str | Approvers, person: Person) -> bool:
+    if isinstance(notify, str):
+        return notify == "approvers"
+    return person.person_id in notify.users or bool(person.groups & set(notify.groups))
 
 
 def _card(effect: Effect, loaded: Loaded, address: Mapping[str, Any]) -> Card:

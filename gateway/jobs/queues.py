@@ -23,6 +23,8 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
         "card.post": "cards",
         "card.update": "cards",
         "card.thread": "threads",
+        "card.direct": "threads",
+        "card.invite": "threads",
         "notice": "people",
         "answer.confirm": "people",
         "provider.ask": "providers",

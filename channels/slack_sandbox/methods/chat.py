@@ -54,6 +54,16 @@ def delete(sandbox: Sandbox, args: Arguments) -> JsonObject:
     return {"channel": channel.id, "ts": message.ts}
 
 
+def get_permalink(sandbox: Sandbox, args: Arguments) -> JsonObject:
+    """The address of a message. Source: docs.slack.dev, reference/methods/chat.getPermalink."""
+    channel = bot_channel(sandbox, args.text("channel"))
+    message = sandbox.workspace.message(channel.id, args.text("message_ts"))
+    if message is None:
+        raise SlackRefusal("message_not_found")
+    home = f"https://{sandbox.workspace.team_domain}.slack.com"
+    return {"channel": channel.id, "permalink": f"{home}/archives/{channel.id}/p{message.ts.replace('.', '')}"}
+
+
 def post_ephemeral(sandbox: Sandbox, args: Arguments) -> JsonObject:
     """Post what only one member of the channel sees."""
     channel = bot_channel(sandbox, args.text("channel"))

@@ -14,6 +14,7 @@ METHODS: dict[str, Method] = {
     "auth.test": auth.test,
     "bots.info": bots.info,
     "chat.delete": chat.delete,
+    "chat.getPermalink": chat.get_permalink,
     "chat.postEphemeral": chat.post_ephemeral,
     "chat.postMessage": chat.post_message,
     "chat.update": chat.update,

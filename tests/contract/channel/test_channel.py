@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import httpx2
 import pytest
-from builders import TENANT, House, a_change, a_house, an_answer
+from builders import TENANT, House, a_change, a_house, a_person, an_answer
 from pydantic import SecretStr
 from unit.slack.rig import BOT_TOKEN, SIGNING_SECRET, workspace
 
@@ -20,7 +20,7 @@ from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
 from loops.cards import Notice
 from loops.errors import LoopgateError, Rejected, Unavailable
-from loops.ports import Channel, Loaded
+from loops.ports import Channel, Loaded, Person
 
 ADDRESS = {"slackUserId": "UDANA", "slackTeamId": "T1", "slackChannelId": "C1"}
 
@@ -38,6 +38,9 @@ class Watched(Protocol):
 
     async def replies(self) -> list[str]:
         """Return the types of the events told of in threads, in order."""
+
+    async def messages(self) -> list[str]:
+        """Return what dana was told directly: types of events, or that she is asked."""
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Let the next call fail so that *error* is what the caller gets, after it did its work or before."""
@@ -61,6 +64,10 @@ class WatchedMemory:
     async def replies(self) -> list[str]:
         """Return what was told."""
         return [event.type for _, event in self.channel.replies.values()]
+
+    async def messages(self) -> list[str]:
+        """Return what dana was told."""
+        return [event.type if event else "asked" for event in self.channel.messages.values()]
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once."""
@@ -93,6 +100,13 @@ class WatchedSlack:
         messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "C1"})).json()["messages"]
         said = [message["text"] for message in messages if message.get("thread_ts") not in {None, "", message["ts"]}]
         return ["approval.decision.recorded" if "*Dana* approved" in text else text for text in said]
+
+    async def messages(self) -> list[str]:
+        """Return what stands in dana's direct messages, each with the way to a card."""
+        messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "DDANA"})).json()["messages"]
+        assert all("<https://sandbox.slack.com/archives/C1/p" in message["text"] for message in messages)
+        kinds = {"*Dana* approved": "approval.decision.recorded", "Approval needed": "asked"}
+        return [next(kind for words, kind in kinds.items() if words in message["text"]) for message in messages]
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once, by a fault of the sandbox that means *error*."""
@@ -368,3 +382,27 @@ async def test_a_reply_stands_once_in_the_cards_thread(watched: Watched) -> None
     assert await watched.replies() == ["approval.decision.recorded"] * 2
     with pytest.raises(Rejected):
         await watched.channel.reply(subject, event, {}, "ef_4", again=False)
+
+
+async def test_a_person_is_messaged_once_for_each_effect(watched: Watched) -> None:
+    """Asked, or told of an event, directly; sent again after a lost answer, the message found is left as it is."""
+    house = a_house()
+    subject = await asked(house)
+    address = await watched.channel.post(subject, "ef_1", again=False)
+    decided = await answered(house, subject, "approve")
+    event = next(
+        each
+        for each in await house.store.events(TENANT, subject.instance.instance_id)
+        if each.type == "approval.decision.recorded"
+    )
+    dana, stranger = a_person("dana", "sre"), a_person("zoe")
+    stranger = Person(stranger.person_id, stranger.name, (), stranger.groups, ())
+    await watched.channel.message(dana, subject, None, address, "ef_2", again=False)
+    again = await watched.channel.message(dana, subject, None, address, "ef_2", again=True)
+    await watched.channel.message(dana, decided, event, address, "ef_3", again=True)
+
+    assert again
+    assert not await watched.channel.message(stranger, subject, None, address, "ef_4", again=False)
+    assert await watched.messages() == ["asked", "approval.decision.recorded"]
+    with pytest.raises(Rejected):
+        await watched.channel.message(dana, subject, None, {}, "ef_5", again=False)

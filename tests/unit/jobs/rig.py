@@ -65,6 +65,7 @@ class JobsHouse:
             leases=self.store,
             channel=self.channel,
             confirmer=self.confirmer,
+            directory=self.house.people,
             providers=self.providers,
             integrations={"deployer": self.integration},
         )
