@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="loopgate",
     help="A Slack-first human approval gateway: agents propose, a governed loop judges, humans decide, work runs once.",
+    epilog="See it: `loopgate demo`. Connect a workspace: `loopgate slack manifest`, and the README. "
+    "If something does not work: `loopgate doctor`.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.add_typer(audit_app, name="audit")
@@ -72,10 +75,13 @@ def demo(
 @app.command()
 def serve() -> None:
     """
-    Serve Slack and webhooks over HTTP until SIGTERM.
+    Take Slack's deliveries and webhooks until SIGTERM.
 
     Reads loopgate.yaml (LOOPGATE_CONFIG) and listens on LOOPGATE_HOST:LOOPGATE_PORT. Without LOOPGATE_REDIS_URL a
     server of its own is started in LOOPGATE_DATA_DIR. Effects are carried out by `loopgate work`.
+
+    Slack posts to /slack/events. With LOOPGATE_SLACK_MODE=socket two connections to Slack are opened instead, so that
+    Slack need not reach this machine. `loopgate doctor` says what is missing.
     """
     from gateway.asgi import serve as serve_http
 

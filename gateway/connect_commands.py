@@ -108,6 +108,10 @@ def _findings() -> "list[Finding]":
             return await examine(patient)
 
     with ExitStack() as stack:
+        if known.redis_url is None and not (known.data_dir / "store").exists():
+            # Looking must not bring about what is looked for.
+            storeless = f"there is no embedded store in {known.data_dir} yet"
+            return asyncio.run(look())
         try:
             url = stack.enter_context(store_url(known))
         except LoopgateError as error:

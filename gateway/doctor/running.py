@@ -21,7 +21,7 @@ ANSWER_S = 2.0
 async def store_keeps(patient: Patient) -> Sequence[Finding]:
     """Whether the store answers, is new enough, and keeps what is acknowledged."""
     if patient.store is None:
-        return [failing("store", f"{patient.storeless}; set LOOPGATE_REDIS_URL to a server that answers")]
+        return [failing("store", patient.storeless, "start `loopgate serve`, or set LOOPGATE_REDIS_URL to a server")]
     try:
         info = await health.told(patient.store)
     except LoopgateError as error:

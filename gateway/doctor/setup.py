@@ -98,8 +98,8 @@ async def approvers_there(patient: Patient) -> Sequence[Finding]:
     found = [
         doubtful(
             "approvers",
-            f"{where}: nobody can approve what {', '.join(alone)} ask for, as nobody approves their own; map more "
-            "people who may approve, or let others ask",
+            f"{where}: nobody could approve a proposal of {' or '.join(alone)}, as nobody approves their own; "
+            "name more people who may approve",
         )
         for where, policy in gates
         if (alone := stranded(policy, people))

@@ -20,6 +20,7 @@ import httpx2
 from ruamel.yaml import YAML
 from standardwebhooks import Webhook
 
+from channels.slack.manifest import SCOPES
 from gateway.audit import AuditedLedger, audit
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
@@ -102,10 +103,16 @@ class Process:
 
 
 class Stack:
-    """Everything, started and stopped together."""
+    """Everything, started and stopped together; *slack_mode* is how the sandbox delivers."""
 
     def __init__(
-        self, home: Path, *, recording: str = "infrastructure_change", pace: float | None = None, **settings: str
+        self,
+        home: Path,
+        *,
+        recording: str = "infrastructure_change",
+        pace: float | None = None,
+        slack_mode: str = "http",
+        **settings: str,
     ) -> None:
         """*pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits."""
         self.home = home
@@ -115,11 +122,14 @@ class Stack:
         self.receiver = f"http://127.0.0.1:{self.receiver_port}"
         self._source_secret, self._deployer_secret = _webhook_secret(), _webhook_secret()
         self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
+        self._settings["LOOPGATE_SLACK_MODE"] = slack_mode
+        self._is_socket = slack_mode == "socket"
         self._recording = recording
         self._pace = pace or 1000
         self._limits = {"rate_limits": "slack", "rate_factor": pace} if pace else {"rate_limits": "off"}
         self._store = EmbeddedServer(home / "store")
         self._stack = ExitStack()
+        self._app_token = f"xapp-{secrets.token_hex(8)}"
         self._signing_secret, self._token = secrets.token_hex(16), f"xoxb-{secrets.token_hex(8)}"
         self.gateways: list[Process] = []
         self.workers: list[Process] = []
@@ -147,7 +157,7 @@ class Stack:
         try:
             self._until_up(f"{self.sandbox}/sandbox/messages?channel={CHANNEL}")
             self._until_up(f"{self.receiver}/calls")
-            self._until_up(f"{self.gateway()}/readyz")
+            self.await_gateway()
         except BaseException:
             self.__exit__()
             raise
@@ -187,8 +197,15 @@ class Stack:
         return process
 
     def await_gateway(self, number: int = 0) -> None:
-        """Wait until a gateway is ready."""
+        """Wait until a gateway is ready, and its Socket Mode connections are up."""
         self._until_up(f"{self.gateway(number)}/readyz")
+        if self._is_socket:
+            self.until(lambda: self.metric("loopgate_slack_socket_connections", number) == 2, "two connections")
+
+    def metric(self, name: str, number: int = 0) -> float:
+        """Return a metric of a gateway, the sum over its labels; 0 where it has none."""
+        lines = self.http.get(f"{self.gateway(number)}/metrics").text.splitlines()
+        return sum(float(line.rpartition(" ")[2]) for line in lines if line.partition("{")[0].split(" ")[0] == name)
 
     def stop_store(self) -> None:
         """Take the store away."""
@@ -202,7 +219,7 @@ class Stack:
         """Run a `loopgate` command against this stack."""
         return subprocess.run(
             [sys.executable, "-m", "gateway.cli", *arguments],
-            env=self._environment({}),
+            env=self._environment({"LOOPGATE_PORT": str(self.gateway_ports[0])}),
             capture_output=True,
             text=True,
             timeout=60,
@@ -341,7 +358,12 @@ class Stack:
             "LOOPGATE_CONFIG": str(self.home / "loopgate.yaml"),
             "LOOPGATE_REDIS_URL": self._store.url,
             "SLACK_BOT_TOKEN": self._token,
-            "SLACK_SIGNING_SECRET": self._signing_secret,
+            # Each mode has its own secret and must do without the other's.
+            **(
+                {"SLACK_APP_TOKEN": self._app_token}
+                if self._is_socket
+                else {"SLACK_SIGNING_SECRET": self._signing_secret}
+            ),
             "CI_SECRET": self._source_secret,
             "DEPLOYER_SECRET": self._deployer_secret,
             "RECEIVER_SECRET": self._deployer_secret,
@@ -357,6 +379,7 @@ class Stack:
                 "botUser": "U0BOT",
                 "pace": self._pace,
                 "apiUrl": f"{self.sandbox}/api/",
+                "publicUrl": self.gateway(),
                 "channels": {"sre-approvals": CHANNEL, "finance-approvals": CHANNEL},
             },
             "people": [
@@ -402,6 +425,9 @@ class Stack:
                 "app_id": APP,
                 "bot_token": self._token,
                 "signing_secret": self._signing_secret,
+                "app_token": self._app_token,
+                "socket_mode": self._is_socket,
+                "scopes": list(SCOPES),
                 "bot_user": {"id": "U0BOT", "name": "loopgate"},
                 "request_url": f"{self.gateway()}/slack/events",
                 "commands": [{"command": "/loops", "description": "Inspect loops"}],

@@ -313,7 +313,7 @@ async def test_people_whose_proposals_nobody_can_approve_are_told(clinic: Clinic
     finding = (await clinic.look("approvers"))[0]
 
     assert finding.status == "warn"
-    assert "nobody can approve what" in finding.says
+    assert "nobody could approve a proposal of" in finding.says
 
 
 async def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_run(clinic: Clinic) -> None:
