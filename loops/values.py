@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Annotated, Any, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
@@ -65,14 +65,15 @@ class Value(BaseModel, Canonical):
     @classmethod
     def trusting(cls, fields: dict[str, Any]) -> Self:
         """
-        Return the value that has exactly *fields*, without a look at them; the dict is the value's own from then on.
+        Return the value that has *fields*, without a look at them; the dict is the value's own from then on.
 
+        All fields must be there; what was derived from them may be, where it still holds.
         For what hot paths make of values that were checked where they came in; each has a test that checks the result.
         """
         made = cls.__new__(cls)
         set_field = object.__setattr__
         set_field(made, "__dict__", fields)
-        set_field(made, "__pydantic_fields_set__", set(fields))
+        set_field(made, "__pydantic_fields_set__", _names(cls))
         set_field(made, "__pydantic_extra__", None)
         set_field(made, "__pydantic_private__", None)
         return made
@@ -93,6 +94,12 @@ class Value(BaseModel, Canonical):
     def canonical(self) -> str:
         """The canonical JSON (RFC 8785) of the value, made once: an actor stands in many events."""
         return canonical_text(self.as_json())
+
+
+@cache
+def _names(kind: type[Value]) -> set[str]:
+    # One set for all values: pydantic changes it where a field is set, and no field of a frozen value is.
+    return set(kind.__pydantic_fields__)
 
 
 def dotted(source: Mapping[str, Any], path: str) -> Any:

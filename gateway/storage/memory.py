@@ -1,8 +1,8 @@
 """
 The in-memory store: every storage port in one object, for tests of loops and of what stands on them.
 
-For one event loop; nothing is kept when the process ends. It keeps values as the JSON Redis would keep, so what comes
-back is what came in and nobody's later change to a dict reaches it.
+For one event loop; nothing is kept when the process ends. What is kept is frozen or the JSON that Redis would keep,
+so what comes back is what came in and nobody's later change to a dict reaches it.
 """
 
 import json
@@ -23,6 +23,7 @@ from gateway.storage.cursors import (
     person_members,
     request_member,
 )
+from gateway.storage.frozen import frozen
 from gateway.storage.ledgers import stored_events
 from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
 from loops.actors import folded
@@ -107,9 +108,9 @@ class MemoryStore:
     ) -> None:
         self._clock = now
         self._grace = effect_grace
-        self._instances: dict[_Scoped, str] = {}
+        self._instances: dict[_Scoped, LoopInstance] = {}
         self._ledgers: defaultdict[_Scoped, list[bytes]] = defaultdict(list)
-        self._requests: dict[_Scoped, tuple[str, str]] = {}
+        self._requests: dict[_Scoped, tuple[str, ApprovalRequest]] = {}
         self._runs: defaultdict[_Scoped, list[str]] = defaultdict(list)
         self._definitions: dict[str, LoopDefinition] = {}
         self._idempotency: dict[_Scoped, tuple[datetime, str]] = {}
@@ -185,10 +186,8 @@ class MemoryStore:
         found = sorted(
             (
                 (index_member(instance), instance)
-                for (owner, _), body in self._instances.items()
-                if owner == tenant
-                and is_listed_open(instance := LoopInstance.model_validate_json(body)) is not closed
-                and state in {None, "", instance.state}
+                for (owner, _), instance in self._instances.items()
+                if owner == tenant and is_listed_open(instance) is not closed and state in {None, "", instance.state}
             ),
             key=lambda pair: pair[0],
             reverse=True,
@@ -215,8 +214,7 @@ class MemoryStore:
         before = check_cursor(cursor) if cursor else None
         part, person = ("asked" if asked_by else "decided"), folded(asked_by or decided_by or "")
         found: list[tuple[str, str, str]] = []
-        for (owner, request_id), (instance_id, body) in self._requests.items():
-            request = ApprovalRequest.model_validate_json(body)
+        for (owner, request_id), (instance_id, request) in self._requests.items():
             if owner != tenant:
                 continue
             if person:
@@ -433,10 +431,9 @@ class MemoryStore:
         return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def _loaded(self, tenant: str, instance_id: str, request_id: str | None = None) -> Loaded | None:
-        body = self._instances.get((tenant, instance_id))
-        if body is None:
+        instance = self._instances.get((tenant, instance_id))
+        if instance is None:
             return None
-        instance = LoopInstance.model_validate_json(body)
         if instance.definition_digest not in self._definitions:
             raise Rejected(
                 f"the definition {instance.definition_digest} is pinned by an instance and missing in the store"
@@ -445,7 +442,7 @@ class MemoryStore:
         return Loaded(
             instance=instance,
             definition=self._definitions[instance.definition_digest],
-            request=ApprovalRequest.model_validate_json(request) if request else None,
+            request=request,
         )
 
     def _repeated(self, commit: Commit) -> Repeated | None:
@@ -468,21 +465,21 @@ class MemoryStore:
         instance = commit.instance
         stored = self._instances.get((instance.tenant, instance.instance_id))
         if instance.version != 1:
-            fits = stored is not None and LoopInstance.model_validate_json(stored).version == instance.version - 1
+            fits = stored is not None and stored.version == instance.version - 1
             return None if fits else Conflict()
         runs = self._runs.get((instance.tenant, instance.aggregate_id))
         current = self._instances[instance.tenant, runs[-1]] if runs else None
-        is_free = current is None or not is_listed_open(LoopInstance.model_validate_json(current))
+        is_free = current is None or not is_listed_open(current)
         return None if stored is None and is_free else Conflict()
 
     def _write(self, commit: Commit) -> None:
         instance, now = commit.instance, self._now()
         owner = (instance.tenant, instance.instance_id)
-        self._instances[owner] = _body(instance)
+        self._instances[owner] = frozen(instance)
         if instance.version == 1:
             self._runs[instance.tenant, instance.aggregate_id].append(instance.instance_id)
         for request in commit.requests:
-            self._requests[instance.tenant, request.request_id] = (instance.instance_id, _body(request))
+            self._requests[instance.tenant, request.request_id] = (instance.instance_id, frozen(request))
         if commit.definition is not None:
             # Read back once, as a server would give it; it never changes under its digest.
             pinned = LoopDefinition.model_validate_json(_body(commit.definition))

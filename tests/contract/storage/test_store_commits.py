@@ -1,7 +1,10 @@
 """What a commit promises, on every store: all of it or nothing, once, and only on the version it was decided on."""
 
 import asyncio
+import json
 from collections.abc import Callable
+from contextlib import suppress
+from copy import deepcopy
 from datetime import timedelta
 
 import pytest
@@ -24,6 +27,7 @@ from contract.storage.implementations import Storage
 from loops.approvals import Decision
 from loops.commit import Commit
 from loops.events import Event
+from loops.instance import LoopInstance
 from loops.ledger import Broken, Verified, verify
 from loops.ports import Conflict, Repeated, StaleClaim, Stored
 
@@ -368,18 +372,35 @@ async def test_a_commit_may_bring_many_events(storage: Storage) -> None:
 
 
 async def test_what_the_caller_changes_later_does_not_reach_the_store(storage: Storage) -> None:
-    """A dict the caller still holds, and one the store handed out, are not the store's own."""
-    data = {"service": {"name": "ingress"}}
-    await started(storage, data=data)
-    data["service"]["name"] = "changed"
-    loaded = await storage.store.load("acme", "li_1")
+    """
+    A dict the caller still holds, and one the store handed out, are not the store's own.
+
+    A store may refuse a change of what it handed out; it may not let one through.
+    """
+    data = {"service": "ingress", "hosts": [{"name": "a"}], "pair": (1, 2)}
+    first = a_commit(an_instance(data=data, request_id="ar_1"))
+    request = a_request(first.instance)
+    assert await storage.store.commit(first.changed(requests=(request,))) == Stored()
+    data["hosts"][0]["name"] = "b"  # type: ignore[index]
+    first.instance.data["service"] = "b"  # type: ignore[index]
+    request.proposal.parameters["service"] = "b"
+    loaded = await storage.store.load_aggregate(first.instance.tenant, first.instance.aggregate_id)
     assert loaded is not None
-    loaded.instance.data["service"]["name"] = "changed"
+    assert loaded.request is not None
+    with suppress(TypeError):
+        loaded.instance.data["hosts"].append("b")
+    with suppress(TypeError):
+        loaded.instance.data["hosts"][0].update(name="b")
+    with suppress(TypeError):
+        loaded.request.proposal.parameters["service"] = "b"
 
-    again = await storage.store.load("acme", "li_1")
-
+    again = await storage.store.load(first.instance.tenant, first.instance.instance_id)
     assert again is not None
-    assert again.instance.data == {"service": {"name": "ingress"}}
+    assert again.request is not None
+    assert again.instance.data == {"service": "ingress", "hosts": [{"name": "a"}], "pair": [1, 2]}
+    assert again.request.proposal.parameters["service"] == "ingress"
+    assert LoopInstance.model_validate_json(again.instance.model_dump_json(exclude_none=True)) == again.instance
+    assert json.loads(json.dumps(again.instance.data)) == deepcopy(again.instance.data) == again.instance.data
 
 
 async def test_deadlines_fall_due_in_order_until_a_commit_clears_them(storage: Storage) -> None:
