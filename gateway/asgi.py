@@ -25,6 +25,7 @@ from channels.slack.reception import Reception
 from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import socket_mode
 from gateway.gate import EngineGate
+from gateway.intake.backpressure import Relieved
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.jobs.queues import QUEUE_OF
 from gateway.log import configure_logging
@@ -146,7 +147,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
                 *from_slack,
                 *intake_routes(
                     open_sources(parts.configuration.sources, os.environ),
-                    parts.engine,
+                    Relieved(parts.engine, _waiting(parts), parts.settings.max_backlog),
                     answered=lambda source, status: parts.metrics.deliveries.labels(source, str(status)).inc(),
                 ),
             ],
@@ -176,6 +177,13 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all()), "openCircuits": let_be})
 
     return ready
+
+
+def _waiting(parts: Parts) -> Callable[[], Awaitable[int]]:
+    async def waiting() -> int:
+        return (await parts.effects.backlog()).waiting
+
+    return waiting
 
 
 def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:

@@ -42,6 +42,9 @@ class Settings(BaseSettings):
     effect_concurrency: Annotated[int, Field(ge=1, le=64)] = Field(
         default=8, description="effects of each queue that one worker carries out at a time"
     )
+    max_backlog: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
+        default=10_000, description="effects that may wait before webhooks are told to come again; 0 for any number"
+    )
     worker_memory_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=512, description="resident memory over which a worker of a pool is replaced; 0 for any"
     )
