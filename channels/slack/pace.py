@@ -15,6 +15,8 @@ POSTS_PER_MINUTE = 300
 
 #: Each method's calls a minute. Source: docs.slack.dev, reference/methods, "Rate limits" of each.
 CALLS_PER_MINUTE: Mapping[str, int] = {
+    # Tier 1, one a minute and more; an app may hold ten connections, so ten is ours.
+    "apps.connections.open": 10,
     "auth.test": POSTS_PER_MINUTE,
     "chat.postMessage": POSTS_PER_MINUTE,
     "chat.getPermalink": POSTS_PER_MINUTE,
@@ -89,6 +91,6 @@ def _identity(method: str, arguments: Mapping[str, Any]) -> str:
 
 
 def _rank(method: str, arguments: Mapping[str, Any]) -> int:
-    if method.startswith(("views.", "users.")) or method == "chat.postEphemeral":
+    if method.startswith(("apps.", "views.", "users.")) or method == "chat.postEphemeral":
         return URGENT
     return THREAD if method == "chat.postMessage" and arguments.get("thread_ts") else CARD

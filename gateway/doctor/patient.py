@@ -17,6 +17,9 @@ from gateway.storage.connect import connect
 from loops.errors import LoopgateError
 from loops.ports import Clock
 
+#: The doctor asks about every channel once and is done, so it need not spread that over a minute as a gateway does.
+IN_A_ROW = 10.0
+
 
 @dataclass(frozen=True, slots=True)
 class Patient:
@@ -62,7 +65,7 @@ async def open_patient(
         if configuration is not None:
             installation = _installation(configuration, environ)
             if installation is not None:
-                slack = await stack.enter_async_context(slack_client(installation))
+                slack = await stack.enter_async_context(slack_client(installation, factor=IN_A_ROW))
                 bearer = asyncio.create_task(bearer_of_token(slack))
                 stack.callback(bearer.cancel)
         yield Patient(settings, clock, environ, configuration, illegible, store, storeless, slack, bearer)

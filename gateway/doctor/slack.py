@@ -28,20 +28,18 @@ async def token_valid(patient: Patient) -> Sequence[Finding]:
         app = await examining.app_of_bot(patient.slack, bearer.bot_id)
     except LoopgateError as error:
         return [failing("token", str(error))]
-    if bearer.team_id != known.team:
-        return [
-            failing(
-                "token",
-                f"the token is of workspace {bearer.team_id} ({bearer.team_name}), slack.team says {known.team}; set "
-                "the token of that workspace, or slack.team",
-            )
-        ]
-    if app != known.app:
-        step = "set that app's token, or slack.app"
-        return [failing("token", f"the token is of app {app}, slack.app says {known.app}; {step}")]
-    if known.bot_user and known.bot_user != bearer.user_id:
-        step = f"set slack.botUser to {bearer.user_id}, or leave it out"
-        return [failing("token", f"the app's bot user is {bearer.user_id}, slack.botUser is {known.bot_user}; {step}")]
+    compared = (
+        ("workspace", "slack.team", known.team, bearer.team_id),
+        ("app", "slack.app", known.app, app),
+        ("bot user", "slack.botUser", known.bot_user or bearer.user_id, bearer.user_id),
+    )
+    wrong = [
+        failing("token", f"the token's {what} is {is_}, {key} says {said}; set {key} to {is_}, or another token")
+        for what, key, said, is_ in compared
+        if said != is_
+    ]
+    if wrong:
+        return wrong
     return [well("token", f"workspace {bearer.team_name} ({bearer.team_id}), app {app}, bot user {bearer.user_id}")]
 
 

@@ -150,9 +150,9 @@ CONFIGURED: list[tuple[str, Callable[[dict[str, Any]], object], str, str]] = [
     ("configuration", lambda d: d["slack"].update(publicUrl="http://gate.example.com"), "publicUrl", "mend"),
     ("loops", lambda d: d["integrations"].pop("deployer"), "'deployer'", "name it under integrations"),
     ("loops", lambda d: d["people"].clear(), "nobody could ever approve it", "under people"),
-    ("token", lambda d: d["slack"].update(team="T2"), "of workspace T1 (Acme), slack.team says T2", "slack.team"),
-    ("token", lambda d: d["slack"].update(app="A2"), "of app A1, slack.app says A2", "slack.app"),
-    ("token", lambda d: d["slack"].update(botUser="U2"), "bot user is UBOT", "UBOT"),
+    ("token", lambda d: d["slack"].update(team="T2"), "workspace is T1, slack.team says T2", "set slack.team to T1"),
+    ("token", lambda d: d["slack"].update(app="A2"), "app is A1, slack.app says A2", "set slack.app to A1"),
+    ("token", lambda d: d["slack"].update(botUser="U2"), "bot user is UBOT", "set slack.botUser to UBOT"),
     ("channels", lambda d: d["slack"]["channels"].update(out="C0OUT"), "not in #elsewhere", "/invite @Loopgate"),
     ("channels", lambda d: d["slack"]["channels"].update(out="C0NONE"), "sees no channel C0NONE", "check the id"),
 ]
