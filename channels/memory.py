@@ -7,8 +7,8 @@ from itertools import count
 from typing import Any
 
 from loops.actors import Human
-from loops.cards import Notice
-from loops.errors import LoopgateError, Rejected
+from loops.cards import LostCard, Notice
+from loops.errors import Gone, LoopgateError, Rejected
 from loops.events import Event
 from loops.ports import Loaded, Person
 
@@ -27,7 +27,7 @@ class MemoryChannel:
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
     `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are;
-    `messages` by effect and person.
+    `messages` by effect and person, `alarms` by effect.
     `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
     the way back.
     """
@@ -35,6 +35,7 @@ class MemoryChannel:
     def __init__(self) -> None:
         self.cards: dict[int, MemoryCard] = {}
         self.notices: list[tuple[Notice, Loaded | None]] = []
+        self.alarms: dict[str, LostCard] = {}
         self.replies: dict[str, tuple[int, Event]] = {}
         self.messages: dict[tuple[str, str], Event | None] = {}
         self._numbers = count(1)
@@ -65,7 +66,7 @@ class MemoryChannel:
         number = address.get("memory")
         card = self.cards.get(number) if isinstance(number, int) else None
         if card is None or not isinstance(number, int):
-            raise Rejected(f"there is no card at {dict(address)}; it was not posted through this channel")
+            raise Gone(f"there is no card at {dict(address)}; it was deleted, or not posted through this channel")
         self.cards[number] = MemoryCard(card.effect_id, subject, card.renderings + 1)
         self._fail(after=True)
 
@@ -104,6 +105,14 @@ class MemoryChannel:
         if not again and (effect_id, person.person_id) in self.messages:
             raise Rejected(f"the message {effect_id} was sent twice")
         self.messages[effect_id, person.person_id] = event
+        self._fail(after=True)
+        return True
+
+    async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """Keep the alarm; *again* leaves one that was raised under *effect_id* before."""
+        del subject, again
+        self._fail(after=False)
+        self.alarms[effect_id] = lost
         self._fail(after=True)
         return True
 

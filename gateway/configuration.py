@@ -63,8 +63,8 @@ class SlackConfig(Value):
 
     `public_url` is where Slack reaches this gateway over https; Socket Mode needs none. Of the secrets, the signing
     secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps the names loop files use to
-    Slack channel ids; `default_channel` is one of those names.
-    `pace` multiplies the rate limits Slack publishes, for a workspace that was granted more (or a sandbox).
+    Slack channel ids; `default_channel` is one of those names, and so is `fallback_channel`, where it is told that a
+    card cannot be shown. `pace` multiplies the rate limits Slack publishes, for a workspace that was granted more.
     """
 
     team: Identifier
@@ -77,6 +77,7 @@ class SlackConfig(Value):
     api_url: str = "https://slack.com/api/"
     channels: Mapping[str, str] = Field(default_factory=dict)
     default_channel: str | None = None
+    fallback_channel: str | None = None
     pace: Annotated[float, Field(gt=0, le=1000)] = 1.0
 
 
@@ -243,12 +244,10 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
                 named = configuration.people[first].name
                 yield ("people", index, key), f"'{value}' stands for {named} already; each person has their own"
     slack = configuration.slack
-    if slack.default_channel and slack.default_channel not in slack.channels:
-        known = list(slack.channels)
-        yield (
-            ("slack", "defaultChannel"),
-            f"'{slack.default_channel}' is no name under slack.channels{suggestion(slack.default_channel, known)}",
-        )
+    for key, name in (("defaultChannel", slack.default_channel), ("fallbackChannel", slack.fallback_channel)):
+        if name and name not in slack.channels:
+            known = list(slack.channels)
+            yield ("slack", key), f"'{name}' is no name under slack.channels{suggestion(name, known)}"
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:

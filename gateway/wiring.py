@@ -198,6 +198,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 installation,
                 routes=configuration.slack.channels,
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
+                fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
             ),
             confirmer=SlackConfirmer(parts.directory, members, team_id),
             directory=parts.directory,

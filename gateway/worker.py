@@ -17,6 +17,7 @@ import uvloop
 
 from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName
+from gateway.jobs.reconcile import Reconciler
 from gateway.jobs.relay import Relay
 from gateway.jobs.rq_worker import StopSignal, loop_in_thread, on_loop, relaying
 from gateway.jobs.rq_worker import work as serve_queues
@@ -124,7 +125,20 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
             parts.clock,
             every=timedelta(seconds=settings.seal_every_s),
         )
-        chores = {asyncio.create_task(sweep.run(), name="sweep"), asyncio.create_task(sealer.run(), name="sealing")}
+        reconciler = Reconciler(
+            holder,
+            parts.cards,
+            parts.effects,
+            parts.store,
+            parts.leases,
+            parts.engine,
+            every=timedelta(seconds=settings.sweep_every_s),
+        )
+        chores = {
+            asyncio.create_task(reconciler.run(), name="cards"),
+            asyncio.create_task(sweep.run(), name="sweep"),
+            asyncio.create_task(sealer.run(), name="sealing"),
+        }
         try:
             yield parts, effect_runner(parts, handlers)
         finally:
@@ -135,7 +149,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
                     chore.cancel()
                 _, chores = await asyncio.wait(chores, timeout=_POLL_S)
             with contextlib.suppress(Unavailable):
-                for name in ("relay", "sweep", "sealing"):
+                for name in ("relay", "sweep", "cards", "sealing"):
                     await parts.leases.let_go(name, holder)
 
 

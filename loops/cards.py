@@ -31,3 +31,12 @@ class Notice(Value):
     request_id: str | None = None
     address: JsonObject
     after: str | None = None
+
+
+class LostCard(Value):
+    """A card that cannot be shown, or kept true: which effect was given up, of what kind, and why."""
+
+    request_id: str
+    effect_id: str
+    kind: str
+    error: str

@@ -13,6 +13,7 @@ EffectKind = Literal[
     "card.thread",
     "card.direct",
     "card.invite",
+    "card.alarm",
     "notice",
     "answer.confirm",
     "provider.ask",

@@ -404,6 +404,14 @@ class LoopEngine:
 
         return await self._about_effect(effect, judged)
 
+    async def show_again(self, tenant: str, request_id: str, dead_post: str | None) -> Outcome:
+        """Have the card of a request that shows less than it should shown again; *dead_post* is the post given up."""
+
+        async def judged(loaded: Loaded) -> Decided:
+            return settling.show_again(loaded, dead_post, self._clock.now(), self._ids)
+
+        return await self._about_request(tenant, request_id, judged)
+
     async def fall_due(self, deadline: Deadline) -> Outcome:
         """Let what is due on a request's time line take effect: escalation, a reminder, its expiry."""
         actor = system("sweep")

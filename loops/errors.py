@@ -6,6 +6,7 @@ Exceptions: what should not happen, told apart by type so that retry policy neve
     │   ├── NotYet           too early; nothing was done
     │   └── StoreUnavailable the store is away; a commit's result is unknown
     └── Rejected             do not try again; somebody must change something
+        └── Gone             what was to be changed is no longer there
 
 What the domain expects is not here: those are the values in `loops.outcomes`.
 """
@@ -37,3 +38,7 @@ class StoreUnavailable(Unavailable):
 
 class Rejected(LoopgateError):  # noqa: N818 - the state it reports
     """The other side refused; the same call will be refused again."""
+
+
+class Gone(Rejected):
+    """What was to be changed is no longer there: a card that somebody deleted."""

@@ -74,6 +74,7 @@ RecordedCode = Literal[
     "effect_retried",
     "deadline_met",  # a reminder, an escalation
     "deadline_cleared",
+    "card_behind",
 ]
 
 

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from loops.actors import Human
 from loops.approvals import ApprovalRequest
-from loops.cards import Notice
+from loops.cards import LostCard, Notice
 from loops.commit import Commit
 from loops.definition import LoopDefinition
 from loops.events import Event
@@ -242,7 +242,7 @@ class Channel(Protocol):
         """
 
     async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
-        """Render the card at *address* anew from *subject*."""
+        """Render the card at *address* anew from *subject*. Raises `Gone` where it was deleted."""
 
     async def reply(
         self, subject: Loaded, event: Event, address: Mapping[str, Any], effect_id: str, *, again: bool
@@ -267,6 +267,13 @@ class Channel(Protocol):
         Tell *person* directly of *event*, or, without one, that they are asked; with the way to the card at *address*.
 
         False where the channel does not know the person. *again* as for `post`; one *effect_id* may tell several.
+        """
+
+    async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """
+        Tell whoever runs this that a card cannot be shown; False where nobody is named to be told.
+
+        *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
         """
 
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from loops.actors import service, system
 from loops.approvals import ERROR_KEPT, RunResult
+from loops.cards import LostCard
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
@@ -47,6 +48,7 @@ def settle(
             "held": [asked for asked, _ in tries] if held else None,
         },
     )
+    _alarm(draft, effect, result)
     loaded = _with_result(draft, loaded, effect, result)
     if tries and effect.entry != loaded.instance.entry:
         asked = tries[0][0]
@@ -92,6 +94,29 @@ def _show(draft: Draft, loaded: Loaded, effect: Effect) -> None:
     """Have the card say how it ended, where no move does."""
     if loaded.request and effect.kind == "integration.run":
         draft.effect("card.update", {"requestId": loaded.request.request_id})
+
+
+def _alarm(draft: Draft, effect: Effect, result: EffectResult) -> None:
+    """Have whoever runs this told of a card that cannot be shown: nobody is asked by it, or it says what is not so."""
+    if result.succeeded or effect.kind not in {"card.post", "card.update"} or "requestId" not in effect.payload:
+        return
+    lost = LostCard(
+        request_id=effect.payload["requestId"],
+        effect_id=effect.effect_id,
+        kind=effect.kind,
+        error=str(result.detail.get("error", "")),
+    )
+    draft.effect("card.alarm", lost.as_json())
+
+
+def show_again(loaded: Loaded, dead_post: str | None, now: datetime, ids: IdSource) -> Decided:
+    """Have the card of *loaded*'s request shown as it stands: by its post, where that was given up, or by an update."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids)
+    if dead_post:
+        draft.revive(dead_post)
+    elif loaded.request:
+        draft.effect("card.update", {"requestId": loaded.request.request_id})
+    return recorded(draft, loaded, "card_behind")
 
 
 def card_posted(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:

@@ -7,6 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
+from channels.slack.alarms import ALARM_TYPE, alarm_text
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
@@ -15,7 +16,7 @@ from channels.slack.evidence import KIND
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
 from channels.slack.threads import REPLY_TYPE, reply_text
-from loops.cards import Notice
+from loops.cards import LostCard, Notice
 from loops.errors import Rejected
 from loops.events import Event
 from loops.ports import Loaded, Person
@@ -36,6 +37,7 @@ class SlackChannel:
         client: From `slack_client`, of the same event loop.
         routes: Slack channel ids by the names loop files use.
         default_route: The Slack channel id for requests whose policy names no channel.
+        fallback: The Slack channel id where cards that cannot be shown are told of.
     """
 
     def __init__(
@@ -45,12 +47,14 @@ class SlackChannel:
         *,
         routes: Mapping[str, str],
         default_route: str | None = None,
+        fallback: str | None = None,
     ) -> None:
         self._client = client
         self._installation = installation
         self._routes = dict(routes)
         self._default_route = default_route
         self._links: dict[tuple[str, str], str] = {}
+        self._fallback = fallback
 
     async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
         """
@@ -145,6 +149,30 @@ class SlackChannel:
                 text=text,
                 blocks=[section(text)],
                 metadata={"event_type": DIRECT_TYPE, "event_payload": {"effect_id": effect_id}},
+                unfurl_links=False,
+                unfurl_media=False,
+                parse="none",
+                link_names=False,
+            ),
+        )
+        return True
+
+    async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """Tell of a card that cannot be shown in the fallback channel, if there is one; see `loops.ports.Channel`."""
+        channel = self._fallback
+        if channel is None:
+            return False
+        since = _made_at(subject) if subject else None
+        if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
+            return True
+        text = alarm_text(lost, subject)
+        await self._call(
+            f"tell of a lost card in {channel}",
+            self._client.chat_postMessage(
+                channel=channel,
+                text=text,
+                blocks=[section(text)],
+                metadata={"event_type": ALARM_TYPE, "event_payload": {"effect_id": effect_id}},
                 unfurl_links=False,
                 unfurl_media=False,
                 parse="none",

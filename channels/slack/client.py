@@ -13,7 +13,7 @@ from channels.slack.errors import answered, error_code, retry_after, status_of
 from channels.slack.installation import SlackInstallation
 from channels.slack.outgoing import Counted, OutgoingClient
 from channels.slack.turns import MemoryTurns, Turns
-from loops.errors import LoopgateError, NotYet, Rejected, Unavailable
+from loops.errors import Gone, LoopgateError, NotYet, Rejected, Unavailable
 
 #: Seconds any one call may take; callers with less patience bound it themselves.
 CALL_S = 10.0
@@ -81,6 +81,7 @@ def raise_ours(error: Exception, what: str) -> NoReturn:
     Raises:
         NotYet: For rate limits, ours and Slack's (with its Retry-After): nothing was done.
         Unavailable: For 5xx, time-outs and broken connections: something may have been.
+        Gone: For a message that is no longer there.
         Rejected: For everything Slack refused for good, with the next step.
     """
     match error:
@@ -105,4 +106,5 @@ def _raise_answer(error: SlackApiError, what: str) -> NoReturn:
             f"{what}: Slack answered {status} {code or 'without a reason'}", retry_after=retry_after(error)
         ) from error
     step = NEXT_STEPS.get(code or "")
-    raise Rejected(f"{what}: Slack refused with '{code}'{f'; {step}' if step else ''}") from error
+    kind = Gone if code == "message_not_found" else Rejected
+    raise kind(f"{what}: Slack refused with '{code}'{f'; {step}' if step else ''}") from error

@@ -754,3 +754,19 @@ def bulk_not_tried(request: str) -> str:
 def bulk_unknown(request: str) -> str:
     """Say that nobody knows whether one was recorded."""
     return f"⚠️ *{request}*: Loopgate's store did not answer in time. Look at its card before you answer it again."
+
+
+def card_not_shown(title: str, about: str, error: str, effect: str) -> str:
+    """Say that nobody could be asked."""
+    return (
+        f"🚨 *A request for approval could not be shown, so nobody was asked:* {title} ({about}). {error}. "
+        f"Nothing was decided. Once that is mended it is tried again by itself, or at once by `/loops retry {effect}`."
+    )
+
+
+def card_not_corrected(title: str, about: str, error: str, effect: str) -> str:
+    """Say that a card goes on saying what is no longer so."""
+    return (
+        f"🚨 *A card can no longer be corrected, and may say what is not so:* {title} ({about}). {error}. "
+        f"`/loops show {about}` says how it stands; `/loops retry {effect}` tries the card again."
+    )

@@ -12,10 +12,10 @@ from gateway.jobs.grants import check_grant
 from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Cards, Claim, EffectRecord, Effects, Leases
 from loops.answers import concerned
-from loops.cards import Card, Notice
+from loops.cards import Card, LostCard, Notice
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
-from loops.errors import NotYet, Rejected, Unavailable
+from loops.errors import Gone, NotYet, Rejected, Unavailable
 from loops.events import Event
 from loops.outcomes import Refused
 from loops.policy import Approvers
@@ -74,6 +74,7 @@ class Handlers:
             "card.thread": self._reply,
             "card.direct": self._message,
             "card.invite": self._invite,
+            "card.alarm": self._alarm,
             "notice": self._tell,
             "answer.confirm": self._confirm_answer,
             "provider.ask": self._ask_provider,
@@ -108,8 +109,37 @@ class Handlers:
     async def _update_card(self, claim: Claim) -> None:
         effect = claim.effect
         async with self._turn(claim):
-            shown = await self._rendered(effect, await self._posted(effect))
+            try:
+                shown = await self._rendered(effect, await self._posted(effect))
+            except Gone:
+                await self._show_anew(claim)
+                return
         await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": shown})
+
+    async def _show_anew(self, claim: Claim) -> None:
+        """Post a card that was deleted once more, while its request waits for somebody; else leave it at that."""
+        effect = claim.effect
+        loaded = await self._request_of(effect)
+        if loaded.request is None or not loaded.request.is_open:
+            await self._cards.put_aside(effect.tenant, effect.payload["requestId"])
+            await self._effects.finish(effect.effect_id, claim.fence, {"skipped": "the card was deleted"})
+            return
+        address = await self._channel.post(loaded, effect.effect_id, again=claim.attempt > 1)
+        await self._cards.save_card(_card(effect, loaded, address))
+        await self._engine.card_posted(effect, claim.fence, address)
+
+    async def _alarm(self, claim: Claim) -> None:
+        effect = claim.effect
+        lost = LostCard.model_validate(effect.payload)
+        log.error("card.lost", request_id=lost.request_id, kind=lost.kind, error=lost.error)
+        earlier = [record for record in await self._about(effect) if record.effect.kind == "card.alarm"]
+        if any(record.state == "succeeded" for record in earlier):
+            detail = {"skipped": "told before"}
+        else:
+            loaded = await self._store.load_request(effect.tenant, lost.request_id)
+            is_told = await self._channel.alarm(lost, loaded, effect.effect_id, again=claim.attempt > 1)
+            detail = {} if is_told else {"skipped": "loopgate.yaml names no slack.fallbackChannel"}
+        await self._effects.finish(effect.effect_id, claim.fence, detail)
 
     async def _rendered(self, effect: Effect, card: Card) -> int:
         """

@@ -199,14 +199,35 @@ class Lanes(Protocol):
         """Return how these lanes stand."""
 
 
+@dataclass(frozen=True, slots=True)
+class CardBehind:
+    """A card that shows less than it should. `looks` counts from 1; after the last one nobody looks again."""
+
+    tenant: str
+    request_id: str
+    looks: int
+    is_last: bool
+
+
 class Cards(Protocol):
-    """Where the cards are."""
+    """Where the cards are, and which of them are behind."""
 
     async def card(self, tenant: str, request_id: str) -> Card | None:
         """Return the posted card of a request, or None."""
 
     async def save_card(self, card: Card) -> None:
         """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""
+
+    async def behind(self, *, limit: int = 20) -> Sequence[CardBehind]:
+        """
+        Return cards that show less than commits asked them to, a while after they did.
+
+        Each is returned again after a pause that doubles, until it is saved as it should be, put aside, or was looked
+        at so often that nobody may hope; the last look says so.
+        """
+
+    async def put_aside(self, tenant: str, request_id: str) -> None:
+        """Look no more after the card of a request, until a commit asks for it again."""
 
 
 class Deadlines(Protocol):

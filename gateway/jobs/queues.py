@@ -25,6 +25,7 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
         "card.thread": "threads",
         "card.direct": "threads",
         "card.invite": "threads",
+        "card.alarm": "cards",
         "notice": "people",
         "answer.confirm": "people",
         "provider.ask": "providers",

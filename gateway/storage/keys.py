@@ -65,8 +65,10 @@ LANE_WAITING = "lg:lane-waiting:"
 DEADLINES = "lg:deadlines"
 #: Hash of deadline bodies by the same members.
 DEADLINE_BODIES = "lg:deadline-bodies"
-#: Hash: v rendered version, b body. tenant, request.
+#: Hash: v rendered version, b body, w wanted version, t times it was brought up since. tenant, request.
 CARD = "lg:card:"
+#: Sorted set of the cards that show less than was asked for, ``tenant:request``, by when (ms) they are brought up.
+CARDS_BEHIND = "lg:cards-behind"
 #: The holder of a lease. name.
 LEASE = "lg:lease:"
 #: Something seen before. key.
@@ -104,6 +106,7 @@ LUA: Mapping[str, str] = MappingProxyType(
         "DEADLINES": DEADLINES,
         "DEADLINE_BODIES": DEADLINE_BODIES,
         "CARD": CARD,
+        "CARDS_BEHIND": CARDS_BEHIND,
         "LANE": LANE,
         "LANE_INSIDE": LANE_INSIDE,
         "LANE_WAITING": LANE_WAITING,

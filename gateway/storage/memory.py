@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, get_args
 
-from gateway.jobs.ports import LISTED, Backlog, Claim, EffectRecord, EffectState, Heap, OutboxEntry
+from gateway.jobs.ports import LISTED, Backlog, CardBehind, Claim, EffectRecord, EffectState, Heap, OutboxEntry
 from gateway.storage import keys
+from gateway.storage.asked import cards_asked_for
 from gateway.storage.cursors import (
     KEPT_OF_PERSON,
     check_cursor,
@@ -25,7 +26,15 @@ from gateway.storage.cursors import (
 )
 from gateway.storage.frozen import frozen
 from gateway.storage.ledgers import stored_events
-from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
+from gateway.storage.spans import (
+    BEHIND_AFTER,
+    BEHIND_LONGEST,
+    BEHIND_LOOKS,
+    EFFECT_GRACE,
+    IDEMPOTENCY_TTL,
+    microseconds,
+    milliseconds,
+)
 from loops.actors import folded
 from loops.approvals import ApprovalRequest
 from loops.cards import Card
@@ -96,6 +105,15 @@ class _Kept:
         )
 
 
+@dataclass(slots=True)
+class _Behind:
+    """What a card is to show, when it is looked at next, and how often it was."""
+
+    wanted: int
+    look_at: datetime
+    looks: int = 0
+
+
 class MemoryStore:
     """
     `loops.ports.Store` and `gateway.jobs.ports` (Effects, Cards, Deadlines, Leases, SeenOnce) in memory.
@@ -104,7 +122,11 @@ class MemoryStore:
     """
 
     def __init__(
-        self, *, now: Callable[[], datetime] = lambda: datetime.now(UTC), effect_grace: timedelta = EFFECT_GRACE
+        self,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        effect_grace: timedelta = EFFECT_GRACE,
+        behind_after: timedelta = BEHIND_AFTER,
     ) -> None:
         self._clock = now
         self._grace = effect_grace
@@ -118,6 +140,8 @@ class MemoryStore:
         self._outbox: list[OutboxEntry] = []
         self._deadlines: dict[_Scoped, str] = {}
         self._cards: dict[_Scoped, str] = {}
+        self._behind: dict[_Scoped, _Behind] = {}
+        self._behind_after = behind_after
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._seen: dict[str, datetime] = {}
         self._moved: dict[str, set[str]] = {}
@@ -367,6 +391,28 @@ class MemoryStore:
         kept = await self.card(card.tenant, card.request_id)
         if kept is None or kept.rendered_version <= card.rendered_version:
             self._cards[card.tenant, card.request_id] = _body(card)
+            behind = self._behind.get((card.tenant, card.request_id))
+            if behind and behind.wanted <= card.rendered_version:
+                await self.put_aside(card.tenant, card.request_id)
+
+    async def behind(self, *, limit: int = 20) -> Sequence[CardBehind]:
+        """Return cards that show less than commits asked them to, each again after a pause that doubles."""
+        now = self._now()
+        due = sorted((behind.look_at, owner) for owner, behind in self._behind.items() if behind.look_at <= now)
+        found = []
+        for _, (tenant, request_id) in due[: max(0, limit)]:
+            behind = self._behind[tenant, request_id]
+            behind.looks += 1
+            is_last = behind.looks >= BEHIND_LOOKS
+            behind.look_at = now + min(self._behind_after * 2.0 ** (behind.looks - 1), BEHIND_LONGEST)
+            if is_last:
+                await self.put_aside(tenant, request_id)
+            found.append(CardBehind(tenant, request_id, behind.looks, is_last))
+        return found
+
+    async def put_aside(self, tenant: str, request_id: str) -> None:
+        """Look no more after the card of a request, until a commit asks for it again."""
+        self._behind.pop((tenant, request_id), None)
 
     async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
         """Return deadlines due at *now*, earliest first. They stay until a commit clears them."""
@@ -497,6 +543,8 @@ class MemoryStore:
             if effect.effect_id not in self._effects:
                 self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)
                 self._outbox.append(OutboxEntry(effect.effect_id, effect.kind))
+        for request_id in cards_asked_for(commit):
+            self._behind[instance.tenant, request_id] = _Behind(instance.version, now + self._behind_after)
         for effect_id in commit.revived:
             kept = self._effects[effect_id]
             kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace

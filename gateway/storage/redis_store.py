@@ -10,6 +10,7 @@ from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
 from gateway.storage import keys
+from gateway.storage.asked import cards_asked_for
 from gateway.storage.cursors import (
     KEPT_OF_PERSON,
     check_cursor,
@@ -22,7 +23,7 @@ from gateway.storage.cursors import (
 from gateway.storage.ledgers import stored_events
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
-from gateway.storage.spans import EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
+from gateway.storage.spans import BEHIND_AFTER, EFFECT_GRACE, IDEMPOTENCY_TTL, microseconds, milliseconds
 from loops.actors import folded
 from loops.approvals import ApprovalRequest
 from loops.commit import Commit, IdempotencyRecord
@@ -39,9 +40,12 @@ _DEFINITIONS_KEPT = 256
 class RedisStore:
     """`loops.ports.Store` on Redis >= 7.0 or Valkey. *client* is one made by `gateway.storage.connect.connect`."""
 
-    def __init__(self, client: "Redis", *, effect_grace: timedelta = EFFECT_GRACE) -> None:
+    def __init__(
+        self, client: "Redis", *, effect_grace: timedelta = EFFECT_GRACE, behind_after: timedelta = BEHIND_AFTER
+    ) -> None:
         self._client = client
         self._grace_ms = milliseconds(effect_grace)
+        self._behind_ms = milliseconds(behind_after)
         self._load: Script = script(client, "load")
         self._commit: Script = script(client, "commit")
         self._page: Script = script(client, "page")
@@ -67,7 +71,7 @@ class RedisStore:
         A commit with an idempotency record is sent once more when the connection breaks under it: the record tells
         whether the first one arrived. Any other error leaves the result unknown, as `StoreUnavailable` says.
         """
-        args = _arguments(commit, self._grace_ms)
+        args = _arguments(commit, self._grace_ms, self._behind_ms)
         with store_errors():
             try:
                 reply = await self._commit(*args)
@@ -183,7 +187,7 @@ def _answer(reply: list[bytes], commit: Commit, *, sent_before: bool) -> Stored 
             raise Rejected(f"the commit script answered {reply!r}; is another version of Loopgate using this store?")
 
 
-def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
+def _arguments(commit: Commit, grace_ms: int, behind_ms: int) -> list[str | bytes]:
     """Return the script's arguments: one header, then bodies, in the order `commit.lua` takes them."""
     instance = commit.instance
     header: dict[str, Any] = {
@@ -202,6 +206,8 @@ def _arguments(commit: Commit, grace_ms: int) -> list[str | bytes]:
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
         "revived": [keys.part(effect_id) for effect_id in commit.revived],
         "grace": grace_ms,
+        "cards": [keys.part(request_id) for request_id in cards_asked_for(commit)],
+        "behind": behind_ms,
         "deadlines": [
             [keys.pair(deadline.tenant, deadline.deadline_id), str(microseconds(deadline.due_at))]
             for deadline in commit.deadlines

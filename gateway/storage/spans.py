@@ -2,6 +2,10 @@
 
 from datetime import UTC, datetime, timedelta
 
+#: How long after a commit asked for it a card may show less before it is looked after; the pause between two looks
+#: doubles up to the second, and after so many looks the card is left as it is.
+BEHIND_AFTER, BEHIND_LONGEST, BEHIND_LOOKS = timedelta(seconds=30), timedelta(hours=1), 16
+
 #: How long an idempotency key, and with it a webhook's delivery id, is remembered: longer than senders go on repeating.
 #: Sources: Stripe and PagerDuty give up after three days, GitHub lets a delivery be sent again for three.
 IDEMPOTENCY_TTL = timedelta(hours=72)

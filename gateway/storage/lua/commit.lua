@@ -8,6 +8,7 @@
 --   events      how many
 --   effects     [[effect, kind] ...], due again after grace ms
 --   revived     [effect ...] that are dead, to be tried once more; due again after grace ms
+--   cards       [request ...] whose cards are to show this version; looked after from behind ms on
 --   deadlines   [[member, due us] ...]               cleared     [member ...]
 -- and, where there is one:
 --   pin, idempotency    the part its key is made of (ttl ms with the last)
@@ -107,6 +108,11 @@ for _, id in ipairs(h.revived) do
   if redis.call('HSETNX', effect, 'q', 1) == 1 then
     redis.call('RPUSH', KEY.OUTBOX, redis.call('HGET', effect, 'k') .. ' ' .. id)
   end
+end
+for _, request in ipairs(h.cards) do
+  redis.call('HSET', KEY.CARD .. tenant .. request, 'w', h.v)
+  redis.call('HDEL', KEY.CARD .. tenant .. request, 't')
+  redis.call('ZADD', KEY.CARDS_BEHIND, digits(now + h.behind), tenant .. request)
 end
 for _, member in ipairs(h.cleared) do
   redis.call('ZREM', KEY.DEADLINES, member)

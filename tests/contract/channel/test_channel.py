@@ -18,8 +18,8 @@ from channels.memory import MemoryChannel
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
-from loops.cards import Notice
-from loops.errors import LoopgateError, Rejected, Unavailable
+from loops.cards import LostCard, Notice
+from loops.errors import Gone, LoopgateError, Rejected, Unavailable
 from loops.ports import Channel, Loaded, Person
 
 ADDRESS = {"slackUserId": "UDANA", "slackTeamId": "T1", "slackChannelId": "C1"}
@@ -41,6 +41,12 @@ class Watched(Protocol):
 
     async def messages(self) -> list[str]:
         """Return what dana was told directly: types of events, or that she is asked."""
+
+    async def delete(self, address: Mapping[str, Any]) -> None:
+        """Delete the card at *address*, as somebody in the channel may."""
+
+    async def alarms(self) -> list[str]:
+        """Return what was said of lost cards."""
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Let the next call fail so that *error* is what the caller gets, after it did its work or before."""
@@ -69,6 +75,14 @@ class WatchedMemory:
         """Return what dana was told."""
         return [event.type if event else "asked" for event in self.channel.messages.values()]
 
+    async def delete(self, address: Mapping[str, Any]) -> None:
+        """Forget the card."""
+        del self.channel.cards[address["memory"]]
+
+    async def alarms(self) -> list[str]:
+        """Return why each card was lost."""
+        return [lost.error for lost in self.channel.alarms.values()]
+
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once."""
         self.channel.fail_next(error, after=after)
@@ -87,7 +101,7 @@ class WatchedSlack:
         return [
             message["blocks"][1]["text"]["text"].split("*")[1].split()[0].strip(",").lower()
             for message in messages
-            if message.get("thread_ts") in {None, "", message["ts"]}
+            if message.get("thread_ts") in {None, "", message["ts"]} and len(message["blocks"]) > 1
         ]
 
     async def told(self) -> list[str]:
@@ -107,6 +121,15 @@ class WatchedSlack:
         assert all("<https://sandbox.slack.com/archives/C1/p" in message["text"] for message in messages)
         kinds = {"*Dana* approved": "approval.decision.recorded", "Approval needed": "asked"}
         return [next(kind for words, kind in kinds.items() if words in message["text"]) for message in messages]
+
+    async def delete(self, address: Mapping[str, Any]) -> None:
+        """Delete the message."""
+        await self.channel._client.chat_delete(channel=address["channel"], ts=address["ts"])
+
+    async def alarms(self) -> list[str]:
+        """Return what the fallback channel was told."""
+        messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "C1"})).json()["messages"]
+        return [each["text"] for each in messages if each["text"].startswith("🚨")]
 
     async def fail_next(self, error: LoopgateError, *, after: bool = False) -> None:
         """Fail once, by a fault of the sandbox that means *error*."""
@@ -164,7 +187,9 @@ class slack_of:  # noqa: N801 - reads as what it opens
         await self._sandbox.post("/sandbox/settings", json={"rate_limits": "off"})
         client = await self._client.__aenter__()
         routes = {"sre-approvals": "C1", "closed": "C2"}
-        return WatchedSlack(SlackChannel(client, self._installation, routes=routes, default_route="C1"), self._sandbox)
+        return WatchedSlack(
+            SlackChannel(client, self._installation, routes=routes, default_route="C1", fallback="C1"), self._sandbox
+        )
 
     async def __aexit__(self, *error: Any) -> None:
         await self._client.__aexit__(*error)
@@ -406,3 +431,51 @@ async def test_a_person_is_messaged_once_for_each_effect(watched: Watched) -> No
     assert await watched.messages() == ["asked", "approval.decision.recorded"]
     with pytest.raises(Rejected):
         await watched.channel.message(dana, subject, None, {}, "ef_5", again=False)
+
+
+async def test_a_deleted_card_is_gone(watched: Watched) -> None:
+    """Somebody deletes a card: whoever updates it is told exactly that, and can show it anew under another effect."""
+    subject = await asked(a_house())
+    address = await watched.channel.post(subject, "ef_1", again=False)
+    await watched.delete(address)
+    with pytest.raises(Gone):
+        await watched.channel.update(subject, address)
+    await watched.channel.post(subject, "ef_2", again=True)
+
+    assert await watched.cards() == ["waiting"]
+
+
+async def test_a_lost_card_is_told_of_once(watched: Watched) -> None:
+    """An alarm whose answer was lost is looked for before another one is raised; it says which card, and why."""
+    subject = await asked(a_house())
+    assert subject.request is not None
+    lost = LostCard(request_id=subject.request.request_id, effect_id="ef_1", kind="card.post", error="is_archived")
+    await watched.fail_next(Unavailable("gone"), after=True)
+    with pytest.raises(Unavailable):
+        await watched.channel.alarm(lost, subject, "ef_9", again=False)
+
+    assert await watched.channel.alarm(lost, subject, "ef_9", again=True)
+    [told] = await watched.alarms()
+    assert "is_archived" in told
+    assert await watched.cards() == []
+
+
+async def test_without_a_fallback_channel_nobody_is_told(sandbox_url: str) -> None:
+    """Nothing is posted anywhere else, and the caller knows."""
+    lost = LostCard(request_id="ar_1", effect_id="ef_1", kind="card.update", error="is_archived")
+    async with slack_of(sandbox_url) as slack:
+        bare = SlackChannel(slack.channel._client, slack.channel._installation, routes={}, default_route="C1")
+
+        assert not await bare.alarm(lost, None, "ef_9", again=False)
+        assert await slack.cards() == []
+
+
+async def test_an_alarm_is_text_whatever_the_error_quotes(sandbox_url: str) -> None:
+    """What Slack said is shown, never acted on: no mention reaches anybody."""
+    lost = LostCard(request_id="ar_1", effect_id="ef_1", kind="card.update", error="<!channel> *bold* <@UDANA>")
+    async with slack_of(sandbox_url) as slack:
+        await slack.channel.alarm(lost, None, "ef_9", again=False)
+        [told] = await slack.alarms()
+
+        assert "<!channel>" not in told
+        assert "<@UDANA>" not in told

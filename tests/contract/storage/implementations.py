@@ -49,7 +49,7 @@ class Storage:
 
 def in_memory() -> Storage:
     """Return the in-memory store behind every port."""
-    memory = MemoryStore(effect_grace=GRACE)
+    memory = MemoryStore(effect_grace=GRACE, behind_after=GRACE)
 
     async def dump() -> str:
         return repr({name: value for name, value in vars(memory).items() if name != "_clock"})
@@ -82,9 +82,9 @@ def on_redis(client: "Redis", url: str) -> Storage:
         return {key: await client.dump(key) async for key in client.scan_iter()}
 
     return Storage(
-        store=RedisStore(client, effect_grace=GRACE),
+        store=RedisStore(client, effect_grace=GRACE, behind_after=GRACE),
         effects=RedisEffects(client),
-        cards=RedisCards(client),
+        cards=RedisCards(client, first_pause=GRACE),
         deadlines=RedisDeadlines(client),
         leases=RedisLeases(client),
         seen=RedisSeenOnce(client),

@@ -1,0 +1,23 @@
+"""Alarms: what whoever runs the gateway is told about a card that cannot be shown. Pure, escaped."""
+
+from channels.slack import wording
+from channels.slack.mrkdwn import inline
+from loops.cards import LostCard
+from loops.ports import Loaded
+
+#: `event_type` of the metadata of alarms: how one is found again after a doubtful attempt to post it.
+ALARM_TYPE = "loopgate_alarm"
+
+TITLE_MAX, ERROR_MAX = 150, 500
+
+
+def alarm_text(lost: LostCard, subject: Loaded | None) -> str:
+    """Return what to tell of *lost* in one paragraph of `mrkdwn`."""
+    request = subject.request if subject else None
+    title = inline(request.title if request else lost.request_id, TITLE_MAX).text
+    about = inline(subject.instance.aggregate_id if subject else lost.request_id, TITLE_MAX).text
+    error = inline(lost.error, ERROR_MAX).text.rstrip(".")
+    effect = inline(lost.effect_id, TITLE_MAX).text
+    if lost.kind == "card.post":
+        return wording.card_not_shown(title, about, error, effect)
+    return wording.card_not_corrected(title, about, error, effect)

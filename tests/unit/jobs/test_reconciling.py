@@ -1,0 +1,168 @@
+"""Cards out of step become right by themselves, and one that cannot be shown is told of."""
+
+from datetime import timedelta
+
+import pytest
+from builders import TENANT
+from unit.jobs.rig import JobsHouse, a_jobs_house
+
+from channels.memory import MemoryChannel
+from gateway.jobs.reconcile import Reconciler
+from gateway.storage.spans import BEHIND_AFTER, BEHIND_LONGEST, BEHIND_LOOKS
+from loops.errors import NotYet, Rejected
+
+#: Long after the reconciler looks at a card.
+LATER = 2 * BEHIND_AFTER
+
+
+def a_reconciler(jobs: JobsHouse) -> Reconciler:
+    """Return a reconciler over the house's store."""
+    store = jobs.store
+    return Reconciler("one", store, store, store, store, jobs.house.engine, every=timedelta(milliseconds=1))
+
+
+def shown(channel: MemoryChannel) -> list[str]:
+    """Return the status each card shows."""
+    requests = [card.subject.request for card in channel.cards.values()]
+    return [request.status for request in requests if request]
+
+
+async def test_a_card_whose_update_was_given_up_becomes_right() -> None:
+    """Slack refused the update for good, as it then seemed: a while later the card is asked for again, and is right."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    await jobs.answer(request, "approve")
+    channel.fail_next(Rejected("is_archived"))
+    given_up = await jobs.run("card.update")
+    before = shown(channel)
+    jobs.later(LATER)
+    await a_reconciler(jobs).once()
+    again = await jobs.run("card.update")
+
+    assert (given_up.state, before) == ("dead", ["open"])
+    assert again.effect.effect_id != given_up.effect.effect_id
+    assert (again.state, shown(channel)) == ("succeeded", ["approved"])
+
+
+async def test_a_card_that_could_not_be_posted_is_posted_once_it_can_be() -> None:
+    """The app was invited to the channel after all: the same post is tried again, so it cannot be doubled."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    await jobs.propose()
+    channel.fail_next(Rejected("not_in_channel"))
+    given_up = await jobs.run("card.post")
+    jobs.later(LATER)
+    await a_reconciler(jobs).once()
+    again = await jobs.run("card.post")
+
+    assert (given_up.state, again.state) == ("dead", "succeeded")
+    assert again.effect.effect_id == given_up.effect.effect_id
+    assert shown(channel) == ["open"]
+
+
+async def test_a_card_that_is_right_is_left_alone() -> None:
+    """What shows what was asked for is not looked at again; nothing is asked for twice."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    await jobs.answer(request, "approve")
+    await jobs.run("card.update")
+    jobs.later(LATER)
+    behind = await jobs.store.behind()
+
+    assert behind == []
+
+
+async def test_a_card_that_is_being_worked_on_is_left_to_that() -> None:
+    """While an effect is on its way to the card, however slowly, none is added."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    await jobs.answer(request, "approve")
+    channel.fail_next(NotYet("too early", retry_after=600))
+    await jobs.run("card.update")
+    for _ in range(3):
+        jobs.later(LATER)
+        await a_reconciler(jobs).once()
+
+    assert len(await jobs.house.effects(jobs.instance_id, "card.update")) == 1
+
+
+async def test_a_hopeless_card_is_looked_after_for_hours_and_then_no_more() -> None:
+    """Pauses double and end, so a channel that is gone for good costs little and not for ever."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    await jobs.propose()
+    for _ in range(BEHIND_LOOKS + 3):
+        channel.fail_next(Rejected("channel_not_found"))
+        await jobs.run("card.post")
+        jobs.later(BEHIND_LONGEST)
+        await a_reconciler(jobs).once()
+    record = await jobs.record("card.post")
+
+    assert record.state == "dead"
+    assert record.attempts == BEHIND_LOOKS
+    assert channel.cards == {}
+
+
+async def test_a_deleted_card_of_an_open_request_is_posted_anew() -> None:
+    """Somebody deleted it in the channel: the next update posts it again, where the request still waits."""
+    channel = MemoryChannel()
+    from builders import a_change
+
+    jobs = a_jobs_house(a_change(quorum=2), channel=channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    channel.cards.clear()
+    await jobs.answer(request, "approve")
+    record = await jobs.run("card.update")
+    card = await jobs.store.card(TENANT, request.request_id)
+
+    assert record.state == "succeeded"
+    assert shown(channel) == ["open"]
+    assert card is not None
+    assert card.address == {"memory": 2}
+    assert (await jobs.events()).count("approval.card.posted") == 2
+
+
+async def test_a_deleted_card_of_a_closed_request_stays_deleted() -> None:
+    """Nobody is asked any more, so nothing is shown; it is not looked for again either."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    channel.cards.clear()
+    await jobs.answer(request, "approve")
+    record = await jobs.run("card.update")
+    jobs.later(LATER)
+
+    assert (record.state, record.detail) == ("succeeded", {"skipped": "the card was deleted"})
+    assert channel.cards == {}
+    assert await jobs.store.behind() == []
+
+
+@pytest.mark.parametrize("kind", ["card.post", "card.update"])
+async def test_a_card_that_is_lost_is_on_the_ledger_and_told_of_once(kind: str) -> None:
+    """Given up for good: an event says so, whoever runs this is told which and why, once however often it happens."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    if kind == "card.update":
+        await jobs.run("card.post")
+        await jobs.answer(request, "approve")
+    for _ in range(2):
+        channel.fail_next(Rejected("is_archived"))
+        await jobs.run(kind)  # type: ignore[arg-type]
+        await jobs.run("card.alarm")
+        jobs.later(LATER)
+        await a_reconciler(jobs).once()
+    [lost] = channel.alarms.values()
+    alarms = await jobs.house.effects(jobs.instance_id, "card.alarm")
+
+    assert (lost.kind, lost.request_id, lost.error) == (kind, request.request_id, "is_archived")
+    assert (await jobs.events()).count("effect.failed") == 2
+    assert len(alarms) == 2
