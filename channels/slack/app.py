@@ -30,6 +30,7 @@ from channels.slack.shown import (
     EDIT,
     EDIT_VIEW,
     HAND_OVER_VIEW,
+    HOME_PAGE,
     INFORM,
     MORE,
     PAGE,
@@ -98,17 +99,18 @@ def create_bolt_app(
     app.action(_begins(ASK))(_listener(answering.ask))
     app.view_submission(REASON_VIEW)(_listener(home.then_anew(answering.submit)))
     app.action(EDIT)(_listener(answering.edit))
-    app.view_submission(EDIT_VIEW)(_listener(answering.submit_edit))
+    app.view_submission(EDIT_VIEW)(_listener(home.then_anew(answering.submit_edit)))
     app.action(MORE)(_listener(consulting.choose))
     app.action(INFORM)(_listener(consulting.choose))
-    app.view_submission(QUESTION_VIEW)(_listener(consulting.ask))
-    app.view_submission(REPLY_VIEW)(_listener(consulting.reply))
-    app.view_submission(HAND_OVER_VIEW)(_listener(consulting.hand_over))
-    app.view_submission(WITHDRAW_VIEW)(_listener(consulting.withdraw))
+    app.view_submission(QUESTION_VIEW)(_listener(home.then_anew(consulting.ask)))
+    app.view_submission(REPLY_VIEW)(_listener(home.then_anew(consulting.reply)))
+    app.view_submission(HAND_OVER_VIEW)(_listener(home.then_anew(consulting.hand_over)))
+    app.view_submission(WITHDRAW_VIEW)(_listener(home.then_anew(consulting.withdraw)))
     app.action(DETAILS)(_listener(viewing.details))
     app.action(_begins(PAGE))(_listener(viewing.turn))
     app.event("app_home_opened")(_listener(home.open))
     app.action(_begins(RETRY))(_listener(Retrying(desk).retry))
+    app.action(_begins(HOME_PAGE))(_listener(home.turn))
     app.action(_begins(BULK))(_listener(bulk.open))
     app.view_submission(BULK_VIEW)(_listener(home.then_anew(bulk.submit)))
     app.command(command)(_listener(commands.run))

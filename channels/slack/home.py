@@ -23,15 +23,15 @@ from channels.slack.errors import error_code
 from channels.slack.evidence import KIND
 from channels.slack.listening import LOAD_S, SLACK_ERRORS, VIEW_S, Desk, done, log, soon, started
 from channels.slack.mrkdwn import inline, when
-from channels.slack.shown import ANSWER, ASK, DETAILS, Asked, NotOurs
+from channels.slack.shown import ANSWER, ASK, DETAILS, EDIT, HOME_PAGE, MORE, Asked, NotOurs
 from channels.slack.views import View
 from loops.actors import Human
 from loops.approvals import ApprovalRequest
 from loops.errors import Unavailable
 from loops.ports import ChannelIdentity, Loaded
 
-#: What the tab holds at most: requests to decide, requests asked for, decisions, loops counted. With three blocks for
-#: each request it stays below the 100 blocks of a view.
+#: What the tab holds at most: requests to decide on one page, requests asked for, decisions, loops counted. With four
+#: blocks for each request it stays below the 100 blocks of a view.
 WAITING_MAX, ASKED_MAX, DECIDED_MAX, LOOPS_MAX = 15, 6, 6, 10
 #: Requests looked through for those.
 LOOKED_THROUGH = 100
@@ -63,6 +63,13 @@ class Home:
             await self._publish(event.user, event.view.hash if event.view else None, started())
         return done()
 
+    async def turn(self, click: Click) -> BoltResponse:
+        """Publish another page of what waits."""
+        await self._publish(
+            click.user.id, click.view.hash if click.view else None, started(), page_named(click.actions[0].value)
+        )
+        return done()
+
     def then_anew(self, listen: Callable[[Any], Awaitable[BoltResponse]]) -> Callable[[Any], Awaitable[BoltResponse]]:
         """Return *listen*, with the tab drawn anew before the ack where what it took was done on the tab."""
 
@@ -70,19 +77,20 @@ class Home:
             deadline = started()
             response = await listen(delivery)
             if response.status == 200 and _from_home(delivery):
-                shown = delivery.view.hash if isinstance(delivery, Click) and delivery.view else None
-                await self._publish(delivery.user.id, shown, deadline)
+                tab = delivery.view if isinstance(delivery, Click) else None
+                page = page_named(tab.private_metadata if tab else None)
+                await self._publish(delivery.user.id, tab.hash if tab else None, deadline, page)
             return response
 
         return listener
 
-    async def _publish(self, user: str, shown: str | None, deadline: float) -> None:
+    async def _publish(self, user: str, shown: str | None, deadline: float, page: int = 1) -> None:
         """Draw the tab for *user*. A tab other than the one with the hash *shown* is there: read and draw once more."""
         for known in (shown, None):
             left = deadline - asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(min(VIEW_S, max(0.0, left))):
-                    view = await self._view(user)
+                    view = await self._view(user, page)
                     await self._desk.client.views_publish(user_id=user, view=view, hash=known)
             except SLACK_ERRORS as error:
                 code = error_code(error) if isinstance(error, SlackApiError) else type(error).__name__
@@ -91,7 +99,7 @@ class Home:
                 log.warning("slack.home.not_published", error=code)
             return
 
-    async def _view(self, user: str) -> View:
+    async def _view(self, user: str, page: int) -> View:
         team = self._desk.installation.team_id
         try:
             who = ChannelIdentity(kind=KIND, team=team, user=user)
@@ -99,7 +107,7 @@ class Home:
             if person is None:
                 name, place = inline(user, NAME_MAX).text, inline(team, NAME_MAX).text
                 return _tab([b.section(wording.command_unmapped(name, place))])
-            return home_view(await soon(self._standing(person.as_actor(KIND)), LOAD_S))
+            return home_view(await soon(self._standing(person.as_actor(KIND)), LOAD_S), page)
         except Unavailable:
             return _tab([b.section(wording.COULD_NOT_LOAD)])
 
@@ -116,19 +124,22 @@ class Home:
         )
 
 
-def home_view(standing: Standing) -> View:
-    """Return the tab. Pure; within Slack's limits whatever the requests hold."""
-    return _tab(list(_blocks(standing)))
+def home_view(standing: Standing, page: int = 1) -> View:
+    """Return the tab with this *page* of what waits, or the last. Pure; within Slack's limits whatever there is."""
+    pages = max(1, -(-len(standing.waiting) // WAITING_MAX))
+    page = min(page, pages)
+    return _tab(list(_blocks(standing, page, pages)), page)
 
 
-def _tab(blocks: Sequence[Block]) -> View:
+def _tab(blocks: Sequence[Block], page: int = 1) -> View:
     return {
         "type": "home",
+        "private_metadata": str(page),
         "blocks": [*blocks, b.divider(), b.section(wording.HOME_TEXT), b.context(wording.HOME_COMMANDS)],
     }
 
 
-def _blocks(standing: Standing) -> Iterator[Block]:
+def _blocks(standing: Standing, page: int, pages: int) -> Iterator[Block]:
     waiting = standing.waiting
     yield b.header(wording.home_waiting(len(waiting), has_more=standing.has_more))
     if not waiting:
@@ -136,11 +147,10 @@ def _blocks(standing: Standing) -> Iterator[Block]:
     several = groups_of(waiting)
     if several:
         yield b.actions("loopgate.home.bulk", [bulk_button(group) for group in several[:5]])
-    for subject in waiting[:WAITING_MAX]:
+    for subject in waiting[(page - 1) * WAITING_MAX : page * WAITING_MAX]:
         yield b.divider()
         yield from _request(subject)
-    if len(waiting) > WAITING_MAX:
-        yield b.context(wording.home_more_waiting(len(waiting) - WAITING_MAX))
+    yield from _navigation(page, pages)
     if standing.asked:
         yield b.divider()
         yield b.header(wording.HOME_ASKED)
@@ -152,6 +162,22 @@ def _blocks(standing: Standing) -> Iterator[Block]:
     if standing.everything:
         yield b.divider()
         yield b.context(wording.home_counts(_counts(standing.everything), has_more=standing.has_more))
+
+
+def _navigation(page: int, pages: int) -> Iterator[Block]:
+    if pages == 1:
+        return
+    turns = [(wording.PREVIOUS, page - 1), (wording.NEXT, page + 1)]
+    yield b.context(wording.page_of(page, pages))
+    yield b.actions(
+        "loopgate.home.pages",
+        [b.button(text, f"{HOME_PAGE}{to}", str(to)) for text, to in turns if 1 <= to <= pages],
+    )
+
+
+def page_named(text: str | None) -> int:
+    """Return the page *text* names, which came back from a client; the first one where it names none."""
+    return int(text) if text and text.isascii() and text.isdigit() and 1 <= len(text) <= 3 and int(text) else 1
 
 
 def _request(subject: Loaded) -> Iterator[Block]:
@@ -184,7 +210,7 @@ def _request(subject: Loaded) -> Iterator[Block]:
 def _buttons(subject: Loaded) -> list[Block]:
     """Return the card's own buttons that decide or show: the tab must not offer what the card does not."""
     rows = [block for block in render(subject).blocks if block["type"] == "actions"]
-    ours = (ANSWER, ASK, DETAILS)
+    ours = (ANSWER, ASK, EDIT, DETAILS, MORE)
     return [each for row in rows for each in row["elements"] if str(each.get("action_id")).startswith(ours)][:10]
 
 

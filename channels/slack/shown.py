@@ -20,6 +20,7 @@ PAGE = "loopgate.page."
 INFORM = "loopgate.inform"
 EDIT = "loopgate.edit"
 MORE = "loopgate.more"
+HOME_PAGE = "loopgate.home.page."
 RETRY = "loopgate.retry."
 
 #: What the entries of the menu do.

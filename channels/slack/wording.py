@@ -44,7 +44,7 @@ MEANING: dict[Face, str] = {
     "executing": "What was approved has been sent out; this card changes when its result is back.",
     "handed_over": "What was approved has been sent out; its result is recorded on the ledger.",
     "executed": "",
-    "execution_failed": "It was approved, but carrying it out failed.",
+    "execution_failed": "Carrying it out failed, and nothing tries again by itself.",
     "rejected": "What was proposed does not run.",
     "decided": "",
     "expired": "Nobody decided in time. Nothing was approved.",
@@ -676,11 +676,6 @@ def home_waiting(count: int, *, has_more: bool) -> str:
 HOME_NOTHING_WAITS = "🎉 Nothing waits for you right now."
 HOME_ASKED = "What you asked for"
 HOME_DECIDED = "What you decided lately"
-
-
-def home_more_waiting(left: int) -> str:
-    """Say how many more wait."""
-    return f"{left} more wait for you; `/loops pending mine` lists them all."
 
 
 def home_counts(counts: Sequence[tuple[str, int]], *, has_more: bool) -> str:

@@ -1,5 +1,7 @@
 """The Home tab through the real Bolt app over HTTP: what one person sees there, and deciding in place."""
 
+import json
+import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
@@ -9,8 +11,8 @@ from builders import TENANT, a_change, a_house, an_answer, person
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import mrkdwn_texts, said, waiting, with_request
 
-from channels.slack.home import Standing, home_view
-from channels.slack.shown import Shown
+from channels.slack.home import Standing, home_view, page_named
+from channels.slack.shown import More, Shown
 from channels.slack_sandbox.blockkit.surfaces import checked_view
 from loops.approvals import Fact
 
@@ -37,7 +39,7 @@ async def press(rig: Rig, user: str, view: dict[str, Any], label: str, about: st
         for block in view["blocks"]
         if block["type"] == "actions" and about in block["block_id"]
         for element in block["elements"]
-        if element["text"]["text"].startswith(label)
+        if element.get("text", {"text": ""})["text"].startswith(label)
     )
     return await rig.act("click", user, view_id=view["id"], action_id=element["action_id"], block_id=block["block_id"])
 
@@ -51,8 +53,8 @@ async def test_home_shows_what_waits_for_me(rig: Rig) -> None:
     assert "*deployer*: rollout" in told
     assert "Waiting for people, by loop: Test change: 1" in told
     rows = [block for block in view["blocks"] if block["type"] == "actions"]
-    labels = [element["text"]["text"] for row in rows for element in row["elements"]]
-    assert labels == ["Approve", "Reject", "Details"]
+    labels = [element.get("text", {"text": "the menu"})["text"] for row in rows for element in row["elements"]]
+    assert labels == ["Approve", "Reject", "Details", "the menu"]
     assert Shown.decode(rows[0]["elements"][0]["value"]).digest == rig.request.digest
 
 
@@ -154,14 +156,54 @@ async def test_home_while_the_store_is_away_says_so(rig: Rig) -> None:
     assert "could not look this up" in said((await home(rig, "UDANA"))["blocks"])
 
 
-async def test_home_says_how_many_more_wait(rig: Rig) -> None:
-    """Beyond what fits, the tab says how many more there are, and where."""
+async def test_home_pages_through_all_that_waits(rig: Rig) -> None:
+    """What does not fit on one page stands on the next, once each; deciding there leaves the reader on that page."""
     for number in range(20):
         await rig.house.propose(f"OPS-{number:02d}")
-    view = await home(rig, "UDANA")
+    first = await home(rig, "UDANA")
+    turned = await press(rig, "UDANA", first, "Next")
+    second = await home(rig, "UDANA", opens=False)
+    titles = [re.findall(r"\*Roll out (\S+)\*", said(view["blocks"])) for view in (first, second)]
 
-    assert "Waiting for you: 21" in said(view["blocks"])
-    assert "6 more wait for you; `/loops pending mine` lists them all." in said(view["blocks"])
+    assert (turned["status"], turned["warning"]) == (200, None)
+    assert "Waiting for you: 21" in said(first["blocks"])
+    assert "Page 2 of 2" in said(second["blocks"])
+    assert [len(page) for page in titles] == [15, 6]
+    assert rig.request.request_id in json.dumps(second["blocks"])
+    await press(rig, "UDANA", second, "Approve", about=rig.request.request_id)
+    after = said((await home(rig, "UDANA", opens=False))["blocks"])
+    assert "Waiting for you: 20" in after
+    assert "Page 2 of 2" in after
+
+
+@pytest.mark.parametrize("page", ["0", "-1", "99", "²", "", "9" * 5_000, "1; drop"])
+def test_a_page_there_is_not_shows_one_there_is(page: str) -> None:
+    """A page number that came back altered shows the first page, one too high the last."""
+    standing = Standing(person("dana"), [waiting()], [], [], [], has_more=False)
+
+    assert home_view(standing, page_named(page))["private_metadata"] == "1"
+
+
+@pytest.mark.parametrize("how", ["edit", "withdraw"])
+async def test_every_window_opened_from_home_draws_it_anew(how: str) -> None:
+    """Edited and approved, or withdrawn, from the tab: what it shows afterwards is what stands."""
+    policy = {"editable": {"replicas": {"type": "integer", "minimum": 1}}, "separation": []}
+    async with a_rig(a_house(a_change(**policy)), behind="dana") as rig:
+        view = await home(rig, "UDANA")
+        if how == "edit":
+            await press(rig, "UDANA", view, "Edit and approve")
+            values: dict[str, Any] = {"loopgate.edit.0": {"value": "8"}}
+        else:
+            row = next(block for block in view["blocks"] if block["type"] == "actions")
+            chosen = More(request_id=rig.request.request_id, verb="back").encode()
+            place = {"view_id": view["id"], "block_id": row["block_id"], "action_id": "loopgate.more"}
+            await rig.act("click", "UDANA", value=chosen, **place)
+            values = {}
+        window = (await rig.get("views", user="UDANA"))[-1]
+        submitted = await rig.act("submit", "UDANA", view_id=window["id"], values=values)
+
+        assert (submitted["status"], submitted["warning"]) == (200, None)
+        assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
 
 
 @pytest.mark.parametrize("text", ["<!channel> *b* `c` " * 400, "😀" * 3_000, ""])
