@@ -20,6 +20,7 @@ class MemoryCard:
     effect_id: str
     subject: Loaded
     renderings: int
+    route: str | None = None
 
 
 class MemoryChannel:
@@ -45,7 +46,7 @@ class MemoryChannel:
         """Let the next call raise *error*."""
         self._failure = (error, after)
 
-    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool, route: str | None = None) -> dict[str, Any]:
         """Keep the card; *again* gives the address of the one posted under *effect_id* before."""
         self._fail(after=False)
         if subject.request is None:
@@ -54,7 +55,7 @@ class MemoryChannel:
         number = next(posted, None) if again else None
         if number is None:
             number = next(self._numbers)
-            self.cards[number] = MemoryCard(effect_id, subject, 1)
+            self.cards[number] = MemoryCard(effect_id, subject, 1, route)
         self._fail(after=True)
         return {"memory": number}
 
@@ -67,7 +68,7 @@ class MemoryChannel:
         card = self.cards.get(number) if isinstance(number, int) else None
         if card is None or not isinstance(number, int):
             raise Gone(f"there is no card at {dict(address)}; it was deleted, or not posted through this channel")
-        self.cards[number] = MemoryCard(card.effect_id, subject, card.renderings + 1)
+        self.cards[number] = MemoryCard(card.effect_id, subject, card.renderings + 1, card.route)
         self._fail(after=True)
 
     async def reply(

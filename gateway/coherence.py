@@ -66,6 +66,23 @@ def with_approvals(definition: LoopDefinition, configuration: Configuration) -> 
     )
 
 
+def with_calendars(definition: LoopDefinition, configuration: Configuration) -> LoopDefinition:
+    """Return *definition* with the hours of every calendar its policies name, as far as there is such a calendar."""
+
+    def resolved(policy: ApprovalPolicy | None) -> ApprovalPolicy | None:
+        hours = configuration.calendars.get(policy.calendar) if policy and policy.calendar else None
+        return policy.changed(hours=hours) if policy and hours else policy
+
+    of_states = [each.approval for each in definition.states]
+    policies = [*of_states, *(each.approval for each in definition.transitions)]
+    if not any(policy and policy.calendar for policy in policies):
+        return definition
+    return definition.changed(
+        states=tuple(each.changed(approval=resolved(each.approval)) for each in definition.states),
+        transitions=tuple(each.changed(approval=resolved(each.approval)) for each in definition.transitions),
+    )
+
+
 def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) -> Iterator[str]:
     if policy.channel and policy.channel not in configuration.slack.channels:
         yield f"{where} asks in channel '{policy.channel}'; name its Slack channel under slack.channels"
@@ -74,11 +91,19 @@ def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) 
     for step in policy.escalate:
         if step.channel and step.channel not in configuration.slack.channels:
             yield f"{where} escalates to channel '{step.channel}'; name its Slack channel under slack.channels"
+        if step.on_call and step.on_call not in configuration.on_call:
+            yield f"{where} escalates to who is on call in '{step.on_call}'; name that schedule under onCall"
+    if policy.calendar and policy.calendar not in configuration.calendars:
+        yield f"{where} counts the hours of calendar '{policy.calendar}'; name it under calendars"
     named = {user for stage in policy.gates for need in stage.needs for user in need.users}
     for user in sorted(named - {person.id for person in configuration.people}):
         yield f"{where} lets '{user}' decide; name that person under people"
     people = {person.id: frozenset(person.groups) for person in configuration.people if person.slack}
-    short = shortfalls(policy, people)
+    in_the_end = policy
+    for step in policy.escalate:
+        rotation = configuration.on_call.get(step.on_call or "")
+        in_the_end = in_the_end.escalated(step, tuple(sorted(rotation.everybody)) if rotation else ())
+    short = shortfalls(in_the_end, people)
     for each in short:
         need = policy.gates[each.stage].needs[each.need]
         yield (

@@ -19,9 +19,11 @@ from gateway.intake.presets import upon_preset
 from gateway.marked import FileProblem, read_mapping
 from loops.durations import Duration
 from loops.errors import LoopgateError
+from loops.hours import Hours
 from loops.policy import ApprovalPolicy
 from loops.problems import Place, misfits, suggestion
 from loops.redaction import RedactionRules
+from loops.rotation import Rotation
 from loops.values import Identifier, Value
 
 #: The name of an environment variable, as POSIX writes them.
@@ -188,6 +190,8 @@ class Configuration(Value):
     loops: tuple[str, ...] = ("library",)
     approvals: tuple[AddedApproval, ...] = ()
     policy_points: Mapping[Identifier, PolicyPointConfig] = Field(default_factory=dict)
+    calendars: Mapping[Identifier, Hours] = Field(default_factory=dict)
+    on_call: Mapping[Identifier, Rotation] = Field(default_factory=dict)
     redaction: RedactionRules = RedactionRules()
 
 
@@ -243,6 +247,10 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
             if first != index:
                 named = configuration.people[first].name
                 yield ("people", index, key), f"'{value}' stands for {named} already; each person has their own"
+    known_people = [person.id for person in configuration.people]
+    for name, rotation in configuration.on_call.items():
+        for person_id in sorted(rotation.everybody - set(known_people)):
+            yield ("onCall", name), f"'{person_id}' is nobody under people{suggestion(person_id, known_people)}"
     slack = configuration.slack
     for key, name in (("defaultChannel", slack.default_channel), ("fallbackChannel", slack.fallback_channel)):
         if name and name not in slack.channels:

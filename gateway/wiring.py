@@ -17,7 +17,7 @@ from channels.slack.members import Members
 from channels.slack.outgoing import OutgoingClient
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
-from gateway.coherence import incoherences, with_approvals
+from gateway.coherence import incoherences, with_approvals, with_calendars
 from gateway.configuration import (
     AnthropicConfig,
     Configuration,
@@ -45,6 +45,7 @@ from gateway.jobs.ports import Cards, Deadlines, Effects, LaneRules, Lanes, Leas
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_shipped, loop_files_at
 from gateway.metrics import Metrics
+from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
@@ -163,6 +164,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
                 TimeOrderedIds(),
                 judge=Judge(guards, points),
                 redaction=configuration.redaction,
+                on_call=ConfiguredOnCall(configuration.on_call),
             ),
             metrics=Metrics(),
         )
@@ -199,6 +201,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 routes=configuration.slack.channels,
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
                 fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
+                directory=parts.directory,
             ),
             confirmer=SlackConfirmer(parts.directory, members, team_id),
             directory=parts.directory,
@@ -358,7 +361,8 @@ def load_definitions(
     for loop in {each.loop for each in configuration.approvals} - loaded.definitions.keys():
         raise ConfigurationError(f"approvals: there is no loop '{loop}'")
     definitions = {
-        loop_id: with_approvals(definition, configuration) for loop_id, definition in loaded.definitions.items()
+        loop_id: with_calendars(with_approvals(definition, configuration), configuration)
+        for loop_id, definition in loaded.definitions.items()
     }
     problems = [problem for definition in definitions.values() for problem in incoherences(definition, configuration)]
     if problems:

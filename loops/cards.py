@@ -8,7 +8,8 @@ class Card(Value):
     One posted card.
 
     `address` is the channel's own (Slack: channel and ts). `rendered_version` is the instance version it shows; a
-    card whose instance is ahead must be rendered again.
+    card whose instance is ahead must be rendered again. `copy_number` tells the cards of one request
+    apart: 0 is the first, any other the number of the escalation step that asked again elsewhere, from 1.
     """
 
     tenant: str
@@ -16,6 +17,7 @@ class Card(Value):
     channel_kind: str
     address: JsonObject
     rendered_version: int
+    copy_number: int = 0
 
 
 class Notice(Value):

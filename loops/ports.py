@@ -234,9 +234,9 @@ class Channel(Protocol):
     (with `retry_after` where the channel said so) or `Rejected`.
     """
 
-    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool, route: str | None = None) -> dict[str, Any]:
         """
-        Show the card of *subject*'s request and return its address.
+        Show the card of *subject*'s request and return its address; on *route* instead of its policy's, if given.
 
         *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
         """

@@ -1,10 +1,10 @@
 """Rotations: who is on call at an instant, by days or weeks, with a hand-over at a time of day in a time zone. Pure."""
 
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
 from loops.hours import Zone, at_wall
 from loops.values import Identifier, Instant, Value
@@ -12,12 +12,25 @@ from loops.values import Identifier, Instant, Value
 Handover = Annotated[str, StringConstraints(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$")]
 
 
+def _day(written: Any) -> Any:
+    return date.fromisoformat(written) if isinstance(written, str) else written
+
+
+def _instant(written: Any) -> Any:
+    return datetime.fromisoformat(written) if isinstance(written, str) else written
+
+
+#: As files write them: text or, where YAML reads one out of it, a date or an instant.
+WrittenDay = Annotated[date, BeforeValidator(_day)]
+WrittenInstant = Annotated[Instant, BeforeValidator(_instant)]
+
+
 class Swap(Value):
     """Somebody else's turn, whoever the rotation says it is."""
 
-    from_: Instant = Field(alias="from")
+    from_: WrittenInstant = Field(alias="from")
     """When it begins, with a UTC offset."""
-    until: Instant
+    until: WrittenInstant
     """When it ends, with a UTC offset."""
     person: Identifier
     """Who is on call then, by person id."""
@@ -41,7 +54,7 @@ class Rotation(Value):
     """The time zone of the hand-over, such as Europe/Vienna."""
     every: Literal["day", "week"] = "week"
     """How long a turn is."""
-    start: date
+    start: WrittenDay
     """The date of the first turn's beginning."""
     handover: Handover = "09:00"
     """When a turn ends and the next begins, such as "09:00"."""

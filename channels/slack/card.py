@@ -49,6 +49,7 @@ from loops.guards import GuardVerdict
 from loops.managing import retriable
 from loops.policy import AnswerKind
 from loops.ports import Loaded
+from loops.timeline import ahead
 
 #: `event_type` of our message metadata: how a card is found again after a doubtful attempt to post it.
 EVENT_TYPE = "loopgate_card"
@@ -158,7 +159,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block
     below = [
         *(_verdicts(request.verdicts) if face in OPEN else ()),
         *_runs(request.proposal.runs, face),
-        *_rules(request, face),
+        *_rules(subject, request, face),
         *_buttons(subject, request, face),
     ]
     room = MESSAGE_BLOCK_TEXT_MAX - MARGIN - text_size([*above, *below])
@@ -178,12 +179,34 @@ def text_size(value: Any) -> int:
     return own + sum(map(text_size, value.values()))
 
 
-def _rules(request: ApprovalRequest, face: Face) -> Iterator[Block]:
+def _ahead(subject: Loaded, request: ApprovalRequest) -> Iterator[str]:
+    """Yield what happens next while nobody decides, in the order of time."""
+    policy = request.proposal.policy
+    for moment in ahead(request):
+        match moment.kind:
+            case "remind":
+                yield wording.next_reminder(when(moment.at))
+            case "escalate":
+                step = policy.escalate[moment.number]
+                added = [*step.groups, *([wording.on_call(step.on_call)] if step.on_call else [])]
+                where = inline(step.channel, NAME_MAX).text if step.channel else None
+                yield wording.next_escalation(where, inline(", ".join(added), NAME_MAX).text, when(moment.at))
+            case "expire":
+                name = policy.on_expiry
+                taken = subject.definition.exit_named(request.proposal.state, name) if name else None
+                yield wording.at_expiry(inline(taken.label or taken.id, NAME_MAX).text if taken else None)
+            case "snooze":
+                pass  # one person's own affair
+
+
+def _rules(subject: Loaded, request: ApprovalRequest, face: Face) -> Iterator[Block]:
     yield from handovers(request)
     if face in OPEN:
         policy = request.policy
         quorum = None if policy.stages else policy.quorum
         yield b.context(wording.who_may_decide(approvers(request), quorum, policy.separation))
+        if coming := " · ".join(_ahead(subject, request)):
+            yield b.context(coming)
     digest = code(inline(short_digest(request.digest), NAME_MAX).text)
     yield b.context(wording.fingerprint(inline(request.request_id, 200).text, digest, parameters_size(request)))
 

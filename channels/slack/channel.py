@@ -16,10 +16,11 @@ from channels.slack.evidence import KIND
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
 from channels.slack.threads import REPLY_TYPE, reply_text
+from channels.slack.wording import waiting_for
 from loops.cards import LostCard, Notice
 from loops.errors import Rejected
 from loops.events import Event
-from loops.ports import Loaded, Person
+from loops.ports import Directory, Loaded, Person
 
 #: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
 LOOK_BACK = timedelta(minutes=10)
@@ -38,6 +39,7 @@ class SlackChannel:
         routes: Slack channel ids by the names loop files use.
         default_route: The Slack channel id for requests whose policy names no channel.
         fallback: The Slack channel id where cards that cannot be shown are told of.
+        directory: Who people are in Slack, to mention those a reminder waits for; without it nobody is mentioned.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SlackChannel:
         routes: Mapping[str, str],
         default_route: str | None = None,
         fallback: str | None = None,
+        directory: Directory | None = None,
     ) -> None:
         self._client = client
         self._installation = installation
@@ -55,15 +58,16 @@ class SlackChannel:
         self._default_route = default_route
         self._links: dict[tuple[str, str], str] = {}
         self._fallback = fallback
+        self._directory = directory
 
-    async def post(self, subject: Loaded, effect_id: str, *, again: bool) -> dict[str, Any]:
+    async def post(self, subject: Loaded, effect_id: str, *, again: bool, route: str | None = None) -> dict[str, Any]:
         """
-        Post the card to the policy's channel and return ``{channel, ts}``; see `loops.ports.Channel.post`.
+        Post the card to *route* or the policy's channel and return ``{channel, ts}``; see `loops.ports.Channel.post`.
 
         Slack has no idempotency key for posts: the effect id goes into the message's metadata; *again* looks for it.
         """
         message = render(subject, effect_id=effect_id)
-        channel = self._channel_for(subject)
+        channel = self._channel_for(subject, route)
         if again and (found := await self._find(channel, effect_id, _made_at(subject))):
             return found
         answer = await self._call(
@@ -104,7 +108,7 @@ class SlackChannel:
             raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
         if again and await self._is_replied(channel, ts, effect_id):
             return
-        text = reply_text(event, subject)
+        text = reply_text(event, subject) + await self._mentions(subject, event)
         await self._call(
             f"reply to the card {ts} in {channel}",
             self._client.chat_postMessage(
@@ -196,6 +200,20 @@ class SlackChannel:
         opened = await self._call(f"open the direct message with {user}", self._client.conversations_open(users=user))
         return await self._find(opened["channel"]["id"], effect_id, made_at, DIRECT_TYPE) is not None
 
+    async def _mentions(self, subject: Loaded, event: Event) -> str:
+        """Return the mentions of those a reminder or an escalation waits for: people, never a whole group."""
+        waits_for = event.data.get("waitsFor")
+        if self._directory is None or not isinstance(waits_for, list):
+            return ""
+        later = subject.request.snoozes if subject.request else ()
+        snoozed = {each.person for each in later if each.until > event.occurred_at}
+        users: list[str] = []
+        for person_id in waits_for:
+            person = await self._directory.person(subject.instance.tenant, person_id)
+            known = [each.user for each in person.identities if each.kind == "slack"] if person else []
+            users += [] if person_id in snoozed else known[:1]
+        return waiting_for(users)
+
     async def _is_replied(self, channel: str, ts: str, effect_id: str) -> bool:
         cursor: str | None = None
         for _ in range(PAGES_MAX):
@@ -221,8 +239,8 @@ class SlackChannel:
             raise Rejected("the notice's address names no slackUserId; nobody can be told")
         await self._call(f"tell {user}", tell_privately(self._client, notice.address, user, text))
 
-    def _channel_for(self, subject: Loaded) -> str:
-        name = subject.request.proposal.policy.channel if subject.request else None
+    def _channel_for(self, subject: Loaded, route: str | None) -> str:
+        name = route or (subject.request.proposal.policy.channel if subject.request else None)
         channel = self._routes.get(name) if name else self._default_route
         # A route nobody configured must not keep a request from being seen, if there is a default at all.
         channel = channel or self._default_route

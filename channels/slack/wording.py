@@ -765,3 +765,40 @@ def card_not_corrected(title: str, about: str, error: str, effect: str) -> str:
         f"🚨 *A card can no longer be corrected, and may say what is not so:* {title} ({about}). {error}. "
         f"`/loops show {about}` says how it stands; `/loops retry {effect}` tries the card again."
     )
+
+
+# While nobody decides
+
+
+#: People a reminder mentions; the others are counted.
+MENTIONED_MAX = 5
+
+
+def waiting_for(users: Sequence[str]) -> str:
+    """Mention those a reminder waits for, by Slack user id; nothing where nobody is known."""
+    if not users:
+        return ""
+    left = len(users) - MENTIONED_MAX
+    named = [f"<@{user}>" for user in users[:MENTIONED_MAX]]
+    return f"\nWaiting for {', '.join(named)}{f' and {left} more' if left > 0 else ''}"
+
+
+def next_reminder(when: str) -> str:
+    """Say when people are reminded next."""
+    return f"⏰ Next reminder {when}"
+
+
+def on_call(schedule: str) -> str:
+    """Name whoever is on call."""
+    return f"who is on call ({schedule})"
+
+
+def next_escalation(where: str | None, who: str, when: str) -> str:
+    """Say whom the request is put before next, and when."""
+    place = f" in {where}" if where else ""
+    return f"📣 Escalates{place}{f' to {who}' if who else ''} {when}"
+
+
+def at_expiry(transition: str | None) -> str:
+    """Say what silence comes to."""
+    return f"⌛ Without a decision by then: {transition}" if transition else "⌛ Without a decision by then: refused"

@@ -96,15 +96,22 @@ class Handlers:
             await self._effects.bury(effect.effect_id, fence, error=error)
 
     async def _post_card(self, claim: Claim) -> None:
-        effect = claim.effect
+        effect, number = claim.effect, claim.effect.payload.get("copy", 0)
         loaded = await self._request_of(effect)
+        if number and loaded.request and not loaded.request.is_open:
+            await self._effects.finish(effect.effect_id, claim.fence, {"skipped": "it was decided meanwhile"})
+            return
         async with self._turn(claim):
-            card = await self._card(effect)
+            card = await self._card(effect, number)
             if card is None:
-                address = await self._channel.post(loaded, effect.effect_id, again=claim.attempt > 1)
-                card = _card(effect, loaded, address)
+                route = effect.payload.get("channel")
+                address = await self._channel.post(loaded, effect.effect_id, again=claim.attempt > 1, route=route)
+                card = _card(effect, loaded, address, number)
                 await self._cards.save_card(card)
-        await self._engine.card_posted(effect, claim.fence, card.address)
+            if number:
+                # Updates pass over a copy that is not there yet; what they would have shown is shown now.
+                await self._rendered(effect, card)
+        await self._engine.card_posted(effect, claim.fence, {**card.address, **({"copy": number} if number else {})})
 
     async def _update_card(self, claim: Claim) -> None:
         effect = claim.effect
@@ -114,6 +121,10 @@ class Handlers:
             except Gone:
                 await self._show_anew(claim)
                 return
+            for copy in await self._copies(effect):
+                # A copy somebody deleted is not posted anew: the first card asks for as long as it takes.
+                with contextlib.suppress(Gone):
+                    await self._rendered(effect, copy)
         await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": shown})
 
     async def _show_anew(self, claim: Claim) -> None:
@@ -150,9 +161,9 @@ class Handlers:
         loaded = await self._request_of(effect)
         while card.rendered_version < loaded.instance.version:
             await self._channel.update(loaded, card.address)
-            mine = _card(effect, loaded, card.address)
+            mine = _card(effect, loaded, card.address, card.copy_number)
             await self._cards.save_card(mine)
-            newest = await self._card(effect) or mine
+            newest = await self._card(effect, card.copy_number) or mine
             if newest.rendered_version == mine.rendered_version:
                 return mine.rendered_version
             card = mine
@@ -228,7 +239,7 @@ class Handlers:
         if card is not None:
             return card
         for record in await self._about(effect):
-            if record.effect.kind == "card.post" and record.state == "dead":
+            if record.effect.kind == "card.post" and "copy" not in record.effect.payload and record.state == "dead":
                 raise Rejected("the card was never posted")
         raise NotItsTurn("the card is not posted yet", retry_after=0.5)
 
@@ -324,8 +335,15 @@ class Handlers:
             raise Rejected(f"there is no approval request {effect.payload['requestId']}")
         return loaded
 
-    async def _card(self, effect: Effect) -> Card | None:
-        return await self._cards.card(effect.tenant, effect.payload["requestId"])
+    async def _card(self, effect: Effect, number: int = 0) -> Card | None:
+        return await self._cards.card(effect.tenant, effect.payload["requestId"], number)
+
+    async def _copies(self, effect: Effect) -> list[Card]:
+        """Return the cards that escalations of the effect's request have posted."""
+        request = (await self._request_of(effect)).request
+        numbers = [each.step + 1 for each in request.escalations if each.channel] if request else []
+        found = [await self._card(effect, number) for number in numbers]
+        return [card for card in found if card]
 
 
 class _Turn:
@@ -348,13 +366,14 @@ def _is_to_be_invited(notify: str | Approvers, person: Person) -> bool:
     return person.person_id in notify.users or bool(person.groups & set(notify.groups))
 
 
-def _card(effect: Effect, loaded: Loaded, address: Mapping[str, Any]) -> Card:
+def _card(effect: Effect, loaded: Loaded, address: Mapping[str, Any], number: int = 0) -> Card:
     return Card(
         tenant=effect.tenant,
         request_id=effect.payload["requestId"],
         channel_kind="slack",
         address=dict(address),
         rendered_version=loaded.instance.version,
+        copy_number=number,
     )
 
 

@@ -212,8 +212,8 @@ class CardBehind:
 class Cards(Protocol):
     """Where the cards are, and which of them are behind."""
 
-    async def card(self, tenant: str, request_id: str) -> Card | None:
-        """Return the posted card of a request, or None."""
+    async def card(self, tenant: str, request_id: str, copy_number: int = 0) -> Card | None:
+        """Return the posted card of a request, or one of its copies; None where it is not posted."""
 
     async def save_card(self, card: Card) -> None:
         """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""

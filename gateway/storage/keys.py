@@ -65,7 +65,8 @@ LANE_WAITING = "lg:lane-waiting:"
 DEADLINES = "lg:deadlines"
 #: Hash of deadline bodies by the same members.
 DEADLINE_BODIES = "lg:deadline-bodies"
-#: Hash: v rendered version, b body, w wanted version, t times it was brought up since. tenant, request.
+#: Hash: v rendered version, b body, w wanted version, t times it was brought up since. tenant, request, and the number
+#: of the copy where it is not the first card.
 CARD = "lg:card:"
 #: Sorted set of the cards that show less than was asked for, ``tenant:request``, by when (ms) they are brought up.
 CARDS_BEHIND = "lg:cards-behind"

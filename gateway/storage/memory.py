@@ -139,7 +139,7 @@ class MemoryStore:
         self._effects: dict[str, _Kept] = {}
         self._outbox: list[OutboxEntry] = []
         self._deadlines: dict[_Scoped, str] = {}
-        self._cards: dict[_Scoped, str] = {}
+        self._cards: dict[tuple[str, str, int], str] = {}
         self._behind: dict[_Scoped, _Behind] = {}
         self._behind_after = behind_after
         self._leases: dict[str, tuple[str, datetime]] = {}
@@ -381,17 +381,17 @@ class MemoryStore:
 
     # -- gateway.jobs.ports: Cards, Deadlines, Leases, SeenOnce
 
-    async def card(self, tenant: str, request_id: str) -> Card | None:
-        """Return the posted card of a request, or None."""
-        body = self._cards.get((tenant, request_id))
+    async def card(self, tenant: str, request_id: str, copy_number: int = 0) -> Card | None:
+        """Return the posted card of a request, or one of its copies; None where it is not posted."""
+        body = self._cards.get((tenant, request_id, copy_number))
         return None if body is None else Card.model_validate_json(body)
 
     async def save_card(self, card: Card) -> None:
         """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""
-        kept = await self.card(card.tenant, card.request_id)
+        kept = await self.card(card.tenant, card.request_id, card.copy_number)
         if kept is None or kept.rendered_version <= card.rendered_version:
-            self._cards[card.tenant, card.request_id] = _body(card)
-            behind = self._behind.get((card.tenant, card.request_id))
+            self._cards[card.tenant, card.request_id, card.copy_number] = _body(card)
+            behind = None if card.copy_number else self._behind.get((card.tenant, card.request_id))
             if behind and behind.wanted <= card.rendered_version:
                 await self.put_aside(card.tenant, card.request_id)
 

@@ -22,17 +22,19 @@ class RedisCards:
         self._save: Script = script(client, "card")
         self._behind: Script = script(client, "behind")
 
-    async def card(self, tenant: str, request_id: str) -> Card | None:
-        """Return the posted card of a request, or None."""
+    async def card(self, tenant: str, request_id: str, copy_number: int = 0) -> Card | None:
+        """Return the posted card of a request, or one of its copies; None where it is not posted."""
         with store_errors():
-            body = await self._client.hget(keys.CARD + keys.pair(tenant, request_id), "b")
+            body = await self._client.hget(keys.CARD + _member(tenant, request_id, copy_number), "b")
         return None if body is None else Card.model_validate_json(body)
 
     async def save_card(self, card: Card) -> None:
         """Keep *card*; one with a lower `rendered_version` than the kept one changes nothing."""
         with store_errors():
             await self._save(
-                keys.pair(card.tenant, card.request_id), card.rendered_version, card.model_dump_json(exclude_none=True)
+                _member(card.tenant, card.request_id, card.copy_number),
+                card.rendered_version,
+                card.model_dump_json(exclude_none=True),
             )
 
     async def behind(self, *, limit: int = 20) -> Sequence[CardBehind]:
@@ -50,3 +52,8 @@ class RedisCards:
 def _behind(card: str, looks: int) -> CardBehind:
     tenant, _, request = card.partition(":")
     return CardBehind(keys.unpart(tenant), keys.unpart(request), looks, is_last=looks >= BEHIND_LOOKS)
+
+
+def _member(tenant: str, request_id: str, copy_number: int) -> str:
+    first = keys.pair(tenant, request_id)
+    return f"{first}:{copy_number}" if copy_number else first

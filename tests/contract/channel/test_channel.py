@@ -4,13 +4,13 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import httpx2
 import pytest
-from builders import TENANT, House, a_change, a_house, a_person, an_answer
+from builders import TENANT, House, People, a_change, a_house, a_person, an_answer
 from pydantic import SecretStr
 from unit.slack.rig import BOT_TOKEN, SIGNING_SECRET, workspace
 
@@ -18,6 +18,7 @@ from channels.memory import MemoryChannel
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
+from loops.approvals import Snooze
 from loops.cards import LostCard, Notice
 from loops.errors import Gone, LoopgateError, Rejected, Unavailable
 from loops.ports import Channel, Loaded, Person
@@ -187,9 +188,11 @@ class slack_of:  # noqa: N801 - reads as what it opens
         await self._sandbox.post("/sandbox/settings", json={"rate_limits": "off"})
         client = await self._client.__aenter__()
         routes = {"sre-approvals": "C1", "closed": "C2"}
-        return WatchedSlack(
-            SlackChannel(client, self._installation, routes=routes, default_route="C1", fallback="C1"), self._sandbox
+        known = {name: a_person(name, "sre") for name in ("dana", "sam", "robin")}
+        channel = SlackChannel(
+            client, self._installation, routes=routes, default_route="C1", fallback="C1", directory=People(known)
         )
+        return WatchedSlack(channel, self._sandbox)
 
     async def __aexit__(self, *error: Any) -> None:
         await self._client.__aexit__(*error)
@@ -479,3 +482,33 @@ async def test_an_alarm_is_text_whatever_the_error_quotes(sandbox_url: str) -> N
 
         assert "<!channel>" not in told
         assert "<@UDANA>" not in told
+
+
+async def test_an_escalated_card_goes_to_the_route_it_names(sandbox_url: str) -> None:
+    """The policy says where the first card stands; the escalation where the other does."""
+    async with slack_of(sandbox_url) as slack:
+        subject = await asked(a_house())
+        first = await slack.channel.post(subject, "ef_1", again=False)
+        with pytest.raises(Rejected, match="not_in_channel"):
+            await slack.channel.post(subject, "ef_2", again=False, route="closed")
+
+    assert first["channel"] == "C1"
+
+
+async def test_a_reminder_mentions_the_people_it_waits_for(sandbox_url: str) -> None:
+    """Each of them by their own name, and no group; not whoever has put it off."""
+    async with slack_of(sandbox_url) as slack:
+        house = a_house(a_change(remindAfter="30m"))
+        subject = await asked(house)
+        assert subject.request is not None
+        house.clock.move(timedelta(minutes=30))
+        [deadline] = await house.store.due(house.clock.now())  # type: ignore[attr-defined]
+        await house.engine.fall_due(deadline)
+        reminded = (await house.store.events(TENANT, subject.instance.instance_id))[-1]
+        later = Snooze(person="sam", until=house.clock.now() + timedelta(hours=1), channel={})
+        snoozed = replace(subject, request=subject.request.changed(snoozes=(later,)))
+        address = await slack.channel.post(subject, "ef_1", again=False)
+        await slack.channel.reply(snoozed, reminded, address, "ef_2", again=False)
+        [said] = await slack.replies()
+
+    assert said == ("⏰ This still waits for a decision (reminder 1 of 3)\nWaiting for <@UDANA>, <@UROBIN>")

@@ -8,7 +8,7 @@ import pytest
 from builders import a_change
 from unit.gateway.files import a_file
 
-from gateway.coherence import incoherences
+from gateway.coherence import incoherences, with_calendars
 from gateway.configuration import ConfigurationError, load_configuration
 from gateway.wiring import load_definitions
 
@@ -41,6 +41,12 @@ def test_what_fits_is_not_complained_about(tmp_path: Path) -> None:
             {"escalate": [{"after": "1h", "channel": "sre-leads", "groups": ["sre"]}]},
             "escalates to channel 'sre-leads'; name its Slack channel",
         ),
+        (
+            _nothing,
+            {"escalate": [{"after": "1h", "onCall": "primary"}]},
+            "escalates to who is on call in 'primary'; name that schedule under onCall",
+        ),
+        (_nothing, {"calendar": "office"}, "counts the hours of calendar 'office'; name it under calendars"),
     ],
 )
 def test_a_name_that_resolves_to_nothing_is_told(
@@ -121,3 +127,32 @@ def test_an_added_approval_that_fits_nothing_is_refused(tmp_path: Path, changes:
 
     with pytest.raises(ConfigurationError, match=says):
         load_definitions(configuration, tmp_path)
+
+
+def test_people_an_escalation_adds_count_among_those_who_can_approve(tmp_path: Path) -> None:
+    """Two of sre are out of reach with one mapped, and within it once finance, or whoever is on call, comes in."""
+    rotation = {"zone": "Europe/Vienna", "start": "2026-01-05", "people": ["kim"]}
+
+    def with_schedule(data: dict[str, Any]) -> None:
+        data["onCall"] = {"primary": rotation}
+
+    assert len(_found(tmp_path, _nothing, quorum=2)) == 1
+    assert _found(tmp_path, _nothing, quorum=2, escalate=[{"after": "1h", "groups": ["finance"]}]) == []
+    assert _found(tmp_path, with_schedule, quorum=2, escalate=[{"after": "1h", "onCall": "primary"}]) == []
+
+
+def test_a_calendar_of_the_configuration_is_written_into_the_policies_that_name_it(tmp_path: Path) -> None:
+    """What runs is pinned: a request counts the hours its definition was started with, whatever the file says later."""
+
+    def with_calendar(data: dict[str, Any]) -> None:
+        data["calendars"] = {"office": {"zone": "Europe/Vienna", "days": ["mon-thu"], "to": "12:00"}}
+
+    configuration = load_configuration(a_file(tmp_path, with_calendar))
+    definition = a_change(calendar="office")
+    resolved = with_calendars(definition, configuration)
+    policy = resolved.state("PENDING_HUMAN_APPROVAL").approval
+
+    assert list(incoherences(definition, configuration)) == []
+    assert policy is not None
+    assert policy.hours == configuration.calendars["office"]
+    assert resolved.digest != definition.digest

@@ -28,6 +28,16 @@ def waiting(quorum: int = 1) -> Loaded:
     return asyncio.run(propose())
 
 
+def undecided(**policy: Any) -> Loaded:
+    """Return an open request under *policy*."""
+
+    async def propose() -> Loaded:
+        house = a_house(a_change(**policy))
+        return await loaded(house, await house.propose())
+
+    return asyncio.run(propose())
+
+
 @cache
 def decided(transition: str, reason: str | None = None, **policy: Any) -> Loaded:
     """Return a request Dana answered with *transition*."""

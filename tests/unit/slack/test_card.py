@@ -22,6 +22,7 @@ from unit.slack.subjects import (
     questioned,
     said,
     staged,
+    undecided,
     waiting,
     with_instance,
     with_request,
@@ -37,6 +38,7 @@ from loops.actors import Human, human
 from loops.approvals import (
     AnswerOffered,
     Ending,
+    Escalation,
     Fact,
     ParkedTransition,
     PlannedEffect,
@@ -541,3 +543,28 @@ def test_no_text_breaks_a_card_pings_anyone_or_speaks_for_us(subject: Loaded) ->
         assert "\u202e" not in text
     for button in buttons(message.blocks).values():
         assert size(button["value"]) <= BUTTON_VALUE_MAX
+
+
+def test_a_card_says_what_comes_next_while_nobody_decides() -> None:
+    """The next reminder, who is asked then and where, and what silence comes to; nothing of it once it is decided."""
+    policy = {
+        "remindAfter": "30m",
+        "escalate": [{"after": "1h", "channel": "sre-leads", "groups": ["leads"], "onCall": "primary"}],
+    }
+    card = said(render(undecided(**policy)).blocks)
+    over = said(render(with_request(undecided(**policy), status="rejected")).blocks)
+
+    assert "⏰ Next reminder " in card
+    assert "📣 Escalates in sre-leads to leads, who is on call (primary) " in card
+    assert "⌛ Without a decision by then: Expire" in card
+    assert "Escalates" not in over
+
+
+def test_a_card_names_those_an_escalation_added_among_who_may_decide() -> None:
+    """Once the leads may decide it, the card says so."""
+    before = undecided(escalate=[{"after": "1h", "groups": ["leads"]}])
+    assert before.request is not None
+    taken = Escalation(step=0, at=MORNING)
+
+    assert "*Who may decide:* sre;" in said(render(before).blocks)
+    assert "*Who may decide:* sre, leads;" in said(render(with_request(before, escalations=(taken,))).blocks)

@@ -1,0 +1,96 @@
+"""Copies: an escalated request has a card in each channel it was asked in, and all of them tell the truth."""
+
+from datetime import timedelta
+from typing import Any
+
+from builders import a_change
+from unit.jobs.rig import JobsHouse, a_jobs_house
+from unit.jobs.test_sweep import a_sweep
+
+from channels.memory import MemoryChannel
+from loops.errors import Unavailable
+
+ESCALATING = {"escalate": [{"after": "1h", "channel": "leads", "groups": ["finance"]}]}
+
+
+async def escalated(channel: MemoryChannel | None = None) -> tuple[JobsHouse, MemoryChannel]:
+    """Return a house whose request nobody decided for an hour; its first card is posted, the copy is not."""
+    channel = channel or MemoryChannel()
+    jobs = a_jobs_house(a_change(**ESCALATING), channel=channel)
+    await jobs.propose()
+    await jobs.run("card.post")
+    jobs.later(timedelta(hours=1))
+    await a_sweep(jobs).once()
+    return jobs, channel
+
+
+async def test_an_escalation_posts_the_card_in_the_other_channel_too() -> None:
+    """Both stand, each in its place; the ledger says where."""
+    jobs, channel = await escalated()
+    await jobs.run("card.post")
+    posted = [
+        event.data for event in await jobs.house.store.events("default", jobs.instance_id) if "card" in event.type
+    ]
+
+    assert [card.route for card in channel.cards.values()] == [None, "leads"]
+    assert [data.get("copy") for data in posted] == [None, 1]
+
+
+async def test_a_decision_changes_every_card() -> None:
+    """Whoever looks at either sees what was decided."""
+    jobs, channel = await escalated()
+    await jobs.run("card.post")
+    await jobs.answer(await jobs.request(), "approve", "kim")
+    await jobs.run("card.update")
+
+    assert [card.subject.request.status for card in channel.cards.values() if card.subject.request] == ["approved"] * 2
+
+
+async def test_a_copy_posted_while_the_loop_moves_shows_how_it_stands_in_the_end() -> None:
+    """A decision while the copy is on its way to the channel stands on it before anybody renders it again."""
+    channel = Moving()
+    jobs, _ = await escalated(channel)
+    channel.meanwhile = jobs
+    await jobs.run("card.post")
+    after_posting = channel.cards[2].subject.request
+    await jobs.run("card.update")
+
+    assert after_posting is not None
+    assert after_posting.status == "approved"
+    assert [card.subject.request.status for card in channel.cards.values() if card.subject.request] == ["approved"] * 2
+
+
+async def test_a_request_decided_before_it_was_asked_again_is_not_asked_again() -> None:
+    """No card appears in the leads' channel for what is decided."""
+    jobs, channel = await escalated()
+    await jobs.answer(await jobs.request(), "approve", "dana")
+    record = await jobs.run("card.post")
+
+    assert len(channel.cards) == 1
+    assert record.state == "succeeded"
+
+
+async def test_a_copy_that_cannot_be_posted_keeps_nobody_from_seeing_the_first_card() -> None:
+    """The other channel is away: the first card is brought up to date all the same."""
+    jobs, channel = await escalated()
+    channel.fail_next(Unavailable("away"))
+    await jobs.run("card.post")
+    await jobs.answer(await jobs.request(), "approve", "dana")
+    record = await jobs.run("card.update")
+
+    assert record.state == "succeeded"
+    assert [card.subject.request.status for card in channel.cards.values() if card.subject.request] == ["approved"]
+
+
+class Moving(MemoryChannel):
+    """A channel during whose next post, once `meanwhile` is set, kim approves."""
+
+    meanwhile: JobsHouse | None = None
+
+    async def post(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        """Post, and let the world move on before the answer is back."""
+        address = await super().post(*args, **kwargs)
+        if jobs := self.meanwhile:
+            self.meanwhile = None
+            await jobs.answer(await jobs.request(), "approve", "kim")
+        return address
