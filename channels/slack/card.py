@@ -194,7 +194,8 @@ def _ahead(subject: Loaded, request: ApprovalRequest) -> Iterator[str]:
             case "expire":
                 name = policy.on_expiry
                 taken = subject.definition.exit_named(request.proposal.state, name) if name else None
-                yield wording.at_expiry(inline(taken.label or taken.id, NAME_MAX).text if taken else None)
+                state = subject.definition.state(taken.to).label if taken else None
+                yield wording.at_expiry(inline(state, NAME_MAX).text if state else None)
             case "snooze":
                 pass  # one person's own affair
 

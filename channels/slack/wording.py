@@ -799,6 +799,6 @@ def next_escalation(where: str | None, who: str, when: str) -> str:
     return f"📣 Escalates{place}{f' to {who}' if who else ''} {when}"
 
 
-def at_expiry(transition: str | None) -> str:
-    """Say what silence comes to."""
-    return f"⌛ Without a decision by then: {transition}" if transition else "⌛ Without a decision by then: refused"
+def at_expiry(state: str | None) -> str:
+    """Say what silence comes to: the state the loop then goes to, or a refusal."""
+    return f"⌛ Without a decision by then: {state or 'refused'}"

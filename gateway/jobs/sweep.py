@@ -16,6 +16,9 @@ log = structlog.stdlib.get_logger()
 #: How long the chore stays with a sweeper that died.
 SWEEP_LEASE = timedelta(seconds=3)
 
+#: Deadlines looked at before the lease is extended, and of those how many take effect side by side.
+BATCH, AT_A_TIME = 100, 8
+
 #: How long a deadline that cannot take effect is left alone.
 _STUCK_PAUSE = timedelta(minutes=1)
 
@@ -49,25 +52,31 @@ class Sweep:
         """Sweep until cancelled; a store that is away is tried again."""
         while True:
             try:
-                if await self._leases.hold("sweep", self._holder, SWEEP_LEASE):
-                    await self.once()
+                while await self._leases.hold("sweep", self._holder, SWEEP_LEASE) and await self.once():
+                    pass
             except LoopgateError as error:
                 log.warning("sweep.failed", error=str(error))
             except Exception:
                 log.exception("sweep.broke")
             await asyncio.sleep(self._every.total_seconds())
 
-    async def once(self) -> None:
-        """Do what is due now."""
+    async def once(self) -> bool:
+        """Do what is due now, up to `BATCH` deadlines; return whether more may be."""
         overdue = await self._effects.requeue_overdue(grace=self._grace)
         if overdue:
             log.info("sweep.requeued", effects=len(overdue))
         now = self._clock.now()
         self._stuck = {key: until for key, until in self._stuck.items() if until > now}
         # More than are stuck are asked for: they stay the earliest, and must not keep the others from being seen.
-        for deadline in await self._deadlines.due(now, limit=100 + len(self._stuck)):
-            if (deadline.tenant, deadline.deadline_id) not in self._stuck:
-                await self._fall_due(deadline, now)
+        found = await self._deadlines.due(now, limit=BATCH + len(self._stuck))
+        due = [each for each in found if (each.tenant, each.deadline_id) not in self._stuck]
+        # Each request has one deadline, so what falls due together is about different ones.
+        for start in range(0, len(due), AT_A_TIME):
+            falling = [self._fall_due(deadline, now) for deadline in due[start : start + AT_A_TIME]]
+            ends = await asyncio.gather(*falling, return_exceptions=True)
+            for error in (each for each in ends if isinstance(each, BaseException)):
+                raise error
+        return len(due) >= BATCH
 
     async def _fall_due(self, deadline: Deadline, now: datetime) -> None:
         facts = {"request_id": deadline.request_id, "kind": deadline.kind}

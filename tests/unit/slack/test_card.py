@@ -556,7 +556,7 @@ def test_a_card_says_what_comes_next_while_nobody_decides() -> None:
 
     assert "⏰ Next reminder " in card
     assert "📣 Escalates in sre-leads to leads, who is on call (primary) " in card
-    assert "⌛ Without a decision by then: Expire" in card
+    assert "⌛ Without a decision by then: REJECTED" in card
     assert "Escalates" not in over
 
 
