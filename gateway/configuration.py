@@ -248,9 +248,9 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
                 named = configuration.people[first].name
                 yield ("people", index, key), f"'{value}' stands for {named} already; each person has their own"
     known_people = [person.id for person in configuration.people]
-    for name, rotation in configuration.on_call.items():
+    for schedule, rotation in configuration.on_call.items():
         for person_id in sorted(rotation.everybody - set(known_people)):
-            yield ("onCall", name), f"'{person_id}' is nobody under people{suggestion(person_id, known_people)}"
+            yield ("onCall", schedule), f"'{person_id}' is nobody under people{suggestion(person_id, known_people)}"
     slack = configuration.slack
     for key, name in (("defaultChannel", slack.default_channel), ("fallbackChannel", slack.fallback_channel)):
         if name and name not in slack.channels:
