@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEV_MARK := \# --- development: everything below is for tests and linters only ---
 
-.PHONY: help demo test lint fix unit bench races fuzz slack-schema lock clean
+.PHONY: help demo test lint fix unit bench races storm fuzz slack-schema lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -37,6 +37,9 @@ bench: $(VENV)/development  ## Benchmarks, each beside its floor
 
 races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a stack of its own
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/races.py 200
+
+storm: $(VENV)/development  ## 300 requests and decisions in one channel while Slack limits, breaks and hangs
+	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/storm.py 300
 
 fuzz: $(VENV)/development  ## 20,000 deliveries of every kind of wrongness through intake, on a seed
 	@PYTHONPATH=tests $(BIN)/python tests/unit/intake/fuzzing.py 20000 $(or $(SEED),1)
