@@ -20,7 +20,7 @@ from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
-from loops.definition import Transition
+from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
 from loops.entitlement import Entitlement, entitlement
@@ -80,9 +80,14 @@ class LoopEngine:
         actor: Actor,
         correlation_id: str | None = None,
         idempotency_key: str | None = None,
+        definition: LoopDefinition | None = None,
     ) -> Outcome:
-        """Start *loop_id* on *aggregate_id*; refused for an unknown loop, or while one is active on the aggregate."""
-        definition = self._definitions.get(loop_id)
+        """
+        Start *loop_id* on *aggregate_id*; refused for an unknown loop, or while one is active on the aggregate.
+
+        *definition* is for a loop that was made for this very start and stands in no file.
+        """
+        definition = definition or self._definitions.get(loop_id)
         if definition is None:
             known = ", ".join(sorted(self._definitions.all())) or "none"
             return Refused(code="unknown_loop", message=f"there is no loop '{loop_id}'; there are: {known}")

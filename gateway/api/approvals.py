@@ -1,0 +1,103 @@
+"""Approvals over HTTP: asked for, waited for, taken back. Never given: people decide in Slack."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+
+from gateway.api.acting import actor_of
+from gateway.api.adhoc import AdhocConfig, data_of, definition_for
+from gateway.api.endpoint import Answer, Call
+from gateway.api.models import (
+    ApprovalAsked,
+    ApprovalPage,
+    ApprovalsAsked,
+    AskApproval,
+    Withdraw,
+)
+from gateway.api.problems import Problem, refusal
+from gateway.api.views import approval_view
+from loops.approvals import ApprovalRequest
+from loops.definition import LoopDefinition
+from loops.engine import LoopEngine
+from loops.outcomes import Refused
+from loops.ports import IdSource, Store
+
+#: Waits until a request may have changed, or so many seconds have passed.
+Changed = Callable[[str, str, float], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Approvals:
+    """The handlers of ``/approvals``. `unmanned` says why nobody could ever approve by a definition."""
+
+    engine: LoopEngine
+    store: Store
+    ids: IdSource
+    allowed: AdhocConfig | None
+    unmanned: Callable[[LoopDefinition], Iterable[str]]
+    changed: Changed
+
+    async def ask_approval(self, call: Call) -> Answer:
+        """Ask humans: 201, or 200 where the same request was made before."""
+        asked: AskApproval = call.body
+        definition = definition_for(asked, self.allowed, self.unmanned)
+        outcome = await self.engine.start(
+            tenant=call.tenant,
+            loop_id=definition.id,
+            definition=definition,
+            aggregate_id=asked.aggregate_id or (f"ask_{call.key}" if call.key else self.ids.new("ask_")),
+            data=data_of(asked),
+            actor=actor_of(call.caller, asked.actor, on_behalf_of=asked.on_behalf_of),
+            correlation_id=asked.correlation_id,
+            idempotency_key=call.key,
+        )
+        if isinstance(outcome, Refused):
+            raise refusal(outcome)
+        request = outcome.request
+        if outcome.repeated and outcome.instance.request_id:
+            request = await self._stored(call.tenant, outcome.instance.request_id)
+        if request is None:
+            raise Problem(409, "not_asked", f"{outcome.instance.aggregate_id} is in {outcome.instance.state}")
+        return Answer(approval_view(request), 200 if outcome.repeated else 201)
+
+    async def list_approvals(self, call: Call) -> Answer:
+        """List the approval requests that are open, newest first."""
+        asked: ApprovalsAsked = call.query
+        page, cursor = await self.store.requests(call.tenant, cursor=asked.cursor, limit=asked.limit)
+        found = [each.request for each in page if each.request]
+        wanted = [each for each in found if asked.loop_id in {None, each.proposal.loop_id}]
+        return Answer(ApprovalPage(approvals=tuple(map(approval_view, wanted)), next_cursor=cursor))
+
+    async def get_approval(self, call: Call) -> Answer:
+        """Show one approval request; with `wait`, as soon as it is decided, or when the time is over."""
+        asked: ApprovalAsked = call.query
+        approval_id = call.path["approval_id"]
+        request = await self._found(call.tenant, approval_id)
+        if request.is_open and asked.wait:
+            await self.changed(call.tenant, approval_id, asked.wait)
+            request = await self._found(call.tenant, approval_id)
+        return Answer(approval_view(request))
+
+    async def withdraw_approval(self, call: Call) -> Answer:
+        """Take an approval request back, as whoever asked."""
+        asked: Withdraw = call.body
+        approval_id = call.path["approval_id"]
+        outcome = await self.engine.withdraw(
+            tenant=call.tenant,
+            request_id=approval_id,
+            actor=actor_of(call.caller, asked.actor),
+            reason=asked.reason,
+            idempotency_key=call.key,
+        )
+        if isinstance(outcome, Refused):
+            raise refusal(outcome)
+        return Answer(approval_view(await self._found(call.tenant, approval_id)))
+
+    async def _found(self, tenant: str, approval_id: str) -> ApprovalRequest:
+        request = await self._stored(tenant, approval_id)
+        if request is None:
+            raise Problem(404, "unknown_request", f"there is no approval request {approval_id}")
+        return request
+
+    async def _stored(self, tenant: str, approval_id: str) -> ApprovalRequest | None:
+        loaded = await self.store.load_request(tenant, approval_id)
+        return loaded.request if loaded else None

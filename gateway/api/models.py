@@ -1,0 +1,358 @@
+"""
+What requests say and answers hold, as they stand in the OpenAPI document. Names are camelCase on the wire.
+
+Source of the loops and runs: facts/loop-engine-contract.md, "HTTP /api/v1".
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, StringConstraints
+
+from loops.durations import Duration
+from loops.instance import Status
+from loops.values import Identifier, Instant, Value
+
+#: What reads of a run carry, so that a client knows what it reads.
+CONTRACT = "runtime-api-2026-05"
+
+#: Instances or requests on one page.
+PAGE_MAX = 200
+
+#: The longest a long poll may wait.
+WAIT_MAX_S = 60
+
+Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3_000)]
+Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
+Json = Mapping[str, Any]
+
+
+def _a_wait(given: Any) -> Any:
+    """Read ``30s`` or ``30`` as seconds."""
+    return given.removesuffix("s") if isinstance(given, str) else given
+
+
+class StartLoop(Value):
+    """Start a loop. Without an `aggregate_id`, the business object gets an id of its own."""
+
+    loop_id: Identifier
+    payload: Json = Field(default_factory=dict)
+    aggregate_id: Identifier | None = None
+    idempotency_key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
+    """The same as the header Idempotency-Key, which comes first."""
+    correlation_id: Identifier | None = None
+    on_behalf_of: Identifier | None = None
+    """The person behind the service, who may not approve what it asks."""
+    metadata: Json = Field(default_factory=dict)
+    """Kept with who asked, at most 16 kB."""
+
+
+class LoopView(Value):
+    """A loop instance."""
+
+    instance_id: str
+    aggregate_id: str
+    loop_id: str
+    tenant_id: str
+    current_state: str
+    status: Status
+    context: Json
+    definition_version: str
+    correlation_id: str
+    created_at: Instant
+    updated_at: Instant
+    closed_at: Instant | None = None
+    approval_id: str | None = None
+    """The approval request that is open."""
+    idempotent: bool | None = None
+    """True where an earlier request with the same key had this answer."""
+
+
+class EffectView(Value):
+    """Something a loop asked the world to do, and how far it got."""
+
+    effect_id: str
+    kind: str
+    state: str
+    attempts: int
+    error: str | None = None
+
+
+class LoopDetail(LoopView):
+    """A loop instance with what waits in it."""
+
+    evidence: Json
+    pending_approvals: tuple["ApprovalView", ...] = ()
+    effects: tuple[EffectView, ...] = ()
+
+
+class LoopPage(Value):
+    """A page of loop instances, newest first."""
+
+    loops: tuple[LoopView, ...]
+    next_cursor: str | None = None
+
+
+class LoopsAsked(Value):
+    """Which loop instances."""
+
+    loop_id: Identifier | None = None
+    state: Identifier | None = None
+    status: Status | None = None
+    """Without it, those that are open: active and suspended."""
+    waiting_for: Identifier | None = None
+    """Those whose open approval request this person or group may answer, by its policy's names."""
+    cursor: str | None = None
+    limit: Limit = 50
+
+
+class CallerActor(Value):
+    """
+    Who acts. A key is a service: `automation`, or the carrier of an `ai-agent`'s submission. Never a human.
+
+    An ai-agent needs `model_id` and `provider`.
+    """
+
+    id: Identifier
+    type: str
+    display_name: Annotated[str, StringConstraints(max_length=200)] | None = None
+    on_behalf_of: Identifier | None = None
+    model_id: Identifier | None = None
+    provider: Identifier | None = None
+    confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    prompt_hash: Annotated[str, StringConstraints(max_length=128)] | None = None
+    tools_used: tuple[Annotated[str, StringConstraints(max_length=200)], ...] = ()
+
+
+class Transition(Value):
+    """Move a loop by a signal, or a transition's id."""
+
+    signal_id: Identifier
+    actor: CallerActor
+    evidence: Json = Field(default_factory=dict)
+    correlation_id: Identifier | None = None
+
+
+class Moved(Value):
+    """The loop moved."""
+
+    aggregate_id: str
+    previous_state: str
+    current_state: str
+    status: Status
+    transitioned_at_iso: Instant
+    warnings: tuple[Json, ...] = ()
+    """Soft guards that objected."""
+    approval_id: str | None = None
+    """The approval request the loop waits for now."""
+
+
+class Parked(Value):
+    """Nothing moved yet: humans must approve what was asked."""
+
+    aggregate_id: str
+    current_state: str
+    status: Status
+    outcome: Literal["pending_approval"] = "pending_approval"
+    approval_id: str
+
+
+class Cancel(Value):
+    """Cancel a loop."""
+
+    reason: Text | None = None
+
+
+class Standing(Value):
+    """How a loop stands."""
+
+    aggregate_id: str
+    current_state: str
+    status: Status
+
+
+class RunView(Value):
+    """One run of a loop, for audit."""
+
+    contract_version: str = CONTRACT
+    loop_run_id: str
+    loop_id: str
+    aggregate_id: str
+    started_at: Instant
+    completed_at: Instant | None = None
+    terminal_state: str | None = None
+    step_count: int
+    blocked_count: int
+    governed: bool = True
+    read_surfaces: Mapping[str, str]
+
+
+class RunHistory(Value):
+    """The ledger of a run, event by event."""
+
+    contract_version: str = CONTRACT
+    loop_run_id: str
+    events: tuple[Json, ...]
+
+
+class RunEvidence(Value):
+    """The evidence each transition brought."""
+
+    contract_version: str = CONTRACT
+    loop_run_id: str
+    evidence: tuple[Json, ...]
+
+
+class RunTimeline(Value):
+    """What happened when, in short."""
+
+    contract_version: str = CONTRACT
+    loop_run_id: str
+    steps: tuple[Json, ...]
+
+
+class ReplaySummary(Value):
+    """Whether the run's ledger holds, and whether judging it again gives the same."""
+
+    contract_version: str = CONTRACT
+    loop_run_id: str
+    sequence_valid: bool
+    first_bad_sequence: int | None = None
+    reason: str | None = None
+    event_count: int
+    head_hash: str
+    replayed_steps: int
+    first_deviation: int | None = None
+
+
+class DecisionView(Value):
+    """One person's answer."""
+
+    kind: str
+    transition_id: str
+    person_id: str
+    name: str
+    at: Instant
+    reason: str | None = None
+
+
+class ApprovalView(Value):
+    """
+    An approval request as it stands.
+
+    `digest` covers everything that was shown and is approved; `parameters` are what that is, edits included.
+    """
+
+    approval_id: str
+    version: int
+    status: str
+    title: str
+    loop_id: str
+    aggregate_id: str
+    instance_id: str
+    state: str
+    digest: str
+    parameters: Json
+    parameters_digest: str
+    """SHA-256 over the canonical JSON (RFC 8785) of `parameters`."""
+    facts: Mapping[str, str] = Field(default_factory=dict)
+    waiting_for: str
+    """Who may answer, by the policy's names."""
+    decisions: tuple[DecisionView, ...] = ()
+    decided_by: DecisionView | None = None
+    edited: bool = False
+    question: str | None = None
+    """What an approver wants to know, and nobody has answered yet."""
+    created_at: Instant
+    expires_at: Instant | None = None
+    closed_at: Instant | None = None
+
+
+class ApprovalPage(Value):
+    """A page of open approval requests, newest first."""
+
+    approvals: tuple[ApprovalView, ...]
+    next_cursor: str | None = None
+
+
+class ApprovalsAsked(Value):
+    """Which open approval requests."""
+
+    loop_id: Identifier | None = None
+    cursor: str | None = None
+    limit: Limit = 50
+
+
+class ApprovalAsked(Value):
+    """How long to wait for a decision, such as ``30s``: the answer comes as soon as there is one."""
+
+    wait: Annotated[int, Field(ge=0, le=WAIT_MAX_S), BeforeValidator(_a_wait)] = 0
+
+
+class ApproversAsked(Value):
+    """Who may decide: members of `groups`, and `users` by id."""
+
+    groups: tuple[Identifier, ...] = ()
+    users: tuple[Identifier, ...] = ()
+
+
+class AskApproval(Value):
+    """
+    Ask humans, without a loop file. What is allowed here stands in the gateway's configuration under `adhoc`.
+
+    `parameters` are what is approved: they are shown, covered by the digest, and given back with the decision. What
+    `editable` names approvers may change, by dotted path, as in a loop file's policy.
+    """
+
+    title: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=150)]
+    parameters: Json = Field(default_factory=dict)
+    facts: Mapping[
+        Annotated[str, StringConstraints(min_length=1, max_length=100)],
+        Annotated[str, StringConstraints(max_length=2_000)],
+    ] = Field(default_factory=dict)
+    channel: Identifier | None = None
+    approvers: ApproversAsked | None = None
+    quorum: Annotated[int, Field(ge=1, le=50)] = 1
+    editable: Mapping[str, Json] = Field(default_factory=dict)
+    risk: Literal["low", "high"] = "low"
+    expires_after: Duration | None = None
+    """Such as ``30m``."""
+    aggregate_id: Identifier | None = None
+    correlation_id: Identifier | None = None
+    on_behalf_of: Identifier | None = None
+    actor: CallerActor | None = None
+    """The ai-agent that asks through this service; without it the service itself does."""
+
+
+class Withdraw(Value):
+    """Take an approval request back."""
+
+    reason: Text | None = None
+    actor: CallerActor | None = None
+
+
+class DefinitionView(Value):
+    """A loop that may be started."""
+
+    loop_id: str
+    version: str
+    name: str
+    description: str
+    digest: str
+    states: tuple[str, ...]
+    signals: tuple[str, ...]
+
+
+class DefinitionPage(Value):
+    """Every loop that may be started."""
+
+    definitions: tuple[DefinitionView, ...]
+
+
+class ProblemView(Value):
+    """Why a call was refused."""
+
+    error: str
+    code: str
+    fields: Mapping[str, str] = Field(default_factory=dict)
+    guard_failures: tuple[Json, ...] = ()

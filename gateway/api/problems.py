@@ -1,0 +1,84 @@
+"""
+Problems: what an API call is refused with. ``{error, code, fields?}``, never a traceback.
+
+`error` is a sentence for people, `code` is for programs, `fields` says what is wrong with which part of the request.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import JSONResponse, Response
+
+from loops.outcomes import Refused
+
+#: Characters of a reason that may repeat what was sent.
+_REASON_MAX = 300
+
+# How a refusal of the engine is answered, where it is not a conflict with how things stand (409).
+_STATUS = {
+    "unknown_loop": 404,
+    "unknown_instance": 404,
+    "unknown_request": 404,
+    "bad_evidence": 422,
+    "bad_request": 422,
+    "idempotency_key_reused": 422,
+    "unauthorized_actor": 403,
+    "not_the_requester": 403,
+}
+_FIELD = {
+    "unknown_loop": "loopId",
+    "already_active": "aggregateId",
+    "bad_evidence": "evidence",
+    "idempotency_key_reused": "Idempotency-Key",
+}
+
+
+class Problem(Exception):  # noqa: N818 - an answer, raised to where it is given
+    """A refusal with its status."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        error: str,
+        fields: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        more: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Take what is answered: *more* is put beside error, code and fields."""
+        super().__init__(error)
+        self.status, self.code, self.error = status, code, error
+        self.fields, self.headers, self.more = fields or {}, headers or {}, more or {}
+
+    def answer(self) -> Response:
+        """Return the response."""
+        body: dict[str, Any] = {"error": _bounded(self.error), "code": self.code}
+        if self.fields:
+            body["fields"] = {_bounded(path): _bounded(reason) for path, reason in self.fields.items()}
+        return JSONResponse(body | dict(self.more), self.status, dict(self.headers))
+
+
+def refusal(refused: Refused) -> Problem:
+    """Return the problem that says what the engine *refused*, and why; guards that objected are named."""
+    field = _FIELD.get(refused.code)
+    more: dict[str, Any] = {}
+    if refused.failures:
+        more["guardFailures"] = [
+            {"guardId": each.guard_id, "code": each.code, "severity": each.severity, "message": each.message or ""}
+            for each in refused.failures
+        ]
+    if instance := refused.instance:
+        more |= {"aggregateId": instance.aggregate_id, "currentState": instance.state, "status": instance.status}
+    return Problem(
+        _STATUS.get(refused.code, 409),
+        refused.code,
+        refused.message,
+        {field: refused.message} if field else None,
+        more=more,
+    )
+
+
+def _bounded(text: str) -> str:
+    # What was sent may be in here: bounded, and writable as UTF-8 whatever it was.
+    return text[:_REASON_MAX].encode(errors="backslashreplace").decode()

@@ -1,0 +1,127 @@
+"""The API's table: every endpoint there is."""
+
+from collections.abc import Iterable
+
+from gateway.api.approvals import Approvals
+from gateway.api.endpoint import Endpoint
+from gateway.api.loops import Loops
+from gateway.api.models import (
+    ApprovalAsked,
+    ApprovalPage,
+    ApprovalsAsked,
+    ApprovalView,
+    AskApproval,
+    Cancel,
+    DefinitionPage,
+    DefinitionView,
+    LoopDetail,
+    LoopPage,
+    LoopsAsked,
+    LoopView,
+    Moved,
+    Parked,
+    ReplaySummary,
+    RunEvidence,
+    RunHistory,
+    RunTimeline,
+    RunView,
+    Standing,
+    StartLoop,
+    Transition,
+    Withdraw,
+)
+from gateway.api.runs import Runs
+
+#: Where the API lives.
+BASE = "/api/v1"
+
+_READ = ("events:read", "loops:write", "approvals:request")
+_STARTED_NOT = {404: ("unknown_loop",), 409: ("already_active",), 422: ("bad_evidence", "idempotency_key_reused")}
+_NO_LOOP = {404: ("unknown_instance",)}
+_CLOSED = {404: ("unknown_instance",), 409: ("loop_closed",), 422: ("idempotency_key_reused",)}
+_MOVED_NOT = {
+    403: ("unauthorized_actor", "human_actor_forbidden", "system_actor_forbidden"),
+    404: ("unknown_instance",),
+    409: ("guard_failed", "invalid_transition", "loop_closed", "approval_required", "approval_pending"),
+    422: ("bad_evidence", "idempotency_key_reused"),
+}
+_BROKEN = {404: ("unknown_instance",), 409: ("ledger_broken",)}
+_ASKED_NOT = {
+    403: ("adhoc_not_allowed", "human_actor_forbidden", "system_actor_forbidden"),
+    409: ("already_active",),
+    422: ("unmanned", "bad_evidence", "idempotency_key_reused"),
+}
+_WITHDRAWN_NOT = {403: ("not_the_requester",), 404: ("unknown_request",), 409: ("request_closed",)}
+
+
+def endpoints(loops: Loops, approvals: Approvals, runs: Runs) -> tuple[Endpoint, ...]:
+    """Return the table. Paths that end in a name of any length come after those that say more."""
+    return (*_of_loops(loops), *_of_approvals(approvals), *_of_runs(runs))
+
+
+def _of_loops(loops: Loops) -> Iterable[Endpoint]:
+    one, write = f"{BASE}/loops/{{aggregate_id:path}}", ("loops:write",)
+    yield Endpoint(
+        "POST", f"{BASE}/loops", "Start a loop", write, loops.start_loop,
+        {201: LoopView, 200: LoopView}, body=StartLoop, refusals=_STARTED_NOT,
+    )  # fmt: skip
+    yield Endpoint(
+        "POST", f"{one}/start", "Begin a loop that was made", write, loops.begin_loop,
+        {200: Standing}, refusals={404: ("unknown_instance",), 409: ("already_started",)},
+    )  # fmt: skip
+    yield Endpoint(
+        "POST", f"{one}/transition", "Move a loop", write, loops.transition_loop,
+        {200: Moved, 202: Parked}, body=Transition, refusals=_MOVED_NOT,
+    )  # fmt: skip
+    yield Endpoint(
+        "POST", f"{one}/cancel", "Cancel a loop", write, loops.cancel_loop,
+        {200: Standing}, body=Cancel, refusals=_CLOSED,
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", f"{BASE}/loops", "List loop instances", _READ, loops.list_loops, {200: LoopPage}, query=LoopsAsked
+    )
+    yield Endpoint("GET", one, "Show a loop instance", _READ, loops.get_loop, {200: LoopDetail}, refusals=_NO_LOOP)
+    yield Endpoint(
+        "GET", f"{BASE}/definitions", "List the loops that may be started", _READ, loops.list_definitions,
+        {200: DefinitionPage}, tag="definitions",
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", f"{BASE}/definitions/{{loop_id}}", "Show a loop that may be started", _READ, loops.get_definition,
+        {200: DefinitionView}, refusals={404: ("unknown_loop",)}, tag="definitions",
+    )  # fmt: skip
+
+
+def _of_approvals(approvals: Approvals) -> Iterable[Endpoint]:
+    one, ask = f"{BASE}/approvals/{{approval_id}}", ("approvals:request",)
+    yield Endpoint(
+        "POST", f"{BASE}/approvals", "Ask humans without a loop file", ask, approvals.ask_approval,
+        {201: ApprovalView, 200: ApprovalView}, body=AskApproval, refusals=_ASKED_NOT, tag="approvals",
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", f"{BASE}/approvals", "List open approval requests", _READ, approvals.list_approvals,
+        {200: ApprovalPage}, query=ApprovalsAsked, tag="approvals",
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", one, "Show an approval request, or wait for its decision", _READ, approvals.get_approval,
+        {200: ApprovalView}, query=ApprovalAsked, refusals={404: ("unknown_request",)}, tag="approvals",
+    )  # fmt: skip
+    yield Endpoint(
+        "POST", f"{one}/withdraw", "Take an approval request back", ask, approvals.withdraw_approval,
+        {200: ApprovalView}, body=Withdraw, refusals=_WITHDRAWN_NOT, tag="approvals",
+    )  # fmt: skip
+
+
+def _of_runs(runs: Runs) -> Iterable[Endpoint]:
+    one, read = f"{BASE}/runs/{{run_id:path}}", ("events:read",)
+    for path, summary, handle, model in (
+        (f"{one}/history", "Show the ledger of a run", runs.get_run_history, RunHistory),
+        (f"{one}/evidence", "Show the evidence of a run", runs.get_run_evidence, RunEvidence),
+        (f"{one}/timeline", "Show what happened when", runs.get_run_timeline, RunTimeline),
+        (f"{one}/replay-summary", "Verify and replay a run", runs.get_run_replay_summary, ReplaySummary),
+        (one, "Show a run in short", runs.get_run, RunView),
+    ):
+        yield Endpoint("GET", path, summary, read, handle, {200: model}, refusals=_BROKEN, tag="runs")
+    yield Endpoint(
+        "GET", f"{BASE}/audit/{{run_id:path}}", "Export a ledger to be verified offline", read, runs.export_audit,
+        {200: "application/x-ndjson"}, refusals=_BROKEN, tag="runs",
+    )  # fmt: skip
