@@ -37,7 +37,9 @@ def actor_of(key: ApiKey, said: CallerActor | None, *, on_behalf_of: str | None 
 
 
 def _agent(key: ApiKey, said: CallerActor, behind: str | None) -> AiAgent:
-    missing = {f"actor.{name}": "is needed of an ai-agent" for name in _MISSING if getattr(said, _MISSING[name]) is None}
+    missing = {
+        f"actor.{name}": "is needed of an ai-agent" for name in _MISSING if getattr(said, _MISSING[name]) is None
+    }
     if missing:
         raise Problem(422, "bad_request", "an ai-agent says which model it is", missing)
     try:

@@ -59,7 +59,9 @@ def definition_for(
         Problem: 403 where nothing is allowed, 422 naming what is asked and not allowed, or could never be approved.
     """
     if allowed is None:
-        told = "approvals without a loop file are not allowed here; put what callers may ask under adhoc in loopgate.yaml"
+        told = (
+            "approvals without a loop file are not allowed here; put what callers may ask under adhoc in loopgate.yaml"
+        )
         raise Problem(403, "adhoc_not_allowed", told)
     if wrong := dict(_wrong(asked, allowed)):
         raise Problem(422, "bad_request", "this is more than the gateway's configuration allows", wrong)

@@ -1,10 +1,13 @@
 """Approvals over HTTP: asked for, waited for, taken back. Never given: people decide in Slack."""
 
-from collections.abc import Awaitable, Callable, Iterable
+import asyncio
+import contextlib
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from gateway.api.acting import actor_of
 from gateway.api.adhoc import AdhocConfig, data_of, definition_for
+from gateway.api.bell import Bell
 from gateway.api.endpoint import Answer, Call
 from gateway.api.models import (
     ApprovalAsked,
@@ -21,9 +24,6 @@ from loops.engine import LoopEngine
 from loops.outcomes import Refused
 from loops.ports import IdSource, Store
 
-#: Waits until a request may have changed, or so many seconds have passed.
-Changed = Callable[[str, str, float], Awaitable[None]]
-
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
@@ -34,7 +34,7 @@ class Approvals:
     ids: IdSource
     allowed: AdhocConfig | None
     unmanned: Callable[[LoopDefinition], Iterable[str]]
-    changed: Changed
+    bell: Bell
 
     async def ask_approval(self, call: Call) -> Answer:
         """Ask humans: 201, or 200 where the same request was made before."""
@@ -73,8 +73,7 @@ class Approvals:
         approval_id = call.path["approval_id"]
         request = await self._found(call.tenant, approval_id)
         if request.is_open and asked.wait:
-            await self.changed(call.tenant, approval_id, asked.wait)
-            request = await self._found(call.tenant, approval_id)
+            request = await self._decided(call.tenant, approval_id, asked.wait)
         return Answer(approval_view(request))
 
     async def withdraw_approval(self, call: Call) -> Answer:
@@ -91,6 +90,18 @@ class Approvals:
         if isinstance(outcome, Refused):
             raise refusal(outcome)
         return Answer(approval_view(await self._found(call.tenant, approval_id)))
+
+    async def _decided(self, tenant: str, approval_id: str, wait_s: float) -> ApprovalRequest:
+        """Return the request once it is closed, or as it stands after *wait_s*."""
+        async with self.bell.listening(tenant) as rung:
+            request = await self._found(tenant, approval_id)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    while request.is_open:
+                        await rung.wait()
+                        rung.clear()
+                        request = await self._found(tenant, approval_id)
+        return request
 
     async def _found(self, tenant: str, approval_id: str) -> ApprovalRequest:
         request = await self._stored(tenant, approval_id)

@@ -239,7 +239,8 @@ def _rate_headers(of_key: Rate, of_tenant: Rate) -> dict[str, str]:
     # Source: draft-ietf-httpapi-ratelimit-headers, sections 2 and 3.
     policies = ", ".join(f'"{name}";q={rate.limit};w=60' for name, rate in (("key", of_key), ("tenant", of_tenant)))
     states = ", ".join(
-        f'"{name}";r={max(rate.remaining, 0)};t={rate.reset_s}' for name, rate in (("key", of_key), ("tenant", of_tenant))
+        f'"{name}";r={max(rate.remaining, 0)};t={rate.reset_s}'
+        for name, rate in (("key", of_key), ("tenant", of_tenant))
     )
     return {"ratelimit-policy": policies, "ratelimit": states}
 

@@ -349,6 +349,35 @@ class DefinitionPage(Value):
     definitions: tuple[DefinitionView, ...]
 
 
+class EventsAsked(Value):
+    """Which events: those after a cursor, of one type, of one loop."""
+
+    after: str | None = None
+    limit: Limit = 100
+    type: Identifier | None = None
+    loop_id: Identifier | None = None
+
+
+class EventsFollowed(Value):
+    """Which events to follow. `after` is the same as the header Last-Event-ID, and comes before it."""
+
+    after: str | None = None
+    type: Identifier | None = None
+    loop_id: Identifier | None = None
+
+
+class EventPage(Value):
+    """
+    Events in the order of their commits, each with its `cursor`.
+
+    Go on after `next_cursor`. With `gap`, events after the cursor asked for are no longer kept here: read the ledgers.
+    """
+
+    events: tuple[Json, ...]
+    next_cursor: str
+    gap: bool = False
+
+
 class ProblemView(Value):
     """Why a call was refused."""
 

@@ -34,9 +34,9 @@ def document(table: Sequence[Endpoint], version: str) -> dict[str, Any]:
     """Return the document of *table*."""
     models = {model for endpoint in table for model in _models(endpoint)} | {ProblemView}
     modes = {"validation": _asked(table), "serialization": models - _asked(table)}
-    inputs = [(model, mode) for mode, chosen in modes.items() for model in sorted(chosen, key=lambda one: one.__name__)]
-    names, schemas = models_json_schema(inputs, by_alias=True, ref_template=_REFS)  # type: ignore[arg-type]
-    refs = {model: ref["$ref"] for (model, _), ref in names.items()}
+    inputs: Any = [(model, mode) for mode, chosen in modes.items() for model in sorted(chosen, key=str)]
+    names, schemas = models_json_schema(inputs, by_alias=True, ref_template=_REFS)
+    refs: dict[Any, str] = {model: ref["$ref"] for (model, _), ref in names.items()}
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in table:
         path = _PARAMETER.sub(lambda found: f"{{{_camel(found[1])}}}", endpoint.path)
@@ -69,9 +69,7 @@ def _asked(table: Sequence[Endpoint]) -> set[type[Value]]:
     return {endpoint.body for endpoint in table if endpoint.body}
 
 
-def _operation(
-    endpoint: Endpoint, refs: Mapping[type[Value], str], defs: dict[str, Any]
-) -> dict[str, Any]:
+def _operation(endpoint: Endpoint, refs: Mapping[Any, str], defs: dict[str, Any]) -> dict[str, Any]:
     doc = (endpoint.handle.__doc__ or endpoint.summary).strip()
     operation: dict[str, Any] = {
         "operationId": endpoint.name,
@@ -114,7 +112,7 @@ def _in_headers(endpoint: Endpoint) -> list[dict[str, Any]]:
     return [{"name": "Idempotency-Key", "in": "header", "required": False, "description": told, "schema": schema}]
 
 
-def _answers(endpoint: Endpoint, refs: Mapping[type[Value], str]) -> dict[str, Any]:
+def _answers(endpoint: Endpoint, refs: Mapping[Any, str]) -> dict[str, Any]:
     out: dict[str, Any] = {}
     for status, model in endpoint.answers.items():
         content: dict[str, Any] = (
@@ -124,7 +122,7 @@ def _answers(endpoint: Endpoint, refs: Mapping[type[Value], str]) -> dict[str, A
     return out
 
 
-def _refusals(endpoint: Endpoint, refs: Mapping[type[Value], str]) -> dict[str, Any]:
+def _refusals(endpoint: Endpoint, refs: Mapping[Any, str]) -> dict[str, Any]:
     codes: dict[int, list[str]] = {}
     for source in (_ALWAYS, _WITH_BODY, endpoint.refusals):
         for status, named in source.items():

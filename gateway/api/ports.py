@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Protocol
 
 from gateway.api.keys import ApiKey
+from loops.events import Event
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +59,46 @@ class Keys(Protocol):
 
     async def all(self, tenant: str) -> Sequence[KeyListed]:
         """Return every key of *tenant*, the oldest first, revoked ones included."""
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """An event as somebody who follows sees it. `cursor` is what they go on after."""
+
+    cursor: str
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage:
+    """
+    Events in the order of their commits; within one ledger, in its order.
+
+    `is_gap` says that the cursor is older than what is kept: some events after it are not here, and must be read from
+    their ledgers.
+    """
+
+    events: tuple[Followed, ...]
+    is_gap: bool
+
+
+class Feed(Protocol):
+    """What was committed in a tenant, in order, for those who follow. May raise `loops.errors.StoreUnavailable`."""
+
+    async def read(self, tenant: str, *, after: str, limit: int) -> FeedPage:
+        """
+        Return about *limit* events after the cursor *after*: a commit is not cut.
+
+        Raises:
+            Rejected: If *after* is not a cursor.
+        """
+
+    async def last(self, tenant: str) -> str:
+        """Return the cursor of the latest event, or the one before the first."""
+
+    async def news(self, tenants: Sequence[str], after: dict[str, str]) -> dict[str, str]:
+        """
+        Return those of *tenants* that have something after the positions *after*, with their latest position.
+
+        Waits up to a second for the first one.
+        """

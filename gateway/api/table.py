@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from gateway.api.approvals import Approvals
 from gateway.api.endpoint import Endpoint
+from gateway.api.events import Events
+from gateway.api.keys import Scope
 from gateway.api.loops import Loops
 from gateway.api.models import (
     ApprovalAsked,
@@ -14,6 +16,9 @@ from gateway.api.models import (
     Cancel,
     DefinitionPage,
     DefinitionView,
+    EventPage,
+    EventsAsked,
+    EventsFollowed,
     LoopDetail,
     LoopPage,
     LoopsAsked,
@@ -35,7 +40,7 @@ from gateway.api.runs import Runs
 #: Where the API lives.
 BASE = "/api/v1"
 
-_READ = ("events:read", "loops:write", "approvals:request")
+_READ: tuple[Scope, ...] = ("events:read", "loops:write", "approvals:request")
 _STARTED_NOT = {404: ("unknown_loop",), 409: ("already_active",), 422: ("bad_evidence", "idempotency_key_reused")}
 _NO_LOOP = {404: ("unknown_instance",)}
 _CLOSED = {404: ("unknown_instance",), 409: ("loop_closed",), 422: ("idempotency_key_reused",)}
@@ -54,13 +59,14 @@ _ASKED_NOT = {
 _WITHDRAWN_NOT = {403: ("not_the_requester",), 404: ("unknown_request",), 409: ("request_closed",)}
 
 
-def endpoints(loops: Loops, approvals: Approvals, runs: Runs) -> tuple[Endpoint, ...]:
+def endpoints(loops: Loops, approvals: Approvals, runs: Runs, events: Events) -> tuple[Endpoint, ...]:
     """Return the table. Paths that end in a name of any length come after those that say more."""
-    return (*_of_loops(loops), *_of_approvals(approvals), *_of_runs(runs))
+    return (*_of_loops(loops), *_of_approvals(approvals), *_of_runs(runs), *_of_events(events))
 
 
 def _of_loops(loops: Loops) -> Iterable[Endpoint]:
-    one, write = f"{BASE}/loops/{{aggregate_id:path}}", ("loops:write",)
+    one = f"{BASE}/loops/{{aggregate_id:path}}"
+    write: tuple[Scope, ...] = ("loops:write",)
     yield Endpoint(
         "POST", f"{BASE}/loops", "Start a loop", write, loops.start_loop,
         {201: LoopView, 200: LoopView}, body=StartLoop, refusals=_STARTED_NOT,
@@ -92,7 +98,8 @@ def _of_loops(loops: Loops) -> Iterable[Endpoint]:
 
 
 def _of_approvals(approvals: Approvals) -> Iterable[Endpoint]:
-    one, ask = f"{BASE}/approvals/{{approval_id}}", ("approvals:request",)
+    one = f"{BASE}/approvals/{{approval_id}}"
+    ask: tuple[Scope, ...] = ("approvals:request",)
     yield Endpoint(
         "POST", f"{BASE}/approvals", "Ask humans without a loop file", ask, approvals.ask_approval,
         {201: ApprovalView, 200: ApprovalView}, body=AskApproval, refusals=_ASKED_NOT, tag="approvals",
@@ -112,7 +119,8 @@ def _of_approvals(approvals: Approvals) -> Iterable[Endpoint]:
 
 
 def _of_runs(runs: Runs) -> Iterable[Endpoint]:
-    one, read = f"{BASE}/runs/{{run_id:path}}", ("events:read",)
+    one = f"{BASE}/runs/{{run_id:path}}"
+    read: tuple[Scope, ...] = ("events:read",)
     for path, summary, handle, model in (
         (f"{one}/history", "Show the ledger of a run", runs.get_run_history, RunHistory),
         (f"{one}/evidence", "Show the evidence of a run", runs.get_run_evidence, RunEvidence),
@@ -124,4 +132,16 @@ def _of_runs(runs: Runs) -> Iterable[Endpoint]:
     yield Endpoint(
         "GET", f"{BASE}/audit/{{run_id:path}}", "Export a ledger to be verified offline", read, runs.export_audit,
         {200: "application/x-ndjson"}, refusals=_BROKEN, tag="runs",
+    )  # fmt: skip
+
+
+def _of_events(events: Events) -> Iterable[Endpoint]:
+    read: tuple[Scope, ...] = ("events:read",)
+    yield Endpoint(
+        "GET", f"{BASE}/events", "List events after a cursor", read, events.list_events,
+        {200: EventPage}, query=EventsAsked, tag="events",
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", f"{BASE}/events/stream", "Follow events as they are committed", read, events.follow_events,
+        {200: "text/event-stream"}, query=EventsFollowed, tag="events",
     )  # fmt: skip

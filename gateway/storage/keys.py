@@ -80,6 +80,16 @@ MEMBER = "lg:member:"
 LIMIT = "lg:limit:"
 #: Sorted set of the places in a limit's line, by the time (ms) their turn comes. whose, limit, rank.
 LIMIT_LINE = "lg:limit-line:"
+#: The API key (``tenant:key``) that a token belongs to. digest of the token.
+API_TOKEN = "lg:api-token:"  # noqa: S105 - the name of a key
+#: Hash: b body, u last used (ms). tenant, key.
+API_KEY = "lg:api-key:"
+#: Sorted set of a tenant's API keys, all scores 0. tenant.
+API_KEYS = "lg:api-keys:"
+#: Requests within one minute, with a time to live. ``key:tenant:key`` or ``tenant:tenant``, minute.
+RATE = "lg:rate:"
+#: Stream of what was committed, for those who follow: i instance, n sequence of its last event, c how many. tenant.
+FEED = "lg:feed:"
 
 #: What the scripts know the prefixes as.
 LUA: Mapping[str, str] = MappingProxyType(
@@ -112,6 +122,10 @@ LUA: Mapping[str, str] = MappingProxyType(
         "LANE_INSIDE": LANE_INSIDE,
         "LANE_WAITING": LANE_WAITING,
         "LEASE": LEASE,
+        "API_TOKEN": API_TOKEN,
+        "API_KEY": API_KEY,
+        "RATE": RATE,
+        "FEED": FEED,
         "LIMIT": LIMIT,
         "LIMIT_LINE": LIMIT_LINE,
     }

@@ -145,6 +145,7 @@ class MemoryStore:
         self._leases: dict[str, tuple[str, datetime]] = {}
         self._seen: dict[str, datetime] = {}
         self._moved: dict[str, set[str]] = {}
+        self._committed: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
         self._checkpoints: defaultdict[str, list[bytes]] = defaultdict(list)
 
     @property
@@ -157,6 +158,10 @@ class MemoryStore:
         taken = self.outbox
         self._outbox.clear()
         return taken
+
+    def committed(self, tenant: str) -> Sequence[tuple[str, int, int]]:
+        """Return a tenant's commits in order: the instance, the sequence of its last event, how many it had."""
+        return self._committed.get(tenant, ())
 
     # -- loops.ports.Store
 
@@ -539,6 +544,8 @@ class MemoryStore:
         self._ledgers[owner] += [each.line for each in commit.sealed]
         if commit.sealed:
             self._moved.setdefault(instance.tenant, set()).add(instance.instance_id)
+            entry_at = (instance.instance_id, len(self._ledgers[owner]), len(commit.sealed))
+            self._committed[instance.tenant].append(entry_at)
         for effect in commit.effects:
             if effect.effect_id not in self._effects:
                 self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)

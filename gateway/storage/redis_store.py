@@ -20,6 +20,7 @@ from gateway.storage.cursors import (
     person_members,
     request_member,
 )
+from gateway.storage.feeds import FEED_KEPT
 from gateway.storage.ledgers import stored_events
 from gateway.storage.scripts import Script, script
 from gateway.storage.seam import store_errors
@@ -203,6 +204,7 @@ def _arguments(commit: Commit, grace_ms: int, behind_ms: int) -> list[str | byte
         "requests": [_listed(request) for request in commit.requests],
         "kept": KEPT_OF_PERSON,
         "events": len(commit.sealed),
+        "feed": FEED_KEPT,
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
         "revived": [keys.part(effect_id) for effect_id in commit.revived],
         "grace": grace_ms,

@@ -5,7 +5,7 @@
 --   k           its member in the open indexes       d, r        definition digest, latest request ('' for none)
 --   requests    [{r request, o whether it is open, k its member in the index of open ones,
 --                 w [['asked' or 'decided', person, member] ...]} ...]      kept  how many a person's list holds
---   events      how many
+--   events      how many                             feed        how many commits the feed keeps, about
 --   effects     [[effect, kind] ...], due again after grace ms
 --   revived     [effect ...] that are dead, to be tried once more; due again after grace ms
 --   cards       [request ...] whose cards are to show this version; looked after from behind ms on
@@ -83,8 +83,12 @@ if settled then
   redis.call('ZREM', KEY.EFFECTS_OPEN, h.settled.e)
 end
 
-if h.events > 0 then redis.call('SADD', KEY.MOVED .. h.t, h.i) end
-for _ = 1, h.events do redis.call('RPUSH', KEY.LEDGER .. tenant .. h.i, body()) end
+local last = 0
+for _ = 1, h.events do last = redis.call('RPUSH', KEY.LEDGER .. tenant .. h.i, body()) end
+if h.events > 0 then
+  redis.call('SADD', KEY.MOVED .. h.t, h.i)
+  redis.call('XADD', KEY.FEED .. h.t, 'MAXLEN', '~', h.feed, '*', 'i', h.i, 'n', last, 'c', h.events)
+end
 for _, effect in ipairs(h.effects) do
   local id, kind, text = effect[1], effect[2], body()
   -- An effect that is there already stays as it is: written again, a finished one would take place again.
