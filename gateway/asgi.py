@@ -24,6 +24,15 @@ from channels.slack.members import Members
 from channels.slack.reception import Reception
 from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import socket_mode
+from gateway.api.api import api_routes
+from gateway.api.approvals import Approvals
+from gateway.api.bell import Bell
+from gateway.api.endpoint import Door
+from gateway.api.events import Events
+from gateway.api.loops import Loops
+from gateway.api.runs import Runs
+from gateway.api.table import endpoints
+from gateway.coherence import incoherences
 from gateway.gate import EngineGate
 from gateway.intake.backpressure import Relieved
 from gateway.intake.intake import intake_routes, open_sources
@@ -145,6 +154,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
                 Route("/readyz", _readiness(parts)),
                 Route("/metrics", _scraped(parts)),
                 *from_slack,
+                *await _api(parts, stack),
                 *intake_routes(
                     open_sources(parts.configuration.sources, os.environ),
                     Relieved(parts.engine, _waiting(parts), parts.settings.max_backlog),
@@ -153,6 +163,33 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             ],
             exception_handlers={HTTPException: _refused, Exception: _broke},
         )
+
+
+async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
+    """Return the routes of the API, behind its door."""
+    bell = Bell(parts.feed)
+    listening = asyncio.create_task(bell.listen(), name="bell")
+    stack.callback(listening.cancel)
+    table = endpoints(
+        Loops(parts.engine, parts.store, parts.effects, parts.definitions, parts.ids),
+        Approvals(
+            parts.engine,
+            parts.store,
+            parts.ids,
+            parts.configuration.adhoc,
+            lambda definition: incoherences(definition, parts.configuration),
+            bell,
+        ),
+        Runs(parts.store, parts.checkpoints, parts.clock),
+        Events(parts.feed, bell, parts.api_keys, parts.clock),
+    )
+    door = Door(
+        parts.api_keys,
+        parts.clock.now,
+        key_limit=parts.settings.api_key_limit,
+        tenant_limit=parts.settings.api_tenant_limit,
+    )
+    return api_routes(table, door)
 
 
 async def _healthy(_: Request) -> Response:

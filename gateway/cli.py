@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from gateway.api_commands import keys_app
 from gateway.audit_commands import audit_app, metrics
 from gateway.connect_commands import doctor, slack_app
 from gateway.intake_commands import intake_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 app.add_typer(audit_app, name="audit")
 app.command("metrics")(metrics)
 app.add_typer(intake_app, name="intake")
+app.add_typer(keys_app, name="keys")
 app.command("doctor")(doctor)
 app.add_typer(slack_app, name="slack")
 

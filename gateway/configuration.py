@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from gateway.api.adhoc import AdhocConfig
 from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
 from gateway.intake.presets import upon_preset
@@ -179,7 +180,7 @@ class Configuration(Value):
     Everything `loopgate.yaml` says.
 
     `loops` are files or directories beside it; `library` means the shipped ones. `redaction` adds to what counts as a
-    secret.
+    secret. `adhoc` is what callers of the API may ask for without a loop file; without it, nothing.
     """
 
     slack: SlackConfig
@@ -193,6 +194,7 @@ class Configuration(Value):
     calendars: Mapping[Identifier, Hours] = Field(default_factory=dict)
     on_call: Mapping[Identifier, Rotation] = Field(default_factory=dict)
     redaction: RedactionRules = RedactionRules()
+    adhoc: AdhocConfig | None = None
 
 
 def load_configuration(path: Path) -> Configuration:

@@ -64,3 +64,9 @@ class Settings(BaseSettings):
     seal_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
         default=600.0, description="pause between checkpoints, which seal the ledgers that moved"
     )
+    api_key_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=600, description="requests a minute of an API key that has no limit of its own"
+    )
+    api_tenant_limit: Annotated[int, Field(ge=1, le=10_000_000)] = Field(
+        default=6_000, description="requests a minute of all API keys of a tenant together"
+    )

@@ -15,6 +15,7 @@ from channels.slack.confirming import SlackConfirmer
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.outgoing import OutgoingClient
+from gateway.api.ports import Feed, Keys
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences, with_approvals, with_calendars
@@ -49,10 +50,12 @@ from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
+from gateway.storage.redis_api_keys import RedisApiKeys
 from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
+from gateway.storage.redis_feed import RedisFeed
 from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_members import RedisMembers
@@ -62,7 +65,7 @@ from gateway.storage.redis_turns import RedisTurns
 from loops.engine import LoopEngine
 from loops.guards import Guard, PolicyPoint
 from loops.judging import Judge
-from loops.ports import Clock, Definitions, Directory, Provider, Store
+from loops.ports import Clock, Definitions, Directory, IdSource, Provider, Store
 from loops.runtime_guards import RUNTIME_GUARDS
 from providers.recorded import SHIPPED, RecordedProvider
 
@@ -85,6 +88,8 @@ class Parts:
     effects: Effects
     cards: Cards
     checkpoints: Checkpoints
+    api_keys: Keys
+    feed: Feed
     deadlines: Deadlines
     leases: Leases
     lanes: Lanes
@@ -92,6 +97,7 @@ class Parts:
     definitions: Definitions
     directory: Directory
     clock: Clock
+    ids: IdSource
     engine: LoopEngine
     metrics: Metrics
 
@@ -135,7 +141,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
     guards = {**RUNTIME_GUARDS, **load_guards()}
     definitions = load_definitions(configuration, settings.config.parent, guards)
     directory = ConfiguredDirectory(configuration.people, configuration.slack.team)
-    clock = SystemClock()
+    clock, ids = SystemClock(), TimeOrderedIds()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(url))
         http = await stack.enter_async_context(httpx2.AsyncClient())
@@ -149,6 +155,8 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             effects=RedisEffects(client),
             cards=RedisCards(client),
             checkpoints=RedisCheckpoints(client),
+            api_keys=RedisApiKeys(client),
+            feed=RedisFeed(client, store),
             deadlines=RedisDeadlines(client),
             leases=RedisLeases(client),
             lanes=RedisLanes(client, effect_grace=timedelta(seconds=settings.effect_grace_s)),
@@ -156,12 +164,13 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             definitions=definitions,
             directory=directory,
             clock=clock,
+            ids=ids,
             engine=LoopEngine(
                 store,
                 definitions,
                 directory,
                 clock,
-                TimeOrderedIds(),
+                ids,
                 judge=Judge(guards, points),
                 redaction=configuration.redaction,
                 on_call=ConfiguredOnCall(configuration.on_call),

@@ -94,6 +94,11 @@ def data_of(asked: AskApproval) -> dict[str, Any]:
     return {"title": asked.title, "facts": facts, "parameters": dict(asked.parameters)}
 
 
+def asked_parameters(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters in what an ad hoc loop was started with, edits included."""
+    return dict(data["parameters"])
+
+
 def _wrong(asked: AskApproval, allowed: AdhocConfig) -> Iterable[tuple[str, str]]:
     if asked.channel and asked.channel not in allowed.channels:
         yield "channel", _not_among(asked.channel, allowed.channels)

@@ -109,7 +109,7 @@ class Events:
         except Unavailable:
             return False
         return (
-            key is not None and key.may(("events:read",)) and key.objection(key.token_digest, self.clock.now()) is None
+            key is not None and key.may({"events:read"}) and key.objection(key.token_digest, self.clock.now()) is None
         )
 
 

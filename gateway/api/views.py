@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gateway.api.adhoc import ADHOC, asked_parameters
 from gateway.api.models import ApprovalView, DecisionView, DefinitionView, EffectView, LoopView
 from gateway.jobs.ports import EffectRecord
 from loops.approvals import ApprovalRequest, Decision
@@ -38,6 +39,7 @@ def approval_view(request: ApprovalRequest) -> ApprovalView:
     """Return *request*. What a model said about it is not in here: it is evidence, on the run."""
     question = request.open_question
     proposal = request.proposal
+    parameters = asked_parameters(proposal.parameters) if proposal.loop_id == ADHOC else proposal.parameters
     return ApprovalView(
         approval_id=request.request_id,
         version=request.version,
@@ -48,8 +50,8 @@ def approval_view(request: ApprovalRequest) -> ApprovalView:
         instance_id=request.instance_id,
         state=proposal.state,
         digest=request.digest,
-        parameters=proposal.parameters,
-        parameters_digest=digest(proposal.parameters),
+        parameters=parameters,
+        parameters_digest=digest(parameters),
         facts={fact.label: fact.value for fact in request.facts},
         waiting_for=proposal.policy.named(),
         decisions=tuple(decision_view(each) for each in request.decisions),

@@ -28,7 +28,8 @@ class RedisFeed:
         position, sequence = read_cursor(after)
         stream = keys.FEED + keys.part(tenant)
         with store_errors():
-            found: Any = await self._client.xrange(stream, min=position, count=limit)
+            # One more: the first may be the commit the cursor is in, and have nothing left.
+            found: Any = await self._client.xrange(stream, min=position, count=limit + 1)
             oldest: Any = await self._client.xrange(stream, count=1)
         is_gap = bool(oldest) and order_of(position) < order_of(oldest[0][0].decode()) and position != "0-0"
         events: list[Followed] = []
