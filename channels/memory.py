@@ -169,6 +169,27 @@ class MemoryConfirmer:
             raise self._failures.pop(0)
 
 
+class MemoryOpeners:
+    """Keeps who opened their tab, for ever. Fits `channels.slack.ports.Openers`."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str], None] = {}
+
+    async def opened(self, team: str, user: str, lifetime: timedelta) -> None:
+        """Remember *user*."""
+        del lifetime
+        await self.left(team, user)
+        self._kept[team, user] = None
+
+    async def left(self, team: str, user: str) -> None:
+        """Forget *user*."""
+        self._kept.pop((team, user), None)
+
+    async def recent(self, team: str, *, limit: int) -> list[str]:
+        """Return who looked last, the latest first."""
+        return [user for of, user in reversed(self._kept) if of == team][:limit]
+
+
 class MemoryMembers:
     """Keeps what a channel said about its people, for ever. Fits `channels.slack.ports.KeptMembers`."""
 

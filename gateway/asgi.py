@@ -42,6 +42,7 @@ from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_members import RedisMembers
+from gateway.storage.redis_openers import RedisOpeners
 from gateway.wiring import Parts, open_parts, open_slack, slack_installation, store_url
 from loops.errors import Rejected, StoreUnavailable
 
@@ -138,7 +139,14 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         mapped = [person.slack for person in parts.configuration.people if person.slack]
         informing = asyncio.create_task(members.stay_informed(mapped), name="members")
         stack.callback(informing.cancel)
-        bolt = create_bolt_app(installation, client, gate=gate, directory=parts.directory, members=members)
+        bolt = create_bolt_app(
+            installation,
+            client,
+            gate=gate,
+            directory=parts.directory,
+            members=members,
+            openers=RedisOpeners(parts.client),
+        )
         from_slack: list[Route] = []
         if mode == "socket":
             sockets = SocketCounts()

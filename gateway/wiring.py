@@ -1,5 +1,6 @@
 """The composition root: the only module that names adapters. What it returns is typed by the ports they fit."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -12,7 +13,10 @@ from redis.asyncio import Redis
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
 from channels.slack.confirming import SlackConfirmer
+from channels.slack.following import Following
+from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
+from channels.slack.listening import Desk
 from channels.slack.members import Members
 from channels.slack.outgoing import OutgoingClient
 from gateway.api.ports import Feed, Keys
@@ -33,6 +37,7 @@ from gateway.configuration import (
     secret,
 )
 from gateway.directory import ConfiguredDirectory
+from gateway.gate import EngineGate
 from gateway.guards.config import PolicyPointConfig
 from gateway.guards.entry_points import load_guards
 from gateway.guards.policy_point import HttpPolicyPoint
@@ -59,6 +64,7 @@ from gateway.storage.redis_feed import RedisFeed
 from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_members import RedisMembers
+from gateway.storage.redis_openers import RedisOpeners
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
 from gateway.storage.redis_turns import RedisTurns
@@ -198,6 +204,18 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
         }
         team_id = configuration.slack.team
         members = Members(slack, RedisMembers(parts.client), team_id)
+        gate = EngineGate(
+            parts.engine,
+            parts.store,
+            effects=parts.effects,
+            definitions=parts.definitions,
+            directory=parts.directory,
+            clock=parts.clock,
+        )
+        desk = Desk(installation, slack, gate, parts.directory, DEFAULT_TENANT)
+        following = Following(Home(desk, RedisOpeners(parts.client)))
+        task = asyncio.create_task(following.run(), name="following")
+        stack.callback(task.cancel)
         yield Handlers(
             engine=parts.engine,
             store=parts.store,
@@ -225,6 +243,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 lease=timedelta(seconds=parts.settings.effect_lease_s),
                 timeout=timedelta(seconds=parts.settings.effect_timeout_s),
             ),
+            changed=following.changed,
         )
 
 

@@ -21,7 +21,7 @@ from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk, done, failed, log
 from channels.slack.members import Members
 from channels.slack.news import News
-from channels.slack.ports import Gate
+from channels.slack.ports import Gate, Openers
 from channels.slack.retrying import Retrying
 from channels.slack.shown import (
     ANSWER,
@@ -60,6 +60,7 @@ def create_bolt_app(
     tenant: str = DEFAULT_TENANT,
     command: str = COMMAND,
     members: Members | None = None,
+    openers: Openers | None = None,
 ) -> AsyncApp:
     """
     Return the Bolt app of *installation*, to be served through `asgi.slack_routes` or `socket_mode`.
@@ -73,6 +74,7 @@ def create_bolt_app(
         directory: Who people are.
         tenant: Whose requests this installation shows.
         command: The slash command as the app's manifest has it.
+        openers: Remembers whose Home tabs to draw anew when requests change.
         members: Who of the workspace may decide: nobody deleted, no bot, no guest. None leaves that to the directory.
     """
     app = AsyncApp(
@@ -93,7 +95,7 @@ def create_bolt_app(
     )
     answering, consulting = Answering(desk), Consulting(desk)
     viewing, commands = Viewing(desk), Commands(desk, command)
-    home, bulk = Home(desk), Bulk(desk)
+    home, bulk = Home(desk, openers), Bulk(desk)
 
     app.action(_begins(ANSWER))(_listener(home.then_anew(answering.decide)))
     app.action(_begins(ASK))(_listener(answering.ask))

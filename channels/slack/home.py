@@ -1,13 +1,15 @@
 """
 The Home tab: what waits for one person, what they asked for, what they decided lately. They decide in place.
 
-A projection like every card: drawn anew whenever it is opened, and after every decision made on it.
+A projection like every card: drawn anew whenever it is opened, after every decision made on it, and, for those who
+looked lately, soon after anything changed (see `following`).
 """
 
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from slack_bolt import BoltResponse
@@ -23,6 +25,7 @@ from channels.slack.errors import error_code
 from channels.slack.evidence import KIND
 from channels.slack.listening import LOAD_S, SLACK_ERRORS, VIEW_S, Desk, done, log, soon, started
 from channels.slack.mrkdwn import inline, when
+from channels.slack.ports import Openers
 from channels.slack.shown import ANSWER, ASK, DETAILS, EDIT, HOME_PAGE, MORE, Asked, NotOurs
 from channels.slack.views import View
 from loops.actors import Human
@@ -35,6 +38,8 @@ from loops.ports import ChannelIdentity, Loaded
 WAITING_MAX, ASKED_MAX, DECIDED_MAX, LOOPS_MAX = 15, 6, 6, 10
 #: Requests looked through for those.
 LOOKED_THROUGH = 100
+#: People whose tabs follow what happens, and for how long after they looked.
+FOLLOWED_MAX, FOLLOWED_FOR = 20, timedelta(minutes=15)
 NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 6, 3
 
 
@@ -51,10 +56,15 @@ class Standing:
 
 
 class Home:
-    """Publishes the Home tab: when it is opened, and after what was decided on it."""
+    """
+    Publishes the Home tab: when it is opened, after what was done on it, and when requests change.
 
-    def __init__(self, desk: Desk) -> None:
+    *openers* remembers who looks at theirs; without it nobody's tab follows what others do.
+    """
+
+    def __init__(self, desk: Desk, openers: Openers | None = None) -> None:
         self._desk = desk
+        self._openers = openers
 
     async def open(self, happened: EventCallback) -> BoltResponse:
         """Publish the tab to whoever opened it."""
@@ -62,6 +72,13 @@ class Home:
         if event.tab == "home" and event.user is not None and happened.team_id == self._desk.installation.team_id:
             await self._publish(event.user, event.view.hash if event.view else None, started())
         return done()
+
+    async def draw_again(self) -> None:
+        """Draw the tab of everybody who opened theirs lately. May raise StoreUnavailable."""
+        if self._openers is None:
+            return
+        for user in await self._openers.recent(self._desk.installation.team_id, limit=FOLLOWED_MAX):
+            await self._draw(user, None, started())
 
     async def turn(self, click: Click) -> BoltResponse:
         """Publish another page of what waits."""
@@ -85,6 +102,18 @@ class Home:
         return listener
 
     async def _publish(self, user: str, shown: str | None, deadline: float, page: int = 1) -> None:
+        """Draw the tab for *user*, and remember that they look at it; a later page does not change under their eyes."""
+        await self._draw(user, shown, deadline, page)
+        if self._openers is None:
+            return
+        team = self._desk.installation.team_id
+        try:
+            remembered = self._openers.opened(team, user, FOLLOWED_FOR) if page == 1 else self._openers.left(team, user)
+            await soon(remembered, max(0.0, deadline - asyncio.get_running_loop().time()))
+        except Unavailable:
+            log.warning("slack.home.not_followed", error="store_unavailable")
+
+    async def _draw(self, user: str, shown: str | None, deadline: float, page: int = 1) -> None:
         """Draw the tab for *user*. A tab other than the one with the hash *shown* is there: read and draw once more."""
         for known in (shown, None):
             left = deadline - asyncio.get_running_loop().time()

@@ -145,6 +145,19 @@ class KeptMembers(Protocol):
         """Keep *text* about *user* for *lifetime*, in place of what was kept before."""
 
 
+class Openers(Protocol):
+    """Remembers who looks at their Home tab, across processes. May raise `loops.errors.StoreUnavailable`."""
+
+    async def opened(self, team: str, user: str, lifetime: timedelta) -> None:
+        """Remember for *lifetime* that *user* looks at the first page of their tab."""
+
+    async def left(self, team: str, user: str) -> None:
+        """Forget *user*, who looks at something else."""
+
+    async def recent(self, team: str, *, limit: int) -> Sequence[str]:
+        """Return those remembered, the latest first, at most *limit*."""
+
+
 class SeenOnce(Protocol):
     """Remembers signatures for a while, across processes. May raise `loops.errors.StoreUnavailable`."""
 

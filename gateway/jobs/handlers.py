@@ -56,7 +56,9 @@ class Handlers:
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
         gates: Gates | None = None,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
+        """*changed* is called whenever a card was brought up to date."""
         self._engine = engine
         self._store = store
         self._effects = effects
@@ -68,6 +70,7 @@ class Handlers:
         self._providers = providers
         self._integrations = integrations
         self._gates = gates
+        self._changed = changed
         self._table: Mapping[EffectKind, Handler] = {
             "card.post": self._post_card,
             "card.update": self._update_card,
@@ -84,6 +87,8 @@ class Handlers:
     async def carry_out(self, claim: Claim) -> None:
         """Do what the claimed effect asks and record its end."""
         await self._table[claim.effect.kind](claim)
+        if claim.effect.kind in {"card.post", "card.update"}:
+            self._changed()
 
     async def give_up(self, claim: Claim, error: str) -> None:
         """End an effect that will not be tried again, on the ledger; who waits for its result is told."""

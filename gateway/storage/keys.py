@@ -76,6 +76,8 @@ LEASE = "lg:lease:"
 SEEN = "lg:seen:"
 #: What a channel said about somebody. team:user.
 MEMBER = "lg:member:"
+#: Sorted set of Slack users who opened their Home tab lately, by when each is forgotten (ms). team.
+OPENERS = "lg:openers:"
 #: Hash: f free at (ms), h held until (ms). whose, limit.
 LIMIT = "lg:limit:"
 #: Sorted set of the places in a limit's line, by the time (ms) their turn comes. whose, limit, rank.

@@ -192,6 +192,8 @@ def test_several_are_approved_from_home_in_one_window(stack: Stack, slack_as: Sl
     expect(modal).to_contain_text("Release REL-BULK2: your approval counts")
     press(modal, "Close")
     expect(home).to_contain_text("Waiting for you: 1")
+    released(stack, kim, "REL-BULK4")
+    expect(home).to_contain_text("Waiting for you: 2")
     for card in cards[1:]:
         stack.card(card["blocks"][0]["text"]["text"], saying="1 of 2 approvals")
 

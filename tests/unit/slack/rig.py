@@ -17,11 +17,14 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from unit.slack.taken import assert_everything_taken
 
+from channels.memory import MemoryOpeners
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
+from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
+from channels.slack.listening import Desk
 from channels.slack.members import Members
 from channels.slack.ports import KeptMembers
 from channels.slack.reception import Reception
@@ -115,6 +118,8 @@ class Rig:
     request: ApprovalRequest
     address: dict[str, Any]
     counts: SocketCounts
+    #: Home as a worker has it, which shares with the gateway who looks at their tab.
+    home: Home
     #: Stop taking deliveries over Socket Mode, before the rest ends.
     stop: Callable[[], Awaitable[None]]
 
@@ -256,8 +261,15 @@ async def a_rig(
             AsyncExitStack() as stack,
         ):
             known = Members(client, members, "T1") if members else None
+            openers = MemoryOpeners()
             bolt = create_bolt_app(
-                installation, client, gate=gate, directory=house.people, tenant=TENANT, members=known
+                installation,
+                client,
+                gate=gate,
+                directory=house.people,
+                tenant=TENANT,
+                members=known,
+                openers=openers,
             )
             if socket:
                 taking = socket_mode(
@@ -283,6 +295,7 @@ async def a_rig(
                 request,
                 address,
                 counts,
+                Home(Desk(installation, client, gate, house.people, TENANT), openers),
                 stack.aclose,
             )
             yield made

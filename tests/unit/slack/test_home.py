@@ -1,5 +1,6 @@
 """The Home tab through the real Bolt app over HTTP: what one person sees there, and deciding in place."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -11,6 +12,7 @@ from builders import TENANT, a_change, a_house, an_answer, person
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import mrkdwn_texts, said, waiting, with_request
 
+from channels.slack.following import Following
 from channels.slack.home import Standing, home_view, page_named
 from channels.slack.shown import More, Shown
 from channels.slack_sandbox.blockkit.surfaces import checked_view
@@ -154,6 +156,37 @@ async def test_home_while_the_store_is_away_says_so(rig: Rig) -> None:
     rig.gate.is_away = True
 
     assert "could not look this up" in said((await home(rig, "UDANA"))["blocks"])
+
+
+async def test_the_tab_of_who_looks_follows_what_others_do(rig: Rig) -> None:
+    """Decided by somebody else, the tab of everybody who opened theirs lately is drawn anew; nobody else's is."""
+    await home(rig, "UDANA")
+    published = len(await rig.get("calls", method="views.publish"))
+    await rig.house.engine.answer(an_answer(rig.request, "approve", "sam"), tenant=TENANT)
+    following = Following(rig.home, pause_s=0)
+    task = asyncio.create_task(following.run())
+    following.changed()
+    async with asyncio.timeout(10):
+        while len(calls := await rig.get("calls", method="views.publish")) == published:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    task.cancel()
+
+    assert len(calls) == published + 1
+    assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
+
+
+async def test_a_later_page_does_not_change_under_the_readers_eyes(rig: Rig) -> None:
+    """Who has turned the page is left alone until they come back to the first."""
+    for number in range(20):
+        await rig.house.propose(f"OPS-{number:02d}")
+    await press(rig, "UDANA", await home(rig, "UDANA"), "Next")
+    published = len(await rig.get("calls", method="views.publish"))
+    await rig.home.draw_again()
+    assert len(await rig.get("calls", method="views.publish")) == published
+    await press(rig, "UDANA", await home(rig, "UDANA", opens=False), "← Previous")
+    await rig.home.draw_again()
+
+    assert len(await rig.get("calls", method="views.publish")) == published + 2
 
 
 async def test_home_pages_through_all_that_waits(rig: Rig) -> None:
