@@ -18,8 +18,8 @@ CALLS_PER_MINUTE: Mapping[str, int] = {
     # Tier 1, one a minute and more; an app may hold ten connections, so ten is ours.
     "apps.connections.open": 10,
     "auth.test": POSTS_PER_MINUTE,
-    "chat.postMessage": POSTS_PER_MINUTE,
     "chat.getPermalink": POSTS_PER_MINUTE,
+    "chat.postMessage": POSTS_PER_MINUTE,
     "chat.postEphemeral": TIER_4,
     "chat.update": TIER_3,
     "chat.delete": TIER_3,
