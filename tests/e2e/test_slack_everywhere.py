@@ -38,7 +38,7 @@ def press(stack: Stack, user: str, label: str, *, about: str = "") -> dict[str, 
         for block in view["blocks"]
         if block["type"] == "actions" and about in block["block_id"]
         for element in block["elements"]
-        if element["text"]["text"].startswith(label)
+        if element.get("text", {"text": ""})["text"].startswith(label)
     )
     place = {"view_id": view["id"], "action_id": element["action_id"], "block_id": block["block_id"]}
     return act(stack, "click", user, **place)
