@@ -194,7 +194,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
         ConfigurationError: If a secret is not set.
     """
     configuration = parts.configuration
-    installation = slack_installation(configuration, parts.settings.slack_mode)
+    installation = slack_installation(configuration)
     async with AsyncExitStack() as stack:
         http = await stack.enter_async_context(httpx2.AsyncClient())
         slack = await stack.enter_async_context(open_slack(parts))
@@ -278,9 +278,12 @@ def tenants(configuration: Configuration) -> list[str]:
     return sorted({DEFAULT_TENANT} | people | {source.tenant for source in configuration.sources.values()})
 
 
-def slack_installation(configuration: Configuration, mode: SlackMode) -> SlackInstallation:
+def slack_installation(configuration: Configuration, taking: SlackMode | None = None) -> SlackInstallation:
     """
-    Return the installation the configuration names, with the secrets that *mode* needs.
+    Return the installation the configuration names.
+
+    Args:
+        taking: How deliveries are taken, with whose secret; None where none are, as in a worker, which has neither.
 
     Raises:
         ConfigurationError: If one of them is not set.
@@ -290,8 +293,8 @@ def slack_installation(configuration: Configuration, mode: SlackMode) -> SlackIn
         team_id=slack.team,
         app_id=slack.app,
         bot_token=secret(slack.bot_token_env),
-        signing_secret=secret(slack.signing_secret_env) if mode == "http" else None,
-        app_token=secret(slack.app_token_env) if mode == "socket" else None,
+        signing_secret=secret(slack.signing_secret_env) if taking == "http" else None,
+        app_token=secret(slack.app_token_env) if taking == "socket" else None,
         bot_user_id=slack.bot_user,
         api_url=slack.api_url,
     )
@@ -306,7 +309,7 @@ def open_slack(parts: Parts) -> AbstractAsyncContextManager[OutgoingClient]:
     """
     slack, calls = parts.configuration.slack, parts.metrics.slack_calls
     return slack_client(
-        slack_installation(parts.configuration, parts.settings.slack_mode),
+        slack_installation(parts.configuration),
         RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"),
         factor=slack.pace,
         counted=lambda method, became: calls.labels(method, became).inc(),

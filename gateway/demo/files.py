@@ -10,6 +10,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any
 
+from channels.slack.manifest import SCOPES
 from gateway.demo import cast
 
 #: Claude's model where LOOPGATE_DEMO_MODEL names none: quick and thorough enough to assess a change while you look.
@@ -87,6 +88,7 @@ def sandbox_config(addresses: Addresses, known: Secrets) -> dict[str, Any]:
             "signing_secret": known.signing_secret,
             "bot_user": {"id": cast.BOT_USER, "name": "Loopgate"},
             "request_url": f"{addresses.gateway}/slack/events",
+            "scopes": list(SCOPES),
             "commands": [
                 {"command": "/loops", "description": "What waits for a human", "usage_hint": "pending | show ID | help"}
             ],

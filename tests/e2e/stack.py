@@ -52,6 +52,10 @@ CHANGE = {
 }
 
 
+#: The secrets deliveries are taken with, unset: a worker does without.
+_TAKES_NOTHING = {"SLACK_SIGNING_SECRET": "", "SLACK_APP_TOKEN": ""}
+
+
 def slack_id(person: str) -> str:
     """Return the Slack user of *person*."""
     return f"U0{person.upper()}"
@@ -192,7 +196,7 @@ class Stack:
 
     def start_worker(self) -> Process:
         """Start one more worker."""
-        process = self._start(f"worker{len(self.workers)}", ["-m", "gateway.cli", "work"])
+        process = self._start(f"worker{len(self.workers)}", ["-m", "gateway.cli", "work"], _TAKES_NOTHING)
         self.workers.append(process)
         return process
 
