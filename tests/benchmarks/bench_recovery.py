@@ -51,7 +51,7 @@ async def measured(home: Path, processes: int) -> list[float]:
             await eventually(lambda: _is(len(pager.received) == 1))
             # Anywhere within a renewal of the lease, as a crash would come.
             await asyncio.sleep(settings.effect_lease_s / 3 * number / ROUNDS)
-            the_one_calling(pool, pager.url).kill()
+            the_one_calling(pool, pager.received[0]).kill()
             killed_at, pager.fault = time.monotonic(), None
             await eventually(lambda: _is(len(pager.received) == 2))
             times.append(time.monotonic() - killed_at)

@@ -64,7 +64,8 @@ class Receiver:
             Webhook(SECRET).verify(body, dict(request.headers))
         except WebhookVerificationError as error:
             return JSONResponse({"error": str(error)}, status_code=401)
-        self.received.append({"headers": dict(request.headers), "body": body})
+        port = request.client.port if request.client else None
+        self.received.append({"headers": dict(request.headers), "body": body, "port": port})
         match self.fault:
             case "slow":
                 await _hang(self.release)

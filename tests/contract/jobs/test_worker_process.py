@@ -115,7 +115,7 @@ async def test_a_pool_carries_on_what_a_killed_worker_had_in_hand(
         await eventually(lambda: _is(len(workers_of(pool)) == 2))
         await caller.tell("KILLED")
         await eventually(lambda: _is(len(pager.received) == 1))
-        the_one_calling(pool, pager.url).kill()
+        the_one_calling(pool, pager.received[0]).kill()
         pager.fault = None
         await caller.until_told("KILLED")
         await eventually(lambda: _is(len(workers_of(pool)) == 2))

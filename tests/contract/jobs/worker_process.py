@@ -5,12 +5,11 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import psutil
 from builders import ANALYSIS, CHANGE, DATA, People, an_agent, ci
@@ -158,11 +157,10 @@ def workers_of(pool: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [each for each in psutil.Process(pool.pid).children() if each.num_threads() > 2]
 
 
-def the_one_calling(pool: subprocess.Popen[bytes], url: str) -> psutil.Process:
-    """Return the worker of *pool* that has a connection to *url* open."""
-    port = urlsplit(url).port
+def the_one_calling(pool: subprocess.Popen[bytes], call: Mapping[str, Any]) -> psutil.Process:
+    """Return the worker of *pool* that made the *call* a `Receiver` got."""
     for worker in psutil.Process(pool.pid).children():
-        if any(each.raddr and each.raddr.port == port for each in worker.net_connections("tcp")):
+        if any(each.laddr.port == call["port"] for each in worker.net_connections("tcp")):
             return worker
     raise AssertionError("no worker is calling there")
 
