@@ -5,6 +5,7 @@ A leash: `python -m gateway.leash FD MODULE ARGUMENT...` runs a module that ends
 starter goes, kill -9 included, on Linux and macOS alike.
 """
 
+import contextlib
 import os
 import runpy
 import signal
@@ -15,6 +16,9 @@ import time
 #: Seconds a process has to end by itself once its starter is gone.
 GRACE_S = 3.0
 
+#: Names the file descriptor to which a process writes a byte when it has got up, where its starter wants to know.
+READY_FD = "LEASH_READY_FD"
+
 
 def main() -> None:
     """Put this process on the leash and become the module."""
@@ -22,6 +26,14 @@ def main() -> None:
     threading.Thread(target=_hold, args=(int(descriptor),), name="leash", daemon=True).start()
     sys.argv = [module, *arguments]
     runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+def say_ready() -> None:
+    """Tell whoever started this process, if they want to know, that it has got up."""
+    if ready := os.environ.get(READY_FD):
+        with contextlib.suppress(OSError):
+            os.write(int(ready), b"1")
+            os.close(int(ready))
 
 
 def await_end(descriptor: int) -> None:

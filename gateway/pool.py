@@ -12,20 +12,24 @@ from pathlib import Path
 
 import structlog
 
+from gateway.leash import READY_FD
+
 log = structlog.stdlib.get_logger()
 
 #: Seconds workers have to end by themselves: longer than they take over what is under way and over letting go of it.
 #: Then they are killed; what they held is free when its lease is over.
 STOP_PATIENCE_S = 28.0
 
-#: A worker that lived this long, in seconds, got up; if it dies then, it is replaced at once.
-UP_S = 30.0
+#: The wait before a worker that had got up is replaced, in seconds: however often that happens, starting it must not be
+#: all this machine does.
+FIRST_WAIT_S = 0.5
 
-#: The first and the longest wait before a worker that did not get up is started again, in seconds; it doubles.
-FIRST_WAIT_S, LONGEST_WAIT_S = 0.5, 30.0
+#: The longest wait before a worker that did not get up is started again, in seconds; it begins with the first wait and
+#: doubles.
+LONGEST_WAIT_S = 30.0
 
-#: Starts in a row after which a worker is not kept up. When that is true of all, the pool ends: something is wrong
-#: that another start does not mend, and whoever watches the pool must see it.
+#: Starts in a row after which a worker that never got up is not kept up. When that is true of all, the pool ends:
+#: something is wrong that another start does not mend, and whoever watches the pool must see it.
 STARTS_MAX = 5
 
 _LOOK_S = 0.1
@@ -41,6 +45,7 @@ class _Place:
     started_at: float = 0.0
     start_at: float = 0.0
     failures: int = 0
+    ready: int | None = None
     is_leaving: bool = False
 
 
@@ -101,32 +106,43 @@ class Pool:
         child = place.child
         if child is not None:
             code = child.poll()
-            if code is None:
-                if now - place.started_at >= UP_S:
-                    place.failures = 0
-                return
-            self._replace(place, code, now)
+            self._listen(place, is_over=code is not None)
+            if code is not None:
+                self._replace(place, code, now)
         elif now >= place.start_at:
             self._start(place, now)
 
-    def _replace(self, place: _Place, code: int, now: float) -> None:
-        lived = now - place.started_at
-        wait = 0.0
-        if not place.is_leaving and lived < UP_S:
+    def _listen(self, place: _Place, *, is_over: bool) -> None:
+        """Hear whether the worker has got up; whoever did not before its end failed."""
+        if place.ready is None:
+            return
+        with contextlib.suppress(BlockingIOError):
+            if os.read(place.ready, 1):
+                place.failures = -1
+        if place.failures < 0 or is_over:
+            os.close(place.ready)
+            place.ready = None
             place.failures += 1
-            wait = min(LONGEST_WAIT_S, self._first_wait_s * 2.0 ** (place.failures - 1))
-        log.warning(
-            "worker.ended", place=place.number, code=code, lived_s=round(lived, 1), wait_s=wait, asked=place.is_leaving
-        )
+
+    def _replace(self, place: _Place, code: int, now: float) -> None:
+        lived = round(now - place.started_at, 1)
+        wait = min(LONGEST_WAIT_S, self._first_wait_s * 2.0 ** max(0, place.failures - 1))
+        if place.is_leaving:
+            wait = 0.0
+        log.warning("worker.ended", place=place.number, code=code, lived_s=lived, wait_s=wait, asked=place.is_leaving)
         place.child, place.start_at, place.is_leaving = None, now + wait, False
 
     def _start(self, place: _Place, now: float) -> None:
+        place.ready, says = os.pipe()
+        os.set_blocking(place.ready, False)
         place.child = subprocess.Popen(
             [sys.executable, "-m", "gateway.leash", str(self._leash), *self._arguments],
-            pass_fds=(self._leash,),
+            pass_fds=(self._leash, says),
+            env={**os.environ, READY_FD: str(says)},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
         )
+        os.close(says)
         place.started_at = now
         log.info("worker.begun", place=place.number, pid=place.child.pid)
 

@@ -23,6 +23,7 @@ from gateway.jobs.rq_worker import StopSignal, loop_in_thread, on_loop, relaying
 from gateway.jobs.rq_worker import work as serve_queues
 from gateway.jobs.runner import EffectRunner
 from gateway.jobs.sweep import Sweep
+from gateway.leash import say_ready
 from gateway.log import configure_logging
 from gateway.sealing import Sealer
 from gateway.settings import Settings
@@ -71,6 +72,7 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         # What is here now is here to stay: later collections need not walk through it.
         gc.collect()
         gc.freeze()
+        say_ready()
         log.info("worker.started", queues=list(queues), holder=holder)
         try:
             with relaying(Relay(Outbox(relay_client), relay_client), hold):

@@ -5,7 +5,7 @@ from functools import cached_property
 from loops.approvals import ApprovalRequest
 from loops.deadlines import Deadline
 from loops.definition import LoopDefinition
-from loops.effects import Effect, EffectResult
+from loops.effects import Effect, EffectKind, EffectResult
 from loops.events import Event
 from loops.instance import LoopInstance
 from loops.ledger import Sealed
@@ -29,8 +29,10 @@ class Commit(Value):
     first version, not be there while its aggregate has no active instance. `sealed` are its events, ready to be kept
     as their lines. `requests` are the approval requests it closed and opened (one commit may do both), as they stand
     afterwards. `definition` is pinned with a start.
-    `settled` ends an effect claimed under its fence, `revived` names dead effects that are tried once more; where one
-    of them does not stand like that, nothing is written (`StaleClaim`).
+    `settled` ends an effect claimed under its fence, `revived` names dead effects that are tried once more,
+    `abandoned` effects that nobody holds and that shall not take place; where one of them does not stand like that,
+    nothing is written (`StaleClaim`). Of the kinds in `cancelled_kinds`, all effects so far that nobody holds are
+    cancelled.
     """
 
     instance: LoopInstance
@@ -39,6 +41,8 @@ class Commit(Value):
     effects: tuple[Effect, ...] = ()
     settled: EffectResult | None = None
     revived: tuple[str, ...] = ()
+    abandoned: tuple[str, ...] = ()
+    cancelled_kinds: tuple[EffectKind, ...] = ()
     deadlines: tuple[Deadline, ...] = ()
     cleared_deadlines: tuple[str, ...] = ()
     definition: LoopDefinition | None = None

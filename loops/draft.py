@@ -10,7 +10,7 @@ from loops.approvals import ApprovalRequest
 from loops.commit import Commit
 from loops.deadlines import Deadline, DeadlineKind
 from loops.definition import LoopDefinition
-from loops.effects import Effect, EffectKind, EffectResult, Grant
+from loops.effects import ACTING, Effect, EffectKind, EffectResult, Grant
 from loops.events import EventType
 from loops.instance import InstanceChanges, LoopInstance
 from loops.ledger import Envelope, LedgerHead, Sealed
@@ -75,6 +75,8 @@ class Draft:
         self._requests: dict[str, ApprovalRequest] = {}
         self._effects: list[Effect] = []
         self._revived: list[str] = []
+        self._abandoned: list[str] = []
+        self._cancelled_kinds: tuple[EffectKind, ...] = ()
         self._deadlines: list[Deadline] = []
         self._cleared: list[str] = []
 
@@ -98,6 +100,14 @@ class Draft:
     def revive(self, effect_id: str) -> None:
         """Have an effect that ended badly tried once more, after the commit."""
         self._revived.append(effect_id)
+
+    def abandon(self, effect_id: str) -> None:
+        """Have an effect that nobody holds not take place any more."""
+        self._abandoned.append(effect_id)
+
+    def cancel_effects(self) -> None:
+        """Have what acts for the loop and nobody has claimed not take place any more."""
+        self._cancelled_kinds = ACTING
 
     def keep(self, request: ApprovalRequest) -> None:
         """Keep *request* as it stands after this commit."""
@@ -145,6 +155,8 @@ class Draft:
             effects=(*self._effects, *self._replies(), *self._messages()),
             settled=self.settled,
             revived=tuple(self._revived),
+            abandoned=tuple(self._abandoned),
+            cancelled_kinds=self._cancelled_kinds,
             deadlines=tuple(self._deadlines),
             cleared_deadlines=tuple(self._cleared),
             definition=self.definition if pin_definition else None,

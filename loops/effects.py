@@ -20,6 +20,10 @@ EffectKind = Literal[
     "integration.run",
 ]
 
+#: Kinds that act for a loop where it stands: when it is cancelled or failed, those that nobody claimed are cancelled.
+#: What tells people how it stands goes on.
+ACTING: tuple[EffectKind, ...] = ("provider.ask", "integration.run")
+
 
 class Grant(Value):
     """The approval an effect rests on: checked again before it acts, so that what was shown is what runs."""

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from loops import decide, lifecycle, settling
-from loops.actors import Actor, Human, system
+from loops.actors import Actor, Automation, Human, system
 from loops.answers import Asked, Confirmation, as_edited, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.confirming import hold, never_known
@@ -377,7 +377,7 @@ class LoopEngine:
         effect: Effect,
         state: str,
         *,
-        by: Human | None,
+        by: Human | Automation | None,
         channel: Mapping[str, Any],
         key: str,
     ) -> Outcome:
@@ -385,19 +385,44 @@ class LoopEngine:
         Have *effect*, which stands at *state* in the store, tried once more for the person *by*.
 
         Refused, on the record, for anybody who neither asked for the loop nor decides in it, and where the loop has
-        moved on since.
+        moved on since. An automation is an operator's tool, which whoever runs the gateway may use for any loop.
         """
-        known = await self._people.verified(effect.tenant, by)
-        person = await self._people.named(effect.tenant, known.user_id if known else None)
+        is_operator = isinstance(by, Automation)
+        known = by if isinstance(by, Automation) else await self._people.verified(effect.tenant, by)
+        person = await self._people.named(effect.tenant, known.user_id if isinstance(known, Human) else None)
 
         async def judged(loaded: Loaded) -> Decided:
-            is_entitled = known is not None and may_manage(loaded, known, person)
+            is_entitled = is_operator or (known is not None and may_manage(loaded, known, person))
             now = self._clock.now()
             return retry(loaded, (effect, state), known, channel, now, self._ids, is_entitled=is_entitled)
 
         found = await self._about_effect(effect, judged, click_key(key, "retry", effect.effect_id))
         if isinstance(found, Refused) and found.code == "stale_claim":
             return found.changed(code="not_failed", message="somebody else had it tried again just now")
+        return found
+
+    async def abandon(self, effect: Effect, state: str, *, by: Automation, reason: str) -> Outcome:
+        """
+        Have *effect*, which stands at *state* in the store, not take place any more, as the operator *by* says.
+
+        A loop that still waits for its result takes the effect's `onFailure`. Refused for one that is done, cancelled,
+        or being carried out at the moment: that must end first.
+        """
+        if state not in {"pending", "failed", "dead"}:
+            message = "it is being carried out; wait until that has ended" if state == "claimed" else f"it {state}"
+            return Refused(code="not_failed", message=message)
+        said = self._hidden(reason) or ""
+        signal = None if state == "dead" else effect.payload.get("onFailure")
+        result = settling.abandoned(effect, by, said)
+        asked = settling.signal_of(effect, result, signal) if signal else None
+
+        async def judged(loaded: Loaded) -> Decided:
+            tries = [(asked, await self._asked(loaded, asked))] if asked else []
+            return settling.abandon(loaded, effect, by, said, tries, self._clock.now(), self._ids)
+
+        found = await self._about_effect(effect, judged)
+        if isinstance(found, Refused) and found.code == "stale_claim":
+            return found.changed(code="not_failed", message="somebody has taken it up just now; look at it again")
         return found
 
     async def card_posted(self, effect: Effect, fence: int, address: Mapping[str, Any]) -> Outcome:

@@ -33,6 +33,7 @@ EventType = Literal[
     "effect.succeeded",
     "effect.failed",
     "effect.retried",
+    "effect.abandoned",
     "effect.retry.refused",
 ]
 

@@ -38,6 +38,7 @@ def fail(loaded: Loaded, actor: Actor, code: str, message: str, now: datetime, i
     from_state = loaded.instance.state
     draft.event("loop.failed", {"fromState": from_state, "actor": actor, "error": {"code": code, "message": message}})
     draft.change(status="failed", closed_at=now, suspended_at=None)
+    draft.cancel_effects()
     return _changed(draft, loaded)
 
 
@@ -133,6 +134,7 @@ def cancelled(draft: Draft, loaded: Loaded, actor: Actor, reason: str | None) ->
     from_state = loaded.instance.state
     draft.event("loop.cancelled", {"fromState": from_state, "actor": actor, "reason": reason})
     draft.change(status="cancelled", closed_at=draft.now, suspended_at=None)
+    draft.cancel_effects()
     return _changed(draft, loaded)
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import datetime
 
-from loops.actors import Actor, Human, folded, people_behind
+from loops.actors import Actor, folded, people_behind
 from loops.approvals import ApprovalRequest, RunResult
 from loops.decide import recorded
 from loops.definition import LoopDefinition
@@ -65,7 +65,7 @@ def retriable(subject: Loaded, request: ApprovalRequest) -> tuple[RunResult, ...
 def retry(
     subject: Loaded,
     record: tuple[Effect, str],
-    by: Human | None,
+    by: Actor | None,
     channel: Mapping[str, object],
     now: datetime,
     ids: IdSource,
@@ -124,7 +124,7 @@ _NOT_FAILED = {
 
 
 def _objection(
-    subject: Loaded, effect: Effect, by: Human | None, *, is_entitled: bool
+    subject: Loaded, effect: Effect, by: Actor | None, *, is_entitled: bool
 ) -> tuple[RefusalCode, str] | None:
     instance = subject.instance
     if by is None:

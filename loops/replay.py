@@ -479,18 +479,29 @@ def _question_answered(step: _Step) -> Iterator[Decided]:
 
 def _settled(step: _Step) -> Iterator[Decided]:
     effect, result = _effect(step, step.data["detail"])
+    tries = _of_result(step, effect)
+    yield settling.settle(step.loaded, effect, result, tries, step.first.occurred_at, step.ids())
+
+
+def _abandoned(step: _Step) -> Iterator[Decided]:
+    by, effect = ACTOR.validate_python(step.data["actor"]), _asked_for(step, str(step.data["effectId"]))
+    tries, now = _of_result(step, effect), step.first.occurred_at
+    yield settling.abandon(step.loaded, effect, by, step.data["reason"], tries, now, step.ids())
+
+
+def _of_result(step: _Step, effect: Effect) -> list[tuple[TransitionRequest, _Verdicts]]:
+    """Return the signals that a result sent, or that are held until the loop is resumed."""
     # All events of the commit name the effect as their cause; one that was tried again settles more than once.
     own = list(takewhile(lambda event: event.causation_id == effect.effect_id, step.ahead[1:]))
     tries: list[tuple[TransitionRequest, _Verdicts]] = [
         (TransitionRequest.model_validate(held), ()) for held in step.data.get("held", ())
     ]
-    tries = tries or [(tried.asked, tried.verdicts) for tried in _tries(own, most=_MOST_TRIES)]
-    yield settling.settle(step.loaded, effect, result, tries, step.first.occurred_at, step.ids())
+    return tries or [(tried.asked, tried.verdicts) for tried in _tries(own, most=_MOST_TRIES)]
 
 
 def _retried(step: _Step) -> Iterator[Decided]:
     data, is_refused = step.data, step.first.type == "effect.retry.refused"
-    by = Human.model_validate(data["by" if is_refused else "actor"]) if not is_refused or "by" in data else None
+    by = ACTOR.validate_python(data["by" if is_refused else "actor"]) if not is_refused or "by" in data else None
     effect = _asked_for(step, str(data["effectId"]))
     channel, now = data.get("channel", {}), step.first.occurred_at
     is_entitled = data.get("code") != "unauthorized_actor"
@@ -600,6 +611,7 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "effect.succeeded": _settled,
         "effect.failed": _settled,
         "effect.retried": _retried,
+        "effect.abandoned": _abandoned,
         "effect.retry.refused": _retried,
     }
 )

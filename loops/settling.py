@@ -4,24 +4,28 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from loops.actors import service, system
+from loops.actors import Actor, service, system
 from loops.approvals import ERROR_KEPT, RunResult
 from loops.cards import LostCard
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
 from loops.effects import Effect, EffectResult
+from loops.events import EventType
 from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
 from loops.outcomes import Executed
 from loops.ports import IdSource, Loaded
 from loops.requests import TransitionRequest
 
+#: Signals to try in order, each with the verdicts of its transition's guards.
+Tries = Sequence[tuple[TransitionRequest, Sequence[GuardVerdict]]]
+
 
 def settle(
     loaded: Loaded,
     effect: Effect,
     result: EffectResult,
-    tries: Sequence[tuple[TransitionRequest, Sequence[GuardVerdict]]],
+    tries: Tries,
     now: datetime,
     ids: IdSource,
 ) -> Decided:
@@ -34,28 +38,60 @@ def settle(
     """
     draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
     draft.settled = result
-    held = bool(tries) and loaded.instance.status == "suspended"
-    draft.event(
-        "effect.succeeded" if result.succeeded else "effect.failed",
-        {
-            "effectId": effect.effect_id,
-            "kind": effect.kind,
-            "requestId": effect.grant.request_id if effect.grant else None,
-            "integration": effect.payload.get("integration"),
-            "action": effect.payload.get("action"),
-            "detail": result.detail,
-            "entry": effect.entry,
-            "held": [asked for asked, _ in tries] if held else None,
-        },
-    )
+    kind: EventType = "effect.succeeded" if result.succeeded else "effect.failed"
+    draft.event(kind, {**_said(loaded, effect, tries), "detail": result.detail})
     _alarm(draft, effect, result)
+    return _followed(draft, loaded, effect, result, tries)
+
+
+def abandon(
+    loaded: Loaded,
+    effect: Effect,
+    by: Actor,
+    reason: str,
+    tries: Tries,
+    now: datetime,
+    ids: IdSource,
+) -> Decided:
+    """
+    Put on the ledger that *by* abandoned an effect that nobody holds; a loop that waits for its result has it failed.
+
+    *tries* are as in `settle`; none where the loop was told already, as the effect was given up.
+    """
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.abandon(effect.effect_id)
+    draft.event("effect.abandoned", {**_said(loaded, effect, tries), "actor": by, "reason": reason})
+    return _followed(draft, loaded, effect, abandoned(effect, by, reason), tries)
+
+
+def abandoned(effect: Effect, by: Actor, reason: str) -> EffectResult:
+    """Return what an effect that was abandoned comes to for its loop."""
+    detail = {"error": f"abandoned by {by.name}: {reason}"}
+    return EffectResult(effect_id=effect.effect_id, fence=0, succeeded=False, detail=detail)
+
+
+def _said(loaded: Loaded, effect: Effect, tries: Tries) -> dict[str, Any]:
+    held = bool(tries) and loaded.instance.status == "suspended"
+    return {
+        "effectId": effect.effect_id,
+        "kind": effect.kind,
+        "requestId": effect.grant.request_id if effect.grant else None,
+        "integration": effect.payload.get("integration"),
+        "action": effect.payload.get("action"),
+        "entry": effect.entry,
+        "held": [asked for asked, _ in tries] if held else None,
+    }
+
+
+def _followed(draft: Draft, loaded: Loaded, effect: Effect, result: EffectResult, tries: Tries) -> Decided:
+    """Let a result move the loop, or be held while it rests."""
     loaded = _with_result(draft, loaded, effect, result)
     if tries and effect.entry != loaded.instance.entry:
         asked = tries[0][0]
         _show(draft, loaded, effect)
         message = f"{loaded.instance.aggregate_id} has left the state this was asked for in; the result moves nothing"
         return refuse(draft, loaded, "stale_result", message, asked.actor, asked.name)
-    if held:
+    if tries and loaded.instance.status == "suspended":
         draft.change(held_results=(*loaded.instance.held_results, tuple(asked for asked, _ in tries)))
         _show(draft, loaded, effect)
         return recorded(draft, loaded, "effect_settled")

@@ -93,12 +93,9 @@ def _told(event: Event) -> str:
         case "effect.succeeded" | "effect.failed":
             return _effect(event)
         case "effect.retried":
-            run = (
-                f"{_name(data['integration'])}: {_name(data['action'])}"
-                if "integration" in data
-                else _name(data["kind"])
-            )
-            return f"🔁 {_who(data['actor'])} has {run} tried again"
+            return f"🔁 {_who(data['actor'])} has {_run(data)} tried again"
+        case "effect.abandoned":
+            return f"⏹️ {_who(data['actor'])} abandoned {_run(data)}{_because(data)}"
         case "effect.retry.refused":
             by = f" of {_who(data['by'])}" if data.get("by") else ""
             return f"⛔ A retry{by} was refused: {_text(data['message'])}"
@@ -164,6 +161,12 @@ def _effect(event: Event) -> str:
 
 def _change(change: Mapping[str, Any]) -> str:
     return f"{_name(change['path'])} from {_text(change.get('old'))} to {_text(change.get('new'))}"
+
+
+def _run(data: Mapping[str, Any]) -> str:
+    if "integration" in data:
+        return f"{_name(data['integration'])}: {_name(data['action'])}"
+    return _name(data["kind"])
 
 
 def _because(data: Mapping[str, Any]) -> str:

@@ -112,6 +112,9 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return _effect(event.type == "effect.succeeded", data)
         case "effect.retried":
             return "step", f"{_name(data['actor'])} has it tried again", f"{data.get('integration') or data['kind']}"
+        case "effect.abandoned":
+            what = f"{data.get('integration') or data['kind']}"
+            return "bad", f"{_name(data['actor'])} abandoned {what}", str(data["reason"])
         case "effect.retry.refused":
             return "bad", "Refused: trying again", str(data["message"])
         case "loop.completed":

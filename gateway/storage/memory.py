@@ -51,6 +51,9 @@ from loops.ports import Conflict, Loaded, Repeated, StaleClaim, Stored
 #: A tenant and an id of that tenant.
 _Scoped = tuple[str, str]
 
+#: States of effects that nobody holds and that are not done.
+_WAITING = frozenset({"pending", "failed", "dead"})
+
 _LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -83,6 +86,9 @@ class _Kept:
 
     def end(self, state: EffectState, *, error: str | None = None, detail: str | None = None) -> None:
         self.state, self.error, self.detail, self.next_at, self.lost = state, error, detail, None, 0
+
+    def cancel(self) -> None:
+        self.state, self.next_at = "cancelled", None
 
     def give_back(self, state: EffectState, why: str, until: datetime) -> None:
         self.state, self.error, self.lost = state, why, 0
@@ -352,8 +358,7 @@ class MemoryStore:
 
     async def effects_of(self, tenant: str, instance_id: str) -> Sequence[EffectRecord]:
         """Return every effect of one instance, oldest first."""
-        records = [kept.record() for kept in self._effects.values()]
-        return [r for r in records if (r.effect.tenant, r.effect.instance_id) == (tenant, instance_id)]
+        return self._of(tenant, instance_id)
 
     async def listed(
         self, states: Sequence[EffectState] = LISTED, *, cursor: str | None = None, limit: int = 50
@@ -510,7 +515,10 @@ class MemoryStore:
         if settled is not None and not self._held(settled.effect_id, settled.fence):
             return StaleClaim()
         found = [self._effects.get(effect_id) for effect_id in commit.revived]
-        return None if all(kept and kept.state == "dead" for kept in found) else StaleClaim()
+        if not all(kept and kept.state == "dead" for kept in found):
+            return StaleClaim()
+        left = [self._effects.get(effect_id) for effect_id in commit.abandoned]
+        return None if all(kept and kept.state in _WAITING for kept in left) else StaleClaim()
 
     def _conflict(self, commit: Commit) -> Conflict | None:
         instance = commit.instance
@@ -546,6 +554,12 @@ class MemoryStore:
             self._moved.setdefault(instance.tenant, set()).add(instance.instance_id)
             entry_at = (instance.instance_id, len(self._ledgers[owner]), len(commit.sealed))
             self._committed[instance.tenant].append(entry_at)
+        for kept in map(self._effects.__getitem__, commit.abandoned):
+            kept.cancel()
+        for held in self._of(*owner) if commit.cancelled_kinds else ():
+            kept = self._effects[held.effect.effect_id]
+            if kept.state in _WAITING and kept.kind in commit.cancelled_kinds:
+                kept.cancel()
         for effect in commit.effects:
             if effect.effect_id not in self._effects:
                 self._effects[effect.effect_id] = _Kept(_body(effect), effect.kind, "pending", now, now + self._grace)
@@ -563,6 +577,10 @@ class MemoryStore:
             self._deadlines.pop((instance.tenant, deadline_id), None)
         for deadline in commit.deadlines:
             self._deadlines[deadline.tenant, deadline.deadline_id] = _body(deadline)
+
+    def _of(self, tenant: str, instance_id: str) -> list[EffectRecord]:
+        records = [kept.record() for kept in self._effects.values()]
+        return [r for r in records if (r.effect.tenant, r.effect.instance_id) == (tenant, instance_id)]
 
     def _held(self, effect_id: str, fence: int) -> _Kept | None:
         kept = self._effects.get(effect_id)

@@ -207,6 +207,8 @@ def _arguments(commit: Commit, grace_ms: int, behind_ms: int) -> list[str | byte
         "feed": FEED_KEPT,
         "effects": [[keys.part(effect.effect_id), effect.kind] for effect in commit.effects],
         "revived": [keys.part(effect_id) for effect_id in commit.revived],
+        "abandoned": [keys.part(effect_id) for effect_id in commit.abandoned],
+        "cancels": commit.cancelled_kinds,
         "grace": grace_ms,
         "cards": [keys.part(request_id) for request_id in cards_asked_for(commit)],
         "behind": behind_ms,

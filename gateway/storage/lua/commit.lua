@@ -9,6 +9,8 @@
 --   effects     [[effect, kind] ...], due again after grace ms
 --   revived     [effect ...] that are dead, to be tried once more; due again after grace ms
 --   cards       [request ...] whose cards are to show this version; looked after from behind ms on
+--   abandoned   [effect ...] that nobody holds, and that shall not take place
+--   cancels     [kind ...] of effects that are cancelled where nobody holds them
 --   deadlines   [[member, due us] ...]               cleared     [member ...]
 -- and, where there is one:
 --   pin, idempotency    the part its key is made of (ttl ms with the last)
@@ -26,6 +28,7 @@ if h.idempotency then
   if record then return {'repeated', record} end
 end
 
+local WAITING = {pending = true, failed = true, dead = true}
 local settled = h.settled and KEY.EFFECT .. h.settled.e
 if settled then
   local claim = redis.call('HMGET', settled, 's', 'f')
@@ -34,6 +37,10 @@ end
 
 for _, id in ipairs(h.revived) do
   if redis.call('HGET', KEY.EFFECT .. id, 's') ~= 'dead' then return {'stale'} end
+end
+
+for _, id in ipairs(h.abandoned) do
+  if not WAITING[redis.call('HGET', KEY.EFFECT .. id, 's')] then return {'stale'} end
 end
 
 local old = redis.call('HMGET', instance, 'v', 's', 'o', 'k')
@@ -81,6 +88,22 @@ if settled then
   redis.call('HSET', settled, 'd', body())
   redis.call('HDEL', settled, 'e', 'x')
   redis.call('ZREM', KEY.EFFECTS_OPEN, h.settled.e)
+end
+
+for _, id in ipairs(h.abandoned) do
+  enter(id, 'cancelled')
+  redis.call('ZREM', KEY.EFFECTS_OPEN, id)
+end
+if #h.cancels > 0 then
+  local acts = {}
+  for _, kind in ipairs(h.cancels) do acts[kind] = true end
+  for _, id in ipairs(redis.call('LRANGE', KEY.EFFECTS .. tenant .. h.i, 0, -1)) do
+    local found = redis.call('HMGET', KEY.EFFECT .. id, 's', 'k')
+    if WAITING[found[1]] and acts[found[2]] then
+      enter(id, 'cancelled')
+      redis.call('ZREM', KEY.EFFECTS_OPEN, id)
+    end
+  end
 end
 
 local last = 0

@@ -413,3 +413,62 @@ async def test_the_backlog_says_what_waits_and_how_long(storage: Storage) -> Non
     assert (heap.state, heap.kind) == ("pending", "integration.run")
     assert timedelta(0) <= heap.oldest < timedelta(seconds=5)
     assert [(heap.state, heap.count) for heap in after.heaps if heap.count] == [("dead", 1)]
+
+
+@pytest.mark.parametrize("end", ["pending", "failed", "dead"])
+async def test_what_is_abandoned_does_not_take_place(storage: Storage, commit: Commit, end: str) -> None:
+    """An effect nobody holds is cancelled with the commit that says so: not listed, not swept, not claimed."""
+    if end != "pending":
+        claim = await claimed(storage)
+        await storage.effects.retry("ef_1", claim.fence, after=timedelta(0), error="x")
+    if end == "dead":
+        claim = await claimed(storage)
+        await storage.effects.bury("ef_1", claim.fence, error="x")
+
+    assert await storage.store.commit(a_commit(next_of(commit), abandoned=("ef_1",))) == Stored()
+
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.next_at) == ("cancelled", None)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert (await storage.effects.listed())[0] == []
+    await asyncio.sleep(GRACE.total_seconds() * 1.5)
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+
+
+async def test_what_somebody_holds_is_not_abandoned(storage: Storage, commit: Commit) -> None:
+    """An effect that is being carried out, or is done, or is none, is not cancelled, and nothing is written."""
+    claim = await claimed(storage)
+    second = next_of(commit)
+    before = await storage.dump()
+
+    assert await storage.store.commit(a_commit(second, abandoned=("ef_1",))) == StaleClaim()
+    assert await storage.store.commit(a_commit(second, abandoned=("ef_9",))) == StaleClaim()
+    assert await storage.dump() == before
+    await storage.effects.finish("ef_1", claim.fence, {})
+    assert await storage.store.commit(a_commit(second, abandoned=("ef_1",))) == StaleClaim()
+
+
+async def test_a_commit_cancels_what_nobody_claimed_yet(storage: Storage) -> None:
+    """Of the kinds it names, what waits is cancelled in the same step; what is claimed and everything else stays."""
+    instance = an_instance()
+    names = {"ef_claimed": "integration.run", "ef_waits": "provider.ask", "ef_card": "card.update"}
+    first = a_commit(instance, effects=tuple(an_effect(instance, name, kind=kind) for name, kind in names.items()))
+    await storage.store.commit(first)
+    claim = await storage.effects.claim("ef_claimed", lease=LONG)
+    other = an_instance(tenant="other")
+    await storage.store.commit(a_commit(other, effects=(an_effect(other, "ef_other"),)))
+    new = an_effect(instance, "ef_new")
+    kinds = ("integration.run", "provider.ask")
+    await storage.store.commit(a_commit(next_of(first), cancelled_kinds=kinds, effects=(new,)))
+    states = {name: await storage.effects.effect(name) for name in (*names, "ef_other", "ef_new")}
+
+    assert {name: record and record.state for name, record in states.items()} == {
+        "ef_claimed": "claimed",
+        "ef_waits": "cancelled",
+        "ef_card": "pending",
+        "ef_other": "pending",
+        "ef_new": "pending",
+    }
+    assert claim is not None
+    assert await storage.effects.finish("ef_claimed", claim.fence, {})

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,7 +18,13 @@ import pytest
 T = TypeVar("T")
 
 #: Workers: one that goes on until told, one that does not heed it, one that does not get up.
-SOUND = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); time.sleep(600)"
+SOUND = """
+import signal, sys, time
+from gateway.leash import say_ready
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+say_ready()
+time.sleep(600)
+"""
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 CRASHING = "raise SystemExit(3)"
 
@@ -84,6 +91,29 @@ def test_a_worker_that_is_killed_is_replaced(tmp_path: Path) -> None:
 
     assert len(after) == 1
     assert "code=-9" in said(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="descriptors are seen on Linux only")
+def test_a_worker_that_gets_up_is_kept_up_however_often_it_dies(tmp_path: Path) -> None:
+    """The pool gives up on those that do not start, not on those that somebody, or something, kills again and again."""
+    with a_pool(tmp_path, SOUND, processes=1, first_wait_s=0.01) as pool:
+        for _ in range(7):
+            [worker] = workers(pool, 1)
+            until(partial(_got_up, worker))
+            worker.kill()
+            worker.wait()
+        [worker] = workers(pool, 1)
+        pool.send_signal(signal.SIGTERM)
+        code = pool.wait(timeout=20)
+
+    assert code == 0
+    assert "pool.gave_up" not in said(tmp_path)
+
+
+def _got_up(worker: psutil.Process) -> bool:
+    """Return whether the worker has closed what it says so on: it has no descriptor of a pipe beside its leash."""
+    pipes = [each for each in Path(f"/proc/{worker.pid}/fd").iterdir() if "pipe:" in str(each.readlink())]
+    return len(pipes) == 1
 
 
 @pytest.mark.parametrize("told", [signal.SIGTERM, signal.SIGINT])

@@ -11,6 +11,7 @@ from channels.memory import MemoryChannel, MemoryConfirmer
 from gateway.integrations.ports import Integration
 from gateway.integrations.recording import MemoryIntegration
 from gateway.jobs.handlers import Handlers
+from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Claim, EffectRecord
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.storage.memory import MemoryStore
@@ -52,6 +53,7 @@ class JobsHouse:
     clock: FrozenClock
     policy: RetryPolicy
     instance_id: str = ""
+    gates: Gates | None = None
     confirmer: MemoryConfirmer = field(default_factory=lambda: MemoryConfirmer({"UDANA": person("dana")}))
     handlers: Handlers = field(init=False)
     runner: EffectRunner = field(init=False)
@@ -68,6 +70,7 @@ class JobsHouse:
             directory=self.house.people,
             providers=self.providers,
             integrations={"deployer": self.integration},
+            gates=self.gates,
         )
         self.runner = EffectRunner(self.store, self.handlers, self.policy)
 

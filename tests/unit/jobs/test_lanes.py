@@ -8,10 +8,9 @@ from unit.jobs.rig import LEASE, POLICY, JobsHouse, a_jobs_house
 
 from gateway.integrations.ports import Run
 from gateway.integrations.recording import MemoryIntegration
-from gateway.jobs.handlers import Handlers
 from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import LaneRules, LaneStanding
-from gateway.jobs.runner import EffectRunner, RetryPolicy
+from gateway.jobs.runner import RetryPolicy
 from gateway.storage.memory_lanes import MemoryLanes
 from loops.errors import Rejected, Unavailable
 
@@ -35,19 +34,8 @@ class LaneHouse:
     def __init__(self, integration: Any, policy: RetryPolicy = POLICY) -> None:
         self.jobs: JobsHouse = a_jobs_house(integration=integration, policy=policy)
         self.lanes = MemoryLanes(self.jobs.store, self.jobs.clock.now)
-        handlers = Handlers(
-            engine=self.jobs.house.engine,
-            store=self.jobs.store,
-            effects=self.jobs.store,
-            cards=self.jobs.store,
-            leases=self.jobs.store,
-            channel=self.jobs.channel,
-            confirmer=self.jobs.confirmer,
-            providers=self.jobs.providers,
-            integrations={"deployer": integration},
-            gates=Gates(self.lanes, {"deployer": RULES}, lease=LEASE, timeout=policy.timeout),
-        )
-        self.jobs.handlers, self.jobs.runner = handlers, EffectRunner(self.jobs.store, handlers, policy)
+        self.jobs.gates = Gates(self.lanes, {"deployer": RULES}, lease=LEASE, timeout=policy.timeout)
+        self.jobs.__post_init__()
 
     async def standing(self) -> LaneStanding:
         """Return how the lane stands."""

@@ -6,14 +6,18 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import TENANT
+from builders import TENANT, a_change, ci
 from unit.jobs.rig import LEASE, POLICY, a_jobs_house, an_analyst
 
 from channels.memory import MemoryChannel
 from gateway.integrations.ports import Run
 from gateway.integrations.recording import MemoryIntegration
 from gateway.jobs.runner import LOST_MAX, EffectRunner, RetryPolicy
+from loops.actors import service
+from loops.definition import LoopDefinition
 from loops.errors import Rejected, Unavailable
+from loops.outcomes import Refused
+from loops.replay import replay
 
 
 class SlowIntegration:
@@ -414,3 +418,122 @@ async def test_an_effect_is_given_up_when_its_time_is_over() -> None:
 
     assert first.state == "failed"
     assert (record.state, record.why) == ("dead", "given up after 2 attempts in 2m: closed until noon")
+
+
+async def test_cancelling_a_loop_cancels_what_nobody_claimed() -> None:
+    """The integration never runs; the ledger says that the loop was cancelled, and the card is still told."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=ci(), reason="wrong change")
+    record = await jobs.run("integration.run")
+    card = await jobs.record("card.update")
+
+    assert (record.state, integration.runs) == ("cancelled", [])
+    assert card.state == "pending"
+    assert "effect.failed" not in await jobs.events()
+
+
+async def test_what_was_claimed_when_its_loop_was_cancelled_is_recorded() -> None:
+    """What is under way finishes: its result is on the ledger, and moves a cancelled loop no more."""
+    integration = SlowIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    running = asyncio.create_task(jobs.runner.run(effect.effect_id))
+    await integration.called.wait()
+    await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=ci())
+    integration.answer.set()
+    await running
+
+    assert (await jobs.record("integration.run")).state == "succeeded"
+    assert (await jobs.events()).count("effect.succeeded") == 2  # the provider's and the integration's
+    assert await jobs.state() == "ROLLING_OUT"
+
+
+OPERATOR = service("operator", "Ops", on_behalf_of="kim")
+
+
+@pytest.mark.parametrize("after", ["pending", "failed"])
+async def test_an_abandoned_effect_does_not_take_place_and_its_loop_is_told(after: str) -> None:
+    """Whoever abandoned it, and why, is on the ledger; the loop takes `onFailure`; the history replays."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    if after == "failed":
+        integration.fail_next([Unavailable("away")])
+        await jobs.run("integration.run")
+    outcome = await jobs.house.engine.abandon(effect, after, by=OPERATOR, reason="rolled out by hand")
+    record = await jobs.run("integration.run")
+    events = await jobs.store.events(TENANT, jobs.instance_id)
+    said = next(event for event in events if event.type == "effect.abandoned")
+    loaded = await jobs.store.load(TENANT, jobs.instance_id)
+    assert loaded is not None
+
+    assert outcome.outcome == "executed"
+    assert (record.state, integration.performed) == ("cancelled", {})
+    assert await jobs.state() == "FAILED"
+    assert (said.data["actor"]["id"], said.data["reason"]) == (OPERATOR.id, "rolled out by hand")
+    assert replay(events, loaded.definition).deviation is None
+
+
+async def test_a_dead_effect_is_abandoned_without_telling_its_loop_again() -> None:
+    """The loop was told when the effect was given up: what is recorded is who let it be, and why."""
+    jobs = a_jobs_house(channel=MemoryChannel())
+    await jobs.propose()
+    jobs.channel.fail_next(Rejected("not_in_channel"))  # type: ignore[attr-defined]
+    dead = await jobs.run("card.post")
+    outcome = await jobs.house.engine.abandon(dead.effect, dead.state, by=OPERATOR, reason="asked by phone")
+
+    assert outcome.outcome == "recorded"
+    assert (await jobs.record("card.post")).state == "cancelled"
+    assert await jobs.state() == "PENDING_HUMAN_APPROVAL"
+
+
+@pytest.mark.parametrize("state", ["claimed", "succeeded", "cancelled"])
+async def test_what_is_under_way_or_over_is_not_abandoned(state: str) -> None:
+    """Refused with the reason, nothing written: never are two attempts alive, nor is history undone."""
+    jobs = a_jobs_house()
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    before = await jobs.events()
+    outcome = await jobs.house.engine.abandon(effect, state, by=OPERATOR, reason="x")
+
+    assert outcome.outcome == "refused"
+    assert await jobs.events() == before
+
+
+async def test_an_effect_taken_up_meanwhile_is_not_abandoned() -> None:
+    """Between looking and saying so a worker may have claimed it: the store decides, and it is refused."""
+    jobs = a_jobs_house()
+    await jobs.approved()
+    effect = await jobs.effect("integration.run")
+    await jobs.claim("integration.run")
+    outcome = await jobs.house.engine.abandon(effect, "pending", by=OPERATOR, reason="x")
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, await jobs.state()) == ("not_failed", "ROLLING_OUT")
+
+
+async def test_an_operator_has_a_dead_effect_tried_again() -> None:
+    """On the record as the operator's tool on behalf of a person; with all its tries; the history replays."""
+    definition = a_change()
+    loop = definition.model_dump(mode="json", by_alias=True, exclude_none=True)
+    next(t for t in loop["transitions"] if t["id"] == "approve")["effects"][0].pop("onFailure")
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(LoopDefinition.model_validate(loop), integration=integration)
+    await jobs.approved()
+    integration.fail_next([Rejected("no such service")])
+    dead = await jobs.run("integration.run")
+    outcome = await jobs.house.engine.retry(dead.effect, dead.state, by=OPERATOR, channel={}, key="operator:1")
+    again = await jobs.record("integration.run")
+    done = await jobs.run("integration.run")
+    events = await jobs.store.events(TENANT, jobs.instance_id)
+    loaded = await jobs.store.load(TENANT, jobs.instance_id)
+    assert loaded is not None
+
+    assert (dead.state, outcome.outcome, again.state, done.state) == ("dead", "recorded", "pending", "succeeded")
+    assert await jobs.state() == "COMPLETE"
+    assert next(e for e in events if e.type == "effect.retried").data["actor"]["onBehalfOf"] == "kim"
+    assert replay(events, loaded.definition).deviation is None

@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 from builders import DATA, TENANT, House, a_change, a_house, a_person, a_quiet_change, an_agent, an_answer, ci, person
 
-from loops.actors import system
+from loops.actors import service, system
 from loops.approvals import HumanAsk
 from loops.definition import LoopDefinition
 from loops.events import Event, EventType
@@ -124,6 +124,15 @@ async def tried_again(house: House) -> str:
         await house.engine.retry(run, "dead", by=by, channel={"slackUserId": "U1"}, key=str(number))
     await settle(house, request.instance_id)
     await house.engine.retry(run, "dead", by=person("sam"), channel={}, key="late")
+    return request.instance_id
+
+
+async def abandoned(house: House) -> str:
+    """An operator abandons a roll-out before anybody comes to it."""
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    [run] = await house.effects(request.instance_id, "integration.run")
+    await house.engine.abandon(run, "pending", by=service("operator", "Ops", on_behalf_of="kim"), reason="by hand")
     return request.instance_id
 
 
@@ -344,6 +353,7 @@ STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (approved, [a_change()]),
     (failed_outside, [a_change()]),
     (tried_again, [a_quiet_change()]),
+    (abandoned, [a_change()]),
     (expired, [a_change()]),
     (waited_for, [a_change(**WAITING)]),
     (refused_in_every_way, [a_change(**EDITABLE)]),
