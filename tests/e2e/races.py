@@ -47,7 +47,8 @@ def race(stack: Stack, change: str, client: httpx2.Client, pool: ThreadPoolExecu
     assert sorted([winner["userId"], *refused]) == CLICKERS
     calls = [call for call in stack.calls()["received"] if call["data"]["aggregateId"] == change]
     assert len(calls) == (1 if kind == "approve" else 0)
-    _check_answers(stack, change, winner, before)
+    said = {clicker: answer["body"] for clicker, answer in zip(CLICKERS, answers, strict=True)}
+    _check_answers(stack, change, winner, before, said)
     return str(kind)
 
 
@@ -58,11 +59,13 @@ def _settled(stack: Stack, change: str) -> list[dict[str, Any]] | None:
     return events if "loop.completed" in types and answered == len(CLICKERS) else None
 
 
-def _check_answers(stack: Stack, change: str, winner: dict[str, Any], before: dict[str, float]) -> None:
-    """The winner sees their name on the card; every other clicker is told privately who decided."""
+def _check_answers(
+    stack: Stack, change: str, winner: dict[str, Any], before: dict[str, float], said: dict[str, str]
+) -> None:
+    """The winner sees their name on the card; every other is told privately who decided, in the modal or beside it."""
     stack.card(change, saying=winner["displayName"])
     for clicker in CLICKERS:
-        if clicker == winner["userId"]:
+        if clicker == winner["userId"] or winner["displayName"] in said[clicker]:
             continue
         words = stack.until(
             lambda clicker=clicker: stack.private_words(clicker, after=before[clicker]), f"a private word to {clicker}"
