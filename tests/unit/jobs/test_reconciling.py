@@ -3,13 +3,14 @@
 from datetime import timedelta
 
 import pytest
-from builders import TENANT
+from builders import TENANT, a_change
 from unit.jobs.rig import JobsHouse, a_jobs_house
 
 from channels.memory import MemoryChannel
 from gateway.jobs.reconcile import Reconciler
 from gateway.storage.spans import BEHIND_AFTER, BEHIND_LONGEST, BEHIND_LOOKS
 from loops.errors import NotYet, Rejected
+from loops.replay import Replayed, replay
 
 #: Long after the reconciler looks at a card.
 LATER = 2 * BEHIND_AFTER
@@ -25,6 +26,13 @@ def shown(channel: MemoryChannel) -> list[str]:
     """Return the status each card shows."""
     requests = [card.subject.request for card in channel.cards.values()]
     return [request.status for request in requests if request]
+
+
+async def replayed(jobs: JobsHouse) -> Replayed:
+    """Judge the loop's history again."""
+    loaded = await jobs.store.load(TENANT, jobs.instance_id)
+    assert loaded is not None
+    return replay(await jobs.store.events(TENANT, jobs.instance_id), loaded.definition)
 
 
 async def test_a_card_whose_update_was_given_up_becomes_right() -> None:
@@ -44,6 +52,7 @@ async def test_a_card_whose_update_was_given_up_becomes_right() -> None:
     assert (given_up.state, before) == ("dead", ["open"])
     assert again.effect.effect_id != given_up.effect.effect_id
     assert (again.state, shown(channel)) == ("succeeded", ["approved"])
+    assert (await replayed(jobs)).deviation is None
 
 
 async def test_a_card_that_could_not_be_posted_is_posted_once_it_can_be() -> None:
@@ -112,8 +121,6 @@ async def test_a_hopeless_card_is_looked_after_for_hours_and_then_no_more() -> N
 async def test_a_deleted_card_of_an_open_request_is_posted_anew() -> None:
     """Somebody deleted it in the channel: the next update posts it again, where the request still waits."""
     channel = MemoryChannel()
-    from builders import a_change
-
     jobs = a_jobs_house(a_change(quorum=2), channel=channel)
     request = await jobs.propose()
     await jobs.run("card.post")
@@ -127,6 +134,7 @@ async def test_a_deleted_card_of_an_open_request_is_posted_anew() -> None:
     assert card is not None
     assert card.address == {"memory": 2}
     assert (await jobs.events()).count("approval.card.posted") == 2
+    assert (await replayed(jobs)).deviation is None
 
 
 async def test_a_deleted_card_of_a_closed_request_stays_deleted() -> None:
@@ -165,4 +173,5 @@ async def test_a_card_that_is_lost_is_on_the_ledger_and_told_of_once(kind: str) 
 
     assert (lost.kind, lost.request_id, lost.error) == (kind, request.request_id, "is_archived")
     assert (await jobs.events()).count("effect.failed") == 2
+    assert (await replayed(jobs)).deviation is None
     assert len(alarms) == 2
