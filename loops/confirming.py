@@ -50,9 +50,8 @@ def hold(asked: Asked, answer: HumanAnswer, ids: IdSource) -> Decided:
             "effectId": confirming,
         },
     )
-    payload = {"requestId": request.request_id, "answer": answer.changed(is_told_there=False).as_json()}
-    if not answer.is_told_there:
-        payload["told"] = notify(draft, request, answer.channel, _HELD)
+    told = notify(draft, request, answer.channel, _HELD)
+    payload = {"requestId": request.request_id, "answer": answer.as_json(), "told": told}
     draft.effect("answer.confirm", payload, effect_id=confirming)
     return recorded(draft, asked.loaded, "unconfirmed")
 

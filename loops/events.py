@@ -27,7 +27,6 @@ EventType = Literal[
     "approval.question.asked",
     "approval.question.answered",
     "approval.reassigned",
-    "approval.snoozed",
     "approval.reminded",
     "approval.escalated",
     "approval.closed",

@@ -14,7 +14,6 @@ one in `FOLLOWING`.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
@@ -424,7 +423,7 @@ def _answer_refused(step: _Step) -> Iterator[Decided]:
         "key": "replayed",
     }
     if "transitionId" not in data:
-        ask = HumanAsk(question=data.get("question"), to_person=data.get("toPerson"), snooze=data.get("snooze"), **said)
+        ask = HumanAsk(question=data.get("question"), to_person=data.get("toPerson"), **said)
         yield consult(step.asked(), ask, _taker(data), step.ids())
         return
     answer = HumanAnswer(
@@ -452,13 +451,7 @@ def _reassigned(step: _Step) -> Iterator[Decided]:
     yield consult(step.asked(), ask, _taker(step.data), step.ids())
 
 
-def _snoozed(step: _Step) -> Iterator[Decided]:
-    span = datetime.fromisoformat(step.data["until"]) - step.first.occurred_at
-    ask = _ask(step.data, snooze=span).changed(channel=step.data.get("channel", {}))
-    yield consult(step.asked(), ask, None, step.ids())
-
-
-def _ask(data: Mapping[str, Any], **what: Any) -> HumanAsk:
+def _ask(data: Mapping[str, Any], **what: str) -> HumanAsk:
     return HumanAsk(
         request_id=data["requestId"],
         by=Human.model_validate(data["actor"]),
@@ -612,7 +605,6 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "approval.question.asked": _question_asked,
         "approval.question.answered": _question_answered,
         "approval.reassigned": _reassigned,
-        "approval.snoozed": _snoozed,
         "approval.reminded": _fell_due,
         "approval.escalated": _fell_due,
         "approval.closed": _closed,

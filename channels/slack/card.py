@@ -33,7 +33,6 @@ from channels.slack.shown import (
     DETAILS,
     EDIT,
     HAND_OVER,
-    LATER,
     MORE,
     QUESTION,
     RETRY,
@@ -294,7 +293,7 @@ def _result(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
     places = [result, inner] if isinstance(inner, Mapping) else [result]
     said_at = [place[key] for place in places for key in ("error", "message", "summary") if key in place]
     detail = next((text for text in said_at if isinstance(text, str)), None)
-    said = quote(detail, RESULT_MAX, lines=8).text if detail else None
+    said = _cut(detail, RESULT_MAX, lines=8) if detail else None
     status = inline(str(result.get("applyStatus")), NAME_MAX).text
     yield b.section(wording.result(inline(kind, NAME_MAX).text, status, said))
 
@@ -326,9 +325,13 @@ def _recommendation(said: Recommendation, room: int) -> Iterator[Block]:
 
 
 def _quoted(head: str, text: str, maximum: int) -> str:
-    quoted = quote(text, maximum)
-    more = f"\n{wording.more_characters(quoted.left)}" if quoted.left else ""
-    return f"{head}\n{quoted.text}{more}"
+    return f"{head}\n{_cut(text, maximum)}"
+
+
+def _cut(text: str, maximum: int, *, lines: int = 30) -> str:
+    """Return *text* quoted, and how much of it stands under Details only."""
+    quoted = quote(text, maximum, lines=lines)
+    return f"{quoted.text}\n{wording.more_characters(quoted.left)}" if quoted.left else quoted.text
 
 
 def _verdicts(verdicts: Sequence[GuardVerdict]) -> Iterator[Block]:
@@ -415,7 +418,7 @@ def _retries(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
 
 
 def _menu(request: ApprovalRequest) -> Block:
-    entries = [(wording.QUESTION, QUESTION), (wording.HAND_OVER, HAND_OVER), (wording.LATER, LATER), (wording.WHY, WHY)]
+    entries = [(wording.QUESTION, QUESTION), (wording.HAND_OVER, HAND_OVER), (wording.WHY, WHY)]
     if request.proposal.policy.reassign == "no":
         del entries[1]
     entries.append((wording.WITHDRAW, WITHDRAW))

@@ -13,6 +13,7 @@ from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
 from channels.slack.card import TITLE_MAX, parameters_size, summary
+from channels.slack.faces import integration_result
 from channels.slack.limits import SECTION_TEXT_MAX
 from channels.slack.mrkdwn import chunks, code, escape, exact, inline
 from channels.slack.shown import DETAILS_VIEW, PAGE, Shown
@@ -27,36 +28,46 @@ PAGE_BYTES_MAX = 48_000
 #: Blocks of text on one page; a view holds 100.
 PAGE_BLOCKS_MAX = 60
 
+#: Fields of a request, as JSON, that the document has under other names, and those that say nothing to a person.
+_NAMED_BELOW = frozenset({"proposal", "verdicts", "decisions", "voided", "reassignments", "closedBy"})
+_NO_TEXT = frozenset({"tenant", "instanceId", "progress"})
+
 _FENCE = "```"
 _CHUNK_MAX = SECTION_TEXT_MAX - 2 * len(f"{_FENCE}\n")
 
 
-def document(request: ApprovalRequest) -> str:
-    """Return all of the text: the proposal, then the rest of the card, both as indented JSON."""
-    beside = {
-        "title": request.title,
-        "facts": [{"label": fact.label, "value": fact.value} for fact in request.facts],
-        "recommendation": request.recommendation.as_json() if request.recommendation else None,
+def document(subject: Loaded) -> str:
+    """
+    Return all of the text: the proposal, then all else a card may show a part of, both as indented JSON.
+
+    Whatever a request has beside its proposal stands here, under its own name where it has no better one below.
+
+    Raises:
+        Rejected: If *subject* has no request.
+    """
+    request = _request_of(subject)
+    beside = {name: value for name, value in request.as_json().items() if name not in _NAMED_BELOW | _NO_TEXT}
+    beside |= {
         "checks": [verdict.as_json() for verdict in request.verdicts],
-        "reasons": [
-            {"by": decision.by.name, "reason": decision.reason} for decision in request.decisions if decision.reason
+        "decisions": [
+            {"by": decision.by.name, "answer": decision.transition_id, "reason": decision.reason}
+            for decision in request.decisions
         ],
-        "changes": [change.as_json() for change in request.changes],
-        "questions": [question.as_json() for question in request.questions],
         "handedOver": [each.as_json() for each in request.reassignments],
         "votesOnEarlierVersions": [
             {"by": decision.by.name, "version": decision.request_version} for decision in request.voided
         ],
+        "result": integration_result(subject, request),
     }
     proposal = exact(request.proposal.as_digested(), indent=2)
     return f"{proposal}\n\n{exact({'alsoOnTheCard': beside}, indent=2)}"
 
 
-def pages(request: ApprovalRequest) -> list[list[str]]:
+def pages(subject: Loaded) -> list[list[str]]:
     """Return the text in pages of code blocks; joined, they are `document`."""
     found: list[list[str]] = [[]]
     room = PAGE_BYTES_MAX
-    for chunk in chunks(document(request), _CHUNK_MAX):
+    for chunk in chunks(document(subject), _CHUNK_MAX):
         cost = len(json.dumps(escape(chunk)))
         if found[-1] and (cost > room or len(found[-1]) == PAGE_BLOCKS_MAX):
             found.append([])
@@ -73,10 +84,8 @@ def details_view(subject: Loaded, shown: Shown) -> View:
     Raises:
         Rejected: If *subject* has no request.
     """
-    request = subject.request
-    if request is None:
-        raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
-    found = pages(request)
+    request = _request_of(subject)
+    found = pages(subject)
     number = min(shown.page or 1, len(found))
     return modal(
         wording.DETAILS_TITLE,
@@ -84,6 +93,12 @@ def details_view(subject: Loaded, shown: Shown) -> View:
         callback_id=DETAILS_VIEW,
         private_metadata=Shown.of(request, page=number).encode(),
     )
+
+
+def _request_of(subject: Loaded) -> ApprovalRequest:
+    if subject.request is None:
+        raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+    return subject.request
 
 
 def _blocks(

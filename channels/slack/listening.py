@@ -17,7 +17,6 @@ from channels.slack.identity import Who, who_acted
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.ports import Gate
-from channels.slack.usergroups import UserGroups
 from loops.actors import Human
 from loops.errors import StoreUnavailable, Unavailable
 from loops.ports import Directory, Loaded
@@ -43,7 +42,7 @@ log = structlog.get_logger("channels.slack")
 class Desk:
     """
     The parts listeners share. `tenant` is whose requests this installation shows; `members` knows who of the workspace
-    may decide, and `user_groups` who is in those that give rights, where that is not left to the directory.
+    may decide, where that is not left to the directory.
     """
 
     installation: SlackInstallation
@@ -52,7 +51,6 @@ class Desk:
     directory: Directory
     tenant: str
     members: Members | None = None
-    user_groups: UserGroups | None = None
 
     async def human(self, delivery: Click | Submission | Command) -> Human | None:
         """Return who acted, or None for somebody unmapped, from elsewhere, or whom Slack says may not decide."""

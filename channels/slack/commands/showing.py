@@ -156,7 +156,7 @@ def _pending(subject: Loaded, allowed: set[str]) -> Lines:
     if quorum > 1:
         parts.append(card_words.approvals_so_far(len(request.approvals), quorum))
     if request.expires_at:
-        parts.append(card_words.decide_by(when(request.expires_at)).lower())
+        parts.append(wording.decided_by(when(request.expires_at)))
     parts.append(inline(request.policy.named(), NAME_MAX).text)
     if request.request_id in allowed:
         parts.append(wording.YOU_MAY)

@@ -7,7 +7,7 @@ find them in disagreement.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -87,13 +87,38 @@ def _read(value: Any) -> Any:
 
 
 @cache
-def _validator(surface: str) -> Draft7Validator:
-    schema = json.loads(SCHEMA.read_text())
-    return Draft7Validator({**schema, "$ref": f"#/definitions/{surface}"})
+def _validator(definition: str) -> Draft7Validator:
+    return Draft7Validator({**_schema(), "$ref": f"#/definitions/{definition}"})
+
+
+@cache
+def _schema() -> Payload:
+    schema: Payload = json.loads(SCHEMA.read_text())
+    return schema
+
+
+@cache
+def _blocks() -> dict[str, str]:
+    """The definition of each kind of block, by its type: asked for at once, without the union of all of them."""
+    branches = _schema()["definitions"]["KnownBlock"]["allOf"]
+    named = {each["if"]["properties"]["type"]["const"]: each["then"].get("$ref", "") for each in branches}
+    return {kind: ref.rpartition("/")[2] for kind, ref in named.items() if ref}
 
 
 def _types(surface: str, payload: Payload) -> list[str]:
-    return [f"{error.json_path}: {error.message[:300]}" for error in _validator(surface).iter_errors(payload)]
+    # The shell with the number of its blocks, then each block: many stand in many payloads.
+    shell = {**payload, "blocks": [{"type": "divider"}] * len(payload["blocks"])}
+    found = [f"{error.json_path}: {error.message[:300]}" for error in _validator(surface).iter_errors(shell)]
+    for number, block in enumerate(payload["blocks"]):
+        found += [f"blocks[{number}]: {said}" for said in _block(json.dumps(block))]
+    return found
+
+
+@lru_cache(maxsize=4_096)
+def _block(text: str) -> tuple[str, ...]:
+    block = json.loads(text)
+    errors = _validator(_blocks().get(block.get("type"), "KnownBlock")).iter_errors(block)
+    return tuple(f"{error.json_path}: {error.message[:300]}" for error in errors)
 
 
 def _models(surface: str, payload: Payload) -> list[str]:

@@ -150,12 +150,9 @@ def test_a_failed_execution_says_what_went_wrong() -> None:
 
 def test_details_hold_all_of_the_course() -> None:
     """What the card shortens is complete under Details."""
-    request = edited().request
-    answered = questioned("In a minute.").request
-    assert request is not None
-    assert answered is not None
+    text = document(edited())
 
-    assert '"path": "replicas"' in document(request)
-    assert '"votesOnEarlierVersions": [\n      {\n        "by": "Dana"' in document(request)
-    assert '"answer": "In a minute."' in document(answered)
-    assert an_approval("Dana", 1).by.name in document(request)
+    assert '"path": "replicas"' in text
+    assert '"votesOnEarlierVersions": [\n      {\n        "by": "Dana"' in text
+    assert '"answer": "In a minute."' in document(questioned("In a minute."))
+    assert an_approval("Dana", 1).by.name in text

@@ -87,7 +87,7 @@ def test_the_same_page_shows_the_same_text() -> None:
     """Pages follow from the request alone; one that does not exist any more shows the last."""
     subject = with_parameters({"blob": "y" * 100_000})
     assert subject.request is not None
-    count = len(pages(subject.request))
+    count = len(pages(subject))
 
     assert details_view(subject, Shown.of(subject.request, page=2)) == details_view(
         subject, Shown.of(subject.request, page=2)
@@ -115,6 +115,6 @@ def test_nothing_in_the_parameters_can_leave_its_code_block(parameters: dict[str
     text = read_all(subject)
     shown, _ = json.JSONDecoder().raw_decode(text)
 
-    assert text == document(subject.request)
+    assert text == document(subject)
     assert shown.get("parameters", {}) == parameters
     assert "`" not in text
