@@ -16,6 +16,7 @@ from rich.table import Table
 from gateway.api_commands import keys_app
 from gateway.audit_commands import audit_app, metrics
 from gateway.connect_commands import doctor, slack_app
+from gateway.effect_commands import effects_app
 from gateway.intake_commands import intake_app
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(audit_app, name="audit")
 app.command("metrics")(metrics)
+app.add_typer(effects_app, name="effects")
 app.add_typer(intake_app, name="intake")
 app.add_typer(keys_app, name="keys")
 app.command("doctor")(doctor)
