@@ -116,9 +116,14 @@ class Stack:
         recording: str = "infrastructure_change",
         pace: float | None = None,
         slack_mode: str = "http",
+        loops: Mapping[str, str] | None = None,
         **settings: str,
     ) -> None:
-        """*pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits."""
+        """
+        *pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits.
+
+        *loops*: files by name, whose loops take the place of shipped ones with the same id.
+        """
         self.home = home
         self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
         self.receiver_port, self.sandbox_port, *self.gateway_ports = _free_ports(4)
@@ -129,6 +134,7 @@ class Stack:
         self._settings["LOOPGATE_SLACK_MODE"] = slack_mode
         self._is_socket = slack_mode == "socket"
         self._recording = recording
+        self._loops = dict(loops or {})
         self._pace = pace or 1000
         self._limits = {"rate_limits": "slack", "rate_factor": pace} if pace else {"rate_limits": "off"}
         self._store = EmbeddedServer(home / "store")
@@ -419,8 +425,11 @@ class Stack:
                     ],
                 }
             },
-            "loops": ["library"],
+            "loops": ["library", *(["loops"] if self._loops else [])],
         }
+        for name, text in self._loops.items():
+            (self.home / "loops").mkdir(exist_ok=True)
+            (self.home / "loops" / name).write_text(text)
         with (self.home / "loopgate.yaml").open("w") as file:
             YAML().dump(configuration, file)
         sandbox = {
