@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field, field_validator
 
 from loops.editing import TEXT_MAX
 from loops.patterns import BadPattern, compile_pattern
@@ -18,6 +18,14 @@ MOST_CHOICES = 100
 _Bound = Annotated[float, Field(allow_inf_nan=False)]
 
 
+def _without_null(schema: dict[str, Any]) -> None:
+    """Say in the JSON Schema, too, that null is refused: here None stands for a key that is left out."""
+    for key, said in schema["properties"].items():
+        given = [each for each in said.get("anyOf", ()) if each != {"type": "null"}]
+        if len(given) == 1:
+            schema["properties"][key] = {**given[0], "title": said["title"]}
+
+
 class EditRule(Value):
     """
     What one value may become. The keys mean what they mean in JSON Schema.
@@ -25,6 +33,8 @@ class EditRule(Value):
     `minimum` and `maximum` bound numbers; `min_length`, `max_length` (characters) and `pattern` bound texts. Patterns
     are searched, and read as `loops.patterns` says.
     """
+
+    model_config = ConfigDict(json_schema_extra=_without_null)
 
     type: Literal["integer", "number", "string", "boolean"] = "string"
     """What kind of value it is."""
@@ -40,6 +50,13 @@ class EditRule(Value):
     """The most characters a text may have."""
     pattern: str | None = None
     """A regular expression that must be found in a text."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _says_something(cls, given: object) -> object:
+        if given is None:
+            raise ValueError("must not be null; leave the key out where it says nothing")
+        return given
 
 
 def editable_problems(editable: Mapping[str, Mapping[str, Any]], place: Place) -> Iterator[Problem]:

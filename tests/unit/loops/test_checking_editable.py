@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from loops.editable import EditRule, editable_problems
 from loops.editing import Edited, edit
@@ -17,10 +18,10 @@ RULES = st.fixed_dictionaries(
         "type": st.sampled_from(["integer", "number", "string", "boolean", "int"]),
         "minimum": SCALARS,
         "maximum": SCALARS,
-        "enum": st.lists(SCALARS, max_size=3),
-        "minLength": st.integers(-1, 3),
-        "maxLength": st.integers(0, 4_000),
-        "pattern": st.sampled_from(["^a+$", "^[ab]{0,3}$", "b", "(a+)+$", "["]),
+        "enum": st.none() | st.lists(SCALARS, max_size=3),
+        "minLength": st.none() | st.integers(-1, 3),
+        "maxLength": st.none() | st.integers(0, 4_000),
+        "pattern": st.sampled_from([None, "^a+$", "^[ab]{0,3}$", "b", "(a+)+$", "["]),
     },
 )
 
@@ -44,6 +45,18 @@ def test_every_choice_offered_can_be_chosen(rule: dict[str, Any]) -> None:
 
     for choice in rule["enum"]:
         assert isinstance(edit({}, {"n": choice}, {"n": rule}), Edited)
+
+
+@pytest.mark.parametrize("key", list(EditRule.model_json_schema(by_alias=True)["properties"]))
+def test_null_is_no_rule(key: str) -> None:
+    """A key that says nothing is left out: null is refused where it stands, by the check and by the file schema."""
+    rule = {"type": "integer", "enum": [0], key: None}
+
+    (found,) = editable_problems({"n": rule}, ("approval", "editable"))
+
+    assert (found.code, found.path) == ("INVALID_EDITABLE", f"approval.editable.n.{key}")
+    assert found.message == "must not be null; leave the key out where it says nothing"
+    assert not Draft202012Validator(EditRule.model_json_schema(by_alias=True)).is_valid(rule)
 
 
 def test_the_end_of_a_pattern_is_the_end_of_the_text() -> None:
