@@ -122,7 +122,8 @@ def create_bolt_app(
         app.event(changed)(_listener(News(desk).member_changed))
     # Buttons with links, closed modals and events nobody asked for want an ack all the same.
     app.action(_ANYTHING)(_listener(_acknowledge))
-    app.view(_ANYTHING)(_listener(_acknowledge))
+    app.view_submission(_ANYTHING)(_listener(_acknowledge))
+    app.view_closed(_ANYTHING)(_listener(_acknowledge))
     app.command(_ANYTHING)(_listener(commands.run))
     app.event(_ANYTHING)(_listener(_acknowledge))
     app.error(_broken)

@@ -215,9 +215,7 @@ def gateway(home: Path) -> Measured:
                 measured.committed = closed[WARM_UP:].count("approved")
                 return measured
 
-        return (
-            asyncio.run(measure(), loop_factory=uvloop.new_event_loop) if sys.version_info >= (3, 12) else _run(measure)
-        )
+        return _run(measure())
 
 
 def _run(measuring: Coroutine[Any, Any, Measured]) -> Measured:
