@@ -190,17 +190,32 @@ class MemoryOpeners:
         return [user for of, user in reversed(self._kept) if of == team][:limit]
 
 
-class MemoryMembers:
-    """Keeps what a channel said about its people, for ever. Fits `channels.slack.ports.KeptMembers`."""
+class MemoryKnowledge:
+    """Keeps what a channel said, for ever. Fits `channels.slack.ports.Knowledge`."""
 
     def __init__(self) -> None:
-        self._kept: dict[tuple[str, str], str] = {}
+        self._kept: dict[tuple[str, str], tuple[int, str]] = {}
+        self._turns: dict[tuple[str, str], int] = {}
 
-    async def member(self, team: str, user: str) -> str | None:
-        """Return what is kept about *user*, or None."""
-        return self._kept.get((team, user))
+    async def known(self, team: str, names: Sequence[str]) -> Sequence[str | None]:
+        """Return what is believed."""
+        return [self._believed(team, name) for name in names]
 
-    async def keep_member(self, team: str, user: str, text: str, lifetime: timedelta) -> None:
-        """Keep *text* about *user*."""
+    async def turn(self, team: str, name: str) -> int:
+        """Return the turn of *name*."""
+        return self._turns.get((team, name), 0)
+
+    async def keep(self, team: str, name: str, turn: int, text: str, lifetime: timedelta) -> None:
+        """Keep *text*."""
         del lifetime
-        self._kept[team, user] = text
+        if turn == await self.turn(team, name):
+            self._kept[team, name] = (turn, text)
+
+    async def changed(self, team: str, name: str) -> int:
+        """Begin a new turn."""
+        self._turns[team, name] = turn = await self.turn(team, name) + 1
+        return turn
+
+    def _believed(self, team: str, name: str) -> str | None:
+        turn, text = self._kept.get((team, name), (-1, ""))
+        return text if turn == self._turns.get((team, name), 0) else None

@@ -20,7 +20,6 @@ from starlette.routing import Route
 
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
-from channels.slack.members import Members
 from channels.slack.reception import Reception
 from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import socket_mode
@@ -41,9 +40,8 @@ from gateway.log import configure_logging
 from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
 from gateway.storage import health
-from gateway.storage.redis_members import RedisMembers
 from gateway.storage.redis_openers import RedisOpeners
-from gateway.wiring import Parts, open_parts, open_slack, slack_installation, store_url
+from gateway.wiring import Parts, open_parts, open_slack, slack_accounts, slack_installation, slack_people, store_url
 from loops.errors import Rejected, StoreUnavailable
 
 log = structlog.stdlib.get_logger()
@@ -135,10 +133,10 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             directory=parts.directory,
             clock=parts.clock,
         )
-        members = Members(client, RedisMembers(parts.client), installation.team_id)
-        mapped = [person.slack for person in parts.configuration.people if person.slack]
-        informing = asyncio.create_task(members.stay_informed(mapped), name="members")
-        stack.callback(informing.cancel)
+        members, user_groups = slack_people(parts, client)
+        users, emails = slack_accounts(parts.configuration)
+        for informing in (members.stay_informed(users, emails), user_groups.stay_informed()):
+            stack.callback(asyncio.create_task(informing).cancel)
         bolt = create_bolt_app(
             installation,
             client,
@@ -146,6 +144,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             directory=parts.directory,
             members=members,
             openers=RedisOpeners(parts.client),
+            user_groups=user_groups,
         )
         from_slack: list[Route] = []
         if mode == "socket":

@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from gateway.configuration import Configuration, ConfigurationError
+from gateway.configuration import Configuration, ConfigurationError, PersonConfig, SlackConfig
+from gateway.identities import is_of
 from loops.definition import LoopDefinition
 from loops.judging import external_guards
 from loops.policy import ApprovalPolicy
@@ -83,7 +84,14 @@ def with_calendars(definition: LoopDefinition, configuration: Configuration) -> 
     )
 
 
+def may_have_account(person: PersonConfig, slack: SlackConfig) -> bool:
+    """Return whether somebody can be recognised in Slack: by their user id, or by an address."""
+    domains = {domain.lower() for domain in slack.email_domains}
+    return person.slack is not None or any(is_of(name.lower(), domains) for name in (person.id, *person.aliases))
+
+
 def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) -> Iterator[str]:
+    slack = configuration.slack
     if policy.channel and policy.channel not in configuration.slack.channels:
         yield f"{where} asks in channel '{policy.channel}'; name its Slack channel under slack.channels"
     if not policy.channel and not configuration.slack.default_channel:
@@ -98,7 +106,11 @@ def _unmanned(where: str, policy: ApprovalPolicy, configuration: Configuration) 
     named = {user for stage in policy.gates for need in stage.needs for user in need.users}
     for user in sorted(named - {person.id for person in configuration.people}):
         yield f"{where} lets '{user}' decide; name that person under people"
-    people = {person.id: frozenset(person.groups) for person in configuration.people if person.slack}
+    # Who is in a Slack user group is known at run time only; anybody with an account may be.
+    from_slack = frozenset(configuration.groups)
+    people = {
+        person.id: from_slack.union(person.groups) for person in configuration.people if may_have_account(person, slack)
+    }
     in_the_end = policy
     for step in policy.escalate:
         rotation = configuration.on_call.get(step.on_call or "")

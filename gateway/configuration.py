@@ -60,6 +60,12 @@ def _reachable(url: str) -> str:
     return url
 
 
+class GroupConfig(Value):
+    """A group whose members are those of a Slack user group; Slack says who they are."""
+
+    slack_user_group: Annotated[str, Field(pattern=r"^S[A-Z0-9]{2,}$")]
+
+
 class SlackConfig(Value):
     """
     The connected workspace.
@@ -68,6 +74,9 @@ class SlackConfig(Value):
     secret is for deliveries over HTTP, the app-level token for Socket Mode. `channels` maps the names loop files use to
     Slack channel ids; `default_channel` is one of those names, and so is `fallback_channel`, where it is told that a
     card cannot be shown. `pace` multiplies the rate limits Slack publishes, for a workspace that was granted more.
+
+    `email_domains` switches on that people are recognised by the address Slack confirmed of them, where it is in one of
+    these domains and is an id or alias of one person.
     """
 
     team: Identifier
@@ -82,6 +91,7 @@ class SlackConfig(Value):
     default_channel: str | None = None
     fallback_channel: str | None = None
     pace: Annotated[float, Field(gt=0, le=1000)] = 1.0
+    email_domains: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")], ...] = ()
 
 
 class AnthropicConfig(Value):
@@ -185,6 +195,7 @@ class Configuration(Value):
 
     slack: SlackConfig
     people: tuple[PersonConfig, ...] = ()
+    groups: Mapping[Identifier, GroupConfig] = Field(default_factory=dict)
     providers: Mapping[Identifier, ProviderConfig] = Field(default_factory=dict)
     integrations: Mapping[Identifier, IntegrationConfig] = Field(default_factory=dict)
     sources: Mapping[Identifier, SourceConfig] = Field(default_factory=dict)
@@ -249,6 +260,12 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
             if first != index:
                 named = configuration.people[first].name
                 yield ("people", index, key), f"'{value}' stands for {named} already; each person has their own"
+        for place, group in enumerate(person.groups):
+            if group in configuration.groups:
+                yield (
+                    ("people", index, "groups", place),
+                    f"who is in '{group}' is up to Slack user group {configuration.groups[group].slack_user_group}",
+                )
     known_people = [person.id for person in configuration.people]
     for schedule, rotation in configuration.on_call.items():
         for person_id in sorted(rotation.everybody - set(known_people)):

@@ -14,6 +14,9 @@ class ConfiguredDirectory:
         known = [(entry.tenant, _person(entry, slack_team)) for entry in people]
         self._people = {(tenant, person.person_id): person for tenant, person in known}
         self._identities = {(tenant, identity): person for tenant, person in known for identity in person.identities}
+        self._called_by = {
+            (entry.tenant, entry.id): tuple(dict.fromkeys(map(folded, (entry.id, *entry.aliases)))) for entry in people
+        }
         self._names = _by_name([(entry, person) for entry, (_, person) in zip(people, known, strict=True)])
 
     async def behind(self, tenant: str, identity: ChannelIdentity) -> Person | None:
@@ -27,6 +30,11 @@ class ConfiguredDirectory:
     async def called(self, tenant: str, name: str) -> Person | None:
         """Return whom another system means by *name*; None where that is nobody, or more than one."""
         return self._names.get((tenant, folded(name)))
+
+    def names(self, tenant: str, person_id: str) -> tuple[str, ...]:
+        """Return the id and the aliases of a person, folded, without those that mean somebody else, too."""
+        known = self._called_by.get((tenant, person_id), ())
+        return tuple(name for name in known if (tenant, name) in self._names)
 
     async def everybody(self, tenant: str) -> Sequence[Person]:
         """Return everybody of *tenant*, in the configuration's order."""

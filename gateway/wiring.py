@@ -9,6 +9,7 @@ from pathlib import Path
 
 import httpx2
 from redis.asyncio import Redis
+from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
@@ -19,6 +20,8 @@ from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk
 from channels.slack.members import Members
 from channels.slack.outgoing import OutgoingClient
+from channels.slack.roster import Roster
+from channels.slack.usergroups import UserGroups
 from gateway.api.ports import Feed, Keys
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
@@ -42,6 +45,7 @@ from gateway.guards.config import PolicyPointConfig
 from gateway.guards.entry_points import load_guards
 from gateway.guards.policy_point import HttpPolicyPoint
 from gateway.identifiers import TimeOrderedIds
+from gateway.identities import is_of
 from gateway.integrations.http import HttpIntegration
 from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
@@ -53,6 +57,7 @@ from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_sh
 from gateway.metrics import Metrics
 from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
+from gateway.slack_directory import SlackDirectory
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_api_keys import RedisApiKeys
@@ -61,13 +66,14 @@ from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_feed import RedisFeed
+from gateway.storage.redis_knowledge import RedisKnowledge
 from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
-from gateway.storage.redis_members import RedisMembers
 from gateway.storage.redis_openers import RedisOpeners
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
 from gateway.storage.redis_turns import RedisTurns
+from loops.actors import folded
 from loops.engine import LoopEngine
 from loops.guards import Guard, PolicyPoint
 from loops.judging import Judge
@@ -102,6 +108,7 @@ class Parts:
     seen: SeenOnce
     definitions: Definitions
     directory: Directory
+    roster: Roster
     clock: Clock
     ids: IdSource
     engine: LoopEngine
@@ -146,10 +153,16 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
     configuration = load_configuration(settings.config)
     guards = {**RUNTIME_GUARDS, **load_guards()}
     definitions = load_definitions(configuration, settings.config.parent, guards)
-    directory = ConfiguredDirectory(configuration.people, configuration.slack.team)
     clock, ids = SystemClock(), TimeOrderedIds()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(connect(url))
+        roster = Roster(RedisKnowledge(client), configuration.slack.team)
+        directory = SlackDirectory(
+            ConfiguredDirectory(configuration.people, configuration.slack.team),
+            roster,
+            groups={name: group.slack_user_group for name, group in configuration.groups.items()},
+            email_domains=configuration.slack.email_domains,
+        )
         http = await stack.enter_async_context(httpx2.AsyncClient())
         store = RedisStore(client, effect_grace=timedelta(seconds=settings.effect_grace_s))
         points = {name: _policy_point(point, http) for name, point in configuration.policy_points.items()}
@@ -169,6 +182,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             seen=RedisSeenOnce(client),
             definitions=definitions,
             directory=directory,
+            roster=roster,
             clock=clock,
             ids=ids,
             engine=LoopEngine(
@@ -202,8 +216,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             name: await stack.enter_async_context(_provider(provider))
             for name, provider in configuration.providers.items()
         }
-        team_id = configuration.slack.team
-        members = Members(slack, RedisMembers(parts.client), team_id)
+        members, user_groups = slack_people(parts, slack)
         gate = EngineGate(
             parts.engine,
             parts.store,
@@ -230,7 +243,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
                 directory=parts.directory,
             ),
-            confirmer=SlackConfirmer(parts.directory, members, team_id),
+            confirmer=SlackConfirmer(parts.directory, members, user_groups, installation.team_id),
             directory=parts.directory,
             providers=providers,
             integrations={name: _integration(entry, http) for name, entry in configuration.integrations.items()},
@@ -276,6 +289,20 @@ def tenants(configuration: Configuration) -> list[str]:
     """Return every tenant the configuration names."""
     people = {person.tenant for person in configuration.people}
     return sorted({DEFAULT_TENANT} | people | {source.tenant for source in configuration.sources.values()})
+
+
+def slack_people(parts: Parts, client: AsyncWebClient) -> tuple[Members, UserGroups]:
+    """Return what asks Slack about people and groups, by *client*."""
+    groups = [group.slack_user_group for group in parts.configuration.groups.values()]
+    by_email = bool(parts.configuration.slack.email_domains)
+    return Members(client, parts.roster, recognises_by_email=by_email), UserGroups(client, parts.roster, groups)
+
+
+def slack_accounts(configuration: Configuration) -> tuple[list[str], list[str]]:
+    """Return the Slack users of the configuration's people, and the addresses others of them may be recognised by."""
+    domains = {domain.lower() for domain in configuration.slack.email_domains}
+    names = [folded(name) for person in configuration.people for name in (person.id, *person.aliases)]
+    return [person.slack for person in configuration.people if person.slack], [n for n in names if is_of(n, domains)]
 
 
 def slack_installation(configuration: Configuration, taking: SlackMode | None = None) -> SlackInstallation:

@@ -36,7 +36,8 @@ class People:
             person = await self._directory.person(tenant, by.user_id)
             if person and person.barred:
                 standing |= {"slackStanding": person.barred}
-            by = await self.verified(tenant, by)
+            via = by.authenticated_by
+            by = person.as_actor(via) if person and via and not person.barred else None
         return answer.changed(by=by, channel={**answer.channel, **standing}, standing={})
 
     async def resolved(self, tenant: str, actor: Actor) -> Actor:

@@ -144,6 +144,21 @@ class Person:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account in a channel, with the e-mail address that the channel confirmed of it, if any."""
+
+    identity: ChannelIdentity
+    email: str | None = None
+
+
+class Identities(Protocol):
+    """One way of knowing who stands behind an account. Fails closed: whoever is not known for sure is not known."""
+
+    async def behind(self, tenant: str, account: Account) -> str | None:
+        """Return the id of the one person behind *account*, or None."""
+
+
 class Directory(Protocol):
     """Knows people: who stands behind a channel's user, and what they belong to now."""
 

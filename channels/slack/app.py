@@ -40,6 +40,7 @@ from channels.slack.shown import (
     RETRY,
     WITHDRAW_VIEW,
 )
+from channels.slack.usergroups import UserGroups
 from channels.slack.viewing import Viewing
 from loops.ports import Directory
 
@@ -61,6 +62,7 @@ def create_bolt_app(
     command: str = COMMAND,
     members: Members | None = None,
     openers: Openers | None = None,
+    user_groups: UserGroups | None = None,
 ) -> AsyncApp:
     """
     Return the Bolt app of *installation*, to be served through `asgi.slack_routes` or `socket_mode`.
@@ -76,6 +78,7 @@ def create_bolt_app(
         command: The slash command as the app's manifest has it.
         openers: Remembers whose Home tabs to draw anew when requests change.
         members: Who of the workspace may decide: nobody deleted, no bot, no guest. None leaves that to the directory.
+        user_groups: Those that give rights, to be asked for anew when Slack says that they changed.
     """
     app = AsyncApp(
         name="loopgate",
@@ -91,7 +94,13 @@ def create_bolt_app(
         process_before_response=True,
     )
     desk = Desk(
-        installation=installation, client=client, gate=gate, directory=directory, tenant=tenant, members=members
+        installation=installation,
+        client=client,
+        gate=gate,
+        directory=directory,
+        tenant=tenant,
+        members=members,
+        user_groups=user_groups,
     )
     answering, consulting = Answering(desk), Consulting(desk)
     viewing, commands = Viewing(desk), Commands(desk, command)
@@ -118,8 +127,11 @@ def create_bolt_app(
     app.command(command)(_listener(commands.run))
     app.view_submission(START_VIEW)(_listener(commands.submit_start))
     app.view_submission(CANCEL_VIEW)(_listener(commands.submit_cancel))
+    news = News(desk)
     for changed in ("user_change", "team_join"):
-        app.event(changed)(_listener(News(desk).member_changed))
+        app.event(changed)(_listener(news.member_changed))
+    for changed in ("subteam_members_changed", "subteam_updated", "subteam_created"):
+        app.event(changed)(_listener(news.group_changed))
     # Buttons with links, closed modals and events nobody asked for want an ack all the same.
     app.action(_ANYTHING)(_listener(_acknowledge))
     app.view_submission(_ANYTHING)(_listener(_acknowledge))

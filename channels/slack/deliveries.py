@@ -142,13 +142,20 @@ class Command(_Part):
 
 
 class Happened(_Part):
-    """What an event tells. Only the Home tab's fields are read."""
+    """What an event tells: of a Home tab, of somebody (`member`), or of a user group."""
 
     type: Id
     user: Id | None = None
     member: dict[str, Any] | None = None
     tab: str | None = None
+    subteam_id: Id | None = None
+    subteam: Team | None = None
     view: View | None = None
+
+    @property
+    def group(self) -> str | None:
+        """The user group it is about."""
+        return self.subteam.id if self.subteam else self.subteam_id
 
     @model_validator(mode="before")
     @classmethod

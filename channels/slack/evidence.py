@@ -15,6 +15,8 @@ from loops.ports import ChannelIdentity
 
 CONNECTION_ID = "channel.slack"
 KIND = "slack"
+#: How somebody is known of whom the directory has an address, and Slack has not said which user it is.
+EMAIL = "email"
 
 
 def team_of(delivery: Click | Submission) -> str:

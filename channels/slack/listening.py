@@ -17,6 +17,7 @@ from channels.slack.identity import Who, who_acted
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
 from channels.slack.ports import Gate
+from channels.slack.usergroups import UserGroups
 from loops.actors import Human
 from loops.errors import StoreUnavailable, Unavailable
 from loops.ports import Directory, Loaded
@@ -42,7 +43,7 @@ log = structlog.get_logger("channels.slack")
 class Desk:
     """
     The parts listeners share. `tenant` is whose requests this installation shows; `members` knows who of the workspace
-    may decide, where that is not left to the directory.
+    may decide, and `user_groups` who is in those that give rights, where that is not left to the directory.
     """
 
     installation: SlackInstallation
@@ -51,6 +52,7 @@ class Desk:
     directory: Directory
     tenant: str
     members: Members | None = None
+    user_groups: UserGroups | None = None
 
     async def human(self, delivery: Click | Submission | Command) -> Human | None:
         """Return who acted, or None for somebody unmapped, from elsewhere, or whom Slack says may not decide."""

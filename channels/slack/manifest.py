@@ -21,12 +21,16 @@ SCOPES = {
     "channels:read": "loopgate doctor: is the app in the channels it asks in",
     "groups:read": "the same for private channels",
     "users:read": "know who is deactivated, a guest or a bot, and so may not decide",
+    "users:read.email": "with slack.emailDomains: recognise people by the address Slack confirmed of them",
     "usergroups:read": "who is in the user groups that may decide",
 }
 
 #: What each event we subscribe to is for.
 EVENTS = {
     "app_home_opened": "draw the Home tab",
+    "subteam_created": "know who is in a user group that may decide",
+    "subteam_members_changed": "know at once who is in it no more",
+    "subteam_updated": "the same, and whether it is disabled",
     "team_join": "know whether somebody new may decide",
     "user_change": "know at once who is deactivated or a guest now",
 }

@@ -1,61 +1,29 @@
 """
-Members: what Slack says about the people of the workspace, and who of them may not decide.
+Members: asking Slack about the people of the workspace, before it is needed and again before it is too old.
 
-It is kept for `LIFETIME`, learned before it is needed and again whenever Slack says that somebody changed, so that a
-click is judged without asking Slack. Nothing known means nothing decided.
+Slack's events say who changed in between, so that a click is judged without asking Slack.
 """
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
-from typing import Any, Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, ValidationError
+from slack_sdk.errors import SlackApiError
 from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.client import raise_ours
-from channels.slack.ports import KeptMembers
+from channels.slack.roster import MEMBER_LIFETIME, Member, Roster, Standing, read_member
 from loops.errors import LoopgateError, Unavailable
 
-#: How long what Slack said about somebody is believed, and how often it is asked again before that.
-LIFETIME, AGAIN_S = timedelta(hours=1), 900.0
+#: How often somebody is asked about again, a fraction of what is believed.
+AGAIN_S = MEMBER_LIFETIME.total_seconds() / 4
 #: Between two tries at somebody Slack did not tell about, and between two people: `users.info` is Tier 4, 100 a minute.
 #: Source: docs.slack.dev, reference/methods/users.info.
 RETRY_S, PACE_S = 1.0, 0.6
 #: People asked about at once at the start, before the pace holds.
 BURST = 40
 
-#: Why somebody may not decide. `unverified`: nothing is known about them just now.
-Standing = Literal["deleted", "bot", "guest", "stranger", "foreign", "unverified"]
-
 log = structlog.get_logger("channels.slack")
-
-
-class Member(BaseModel):
-    """A user as `users.info` and `user_change` give one. Source: docs.slack.dev, reference/objects/user-object."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    id: str
-    team_id: str = ""
-    deleted: bool = False
-    is_bot: bool = False
-    is_restricted: bool = False
-    is_ultra_restricted: bool = False
-    is_stranger: bool = False
-
-    def why_not(self, team_id: str) -> Standing | None:
-        """Return what about this person keeps them from deciding in the workspace *team_id*, or None."""
-        if self.deleted:
-            return "deleted"
-        if self.is_bot:
-            return "bot"
-        if self.is_stranger:
-            return "stranger"
-        if self.is_restricted or self.is_ultra_restricted:
-            return "guest"
-        return None if self.team_id == team_id else "foreign"
 
 
 class Members:
@@ -64,20 +32,15 @@ class Members:
 
     Args:
         client: From `slack_client`, of the same event loop.
-        kept: Where it is kept, for all processes.
-        team_id: The workspace.
+        roster: Where it is kept, for all processes.
+        recognises_by_email: Whether what Slack says about somebody may also tell who they are.
     """
 
-    def __init__(self, client: AsyncWebClient, kept: KeptMembers, team_id: str) -> None:
+    def __init__(self, client: AsyncWebClient, roster: Roster, *, recognises_by_email: bool = False) -> None:
         self._client = client
-        self._kept = kept
-        self._team_id = team_id
+        self._roster = roster
+        self.recognises_by_email = recognises_by_email
         self._learning: dict[str, asyncio.Task[None]] = {}
-
-    @property
-    def recognises_by_email(self) -> bool:
-        """Whether what Slack says about somebody may tell who they are, beside whether they may decide."""
-        return False
 
     async def why_not(self, user: str) -> Standing | None:
         """
@@ -88,18 +51,17 @@ class Members:
         Raises:
             StoreUnavailable: If it cannot be looked up.
         """
-        text = await self._kept.member(self._team_id, user)
-        member = _read(text) if text else None
+        [member] = await self._roster.members([user])
         if member is None:
             if user not in self._learning:
                 task = self._learning[user] = asyncio.create_task(self._learn_quietly(user))
                 task.add_done_callback(lambda _: self._learning.pop(user, None))
             return "unverified"
-        return member.why_not(self._team_id)
+        return member.why_not(self._roster.team_id)
 
-    async def keep(self, member: Member) -> None:
+    async def changed(self, member: Member) -> None:
         """Keep what an event of Slack's says about somebody. Raises StoreUnavailable."""
-        await self._kept.keep_member(self._team_id, member.id, member.model_dump_json(), LIFETIME)
+        await self._roster.member_changed(member)
 
     async def learn(self, user: str) -> None:
         """
@@ -108,18 +70,43 @@ class Members:
         Raises:
             Unavailable, Rejected: If Slack does not tell, or it cannot be kept.
         """
+        turn = await self._roster.turn("member", user)
         try:
             answer = await self._client.users_info(user=user)
         except Exception as error:
             raise_ours(error, f"ask about {user}")
-        member = _read(answer.get("user"))
+        member = read_member(answer.get("user"))
         if member is None or member.id != user:
             raise Unavailable(f"ask about {user}: Slack told about nobody")
-        await self.keep(member)
+        await self._roster.keep_member(member, turn)
 
-    async def stay_informed(self, users: Iterable[str]) -> None:
-        """Ask about *users*, and again before what is known expires, until cancelled. Raises nothing else."""
-        known = list(dict.fromkeys(users))
+    async def learn_by_email(self, email: str) -> None:
+        """
+        Ask Slack who has the address, and keep it; somebody Slack has not confirmed it of does not have it.
+
+        Raises:
+            Unavailable, Rejected: If Slack does not tell, or it cannot be kept.
+        """
+        turn = await self._roster.turn("email", email)
+        try:
+            answer = await self._client.users_lookupByEmail(email=email)
+        except SlackApiError as error:
+            if error.response.get("error") != "users_not_found":
+                raise_ours(error, f"ask who has {email}")
+            await self._roster.keep_nobody(email, turn)
+            return
+        except Exception as error:
+            raise_ours(error, f"ask who has {email}")
+        member = read_member(answer.get("user"))
+        if member is None:
+            raise Unavailable(f"ask who has {email}: Slack told about nobody")
+        await self._roster.keep_member(member, await self._roster.turn("member", member.id))
+        if member.verified_email(self._roster.team_id) != email:
+            await self._roster.keep_nobody(email, turn)
+
+    async def stay_informed(self, users: Iterable[str], emails: Iterable[str] = ()) -> None:
+        """Ask about *users*, and who has *emails*, again before it expires, until cancelled. Raises nothing else."""
+        known = [*dict.fromkeys(users), *dict.fromkeys(emails)]
         pace_s = 0.0 if len(known) <= BURST else PACE_S
         while True:
             missing = known
@@ -131,9 +118,9 @@ class Members:
             await asyncio.sleep(AGAIN_S)
 
     async def _learned(self, user: str, pace_s: float) -> bool:
-        """Return whether there is nothing more to try about *user*."""
+        """Return whether there is nothing more to try about *user*, or whoever has that address."""
         try:
-            await self.learn(user)
+            await (self.learn_by_email(user) if "@" in user else self.learn(user))
             await asyncio.sleep(pace_s)
         except Unavailable as error:
             await asyncio.sleep(error.retry_after or 0)
@@ -148,10 +135,3 @@ class Members:
             await self.learn(user)
         except LoopgateError as error:
             log.warning("slack.member.not_learned", user=user, error=str(error))
-
-
-def _read(said: Any) -> Member | None:
-    try:
-        return Member.model_validate_json(said) if isinstance(said, str) else Member.model_validate(said)
-    except ValidationError:
-        return None

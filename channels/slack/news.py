@@ -5,12 +5,12 @@ from slack_bolt import BoltResponse
 
 from channels.slack.deliveries import EventCallback
 from channels.slack.listening import LOAD_S, Desk, done, failed, soon
-from channels.slack.members import Member
+from channels.slack.roster import Member
 from loops.errors import Unavailable
 
 
 class News:
-    """The listener of `user_change` and `team_join`."""
+    """The listeners of `user_change` and `team_join`, and of the `subteam` events."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
@@ -21,9 +21,20 @@ class News:
         if told is None or members is None:
             return done()
         try:
-            await soon(members.keep(Member.model_validate(told)), LOAD_S)
+            await soon(members.changed(Member.model_validate(told)), LOAD_S)
         except ValidationError:
             return done()
+        except Unavailable:
+            return failed("store_unavailable")
+        return done()
+
+    async def group_changed(self, happened: EventCallback) -> BoltResponse:
+        """Have a user group asked for anew: lists in events may come late, and in another order."""
+        group, groups = happened.event.group, self._desk.user_groups
+        if group is None or groups is None:
+            return done()
+        try:
+            await soon(groups.changed(group), LOAD_S)
         except Unavailable:
             return failed("store_unavailable")
         return done()

@@ -135,14 +135,26 @@ class Gate(Protocol):
         """Say how a person stands to a request now; None for an unknown one. Changes nothing."""
 
 
-class KeptMembers(Protocol):
-    """Keeps what Slack said about people, across processes. May raise `loops.errors.StoreUnavailable`."""
+class Knowledge(Protocol):
+    """
+    Keeps what Slack said, across processes. Each method may raise `loops.errors.StoreUnavailable`.
 
-    async def member(self, team: str, user: str) -> str | None:
-        """Return what is kept about *user* of *team*, or None where nothing is, or no more."""
+    What is known has a name within its workspace, and a turn that grows when Slack says that it changed. An answer is
+    kept under the turn that was read before it was asked for, and believed in that turn only: one that was on its way
+    while something changed is not.
+    """
 
-    async def keep_member(self, team: str, user: str, text: str, lifetime: timedelta) -> None:
-        """Keep *text* about *user* for *lifetime*, in place of what was kept before."""
+    async def known(self, team: str, names: Sequence[str]) -> Sequence[str | None]:
+        """Return what is kept under each of *names*, or None where nothing is, or no more."""
+
+    async def turn(self, team: str, name: str) -> int:
+        """Return the turn of *name*."""
+
+    async def keep(self, team: str, name: str, turn: int, text: str, lifetime: timedelta) -> None:
+        """Keep *text* for *lifetime*, believed while *turn* is the turn. A lifetime is a day at most."""
+
+    async def changed(self, team: str, name: str) -> int:
+        """Begin a new turn and return it: what is kept is believed no more."""
 
 
 class Openers(Protocol):

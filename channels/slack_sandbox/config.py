@@ -23,6 +23,9 @@ DEFAULT_EVENTS = (
     "message.channels",
     "message.groups",
     "message.im",
+    "subteam_created",
+    "subteam_members_changed",
+    "subteam_updated",
     "user_change",
 )
 
@@ -121,16 +124,18 @@ class UserConfig(_Value):
     is_restricted: bool = False
     is_ultra_restricted: bool = False
     is_stranger: bool = False
+    is_email_confirmed: bool = True
     team_id: str = ""
 
 
 class UsergroupConfig(_Value):
-    """A user group such as ``@sre``."""
+    """A user group such as ``@sre``; `disabled_at` is 0 for one in use."""
 
     id: str
     handle: str
     name: str
     users: tuple[str, ...] = ()
+    disabled_at: int = 0
 
 
 class SandboxConfig(_Value):

@@ -16,7 +16,7 @@ from channels.slack_sandbox.events_api import send_event
 from channels.slack_sandbox.faults import Fault
 from channels.slack_sandbox.form import NoSuchElementError
 from channels.slack_sandbox.sandbox import Sandbox
-from channels.slack_sandbox.shapes import channel_json, user_json
+from channels.slack_sandbox.shapes import channel_json, user_json, usergroup_json
 from channels.slack_sandbox.workspace import JsonObject, with_flags
 
 Handler = Callable[[Sandbox, Request, JsonObject], Awaitable[JsonObject]]
@@ -87,6 +87,12 @@ class _Sockets(_Asked):
     close_after_s: float = Field(default=0.0, ge=0)
     broadcast: bool | None = None
     enabled: bool | None = None
+
+
+class _Usergroup(_Asked):
+    add: list[str] = []
+    remove: list[str] = []
+    disabled: bool | None = None
 
 
 class _Settings(_Asked):
@@ -198,6 +204,42 @@ async def _act_on_sockets(sandbox: Sandbox, _: Request, body: JsonObject) -> Jso
         case None:
             pass
     return {"ok": True, **sockets.shown()}
+
+
+async def _change_usergroup(sandbox: Sandbox, request: Request, body: JsonObject) -> JsonObject:
+    asked, group_id = _Usergroup.model_validate(body), request.path_params["group_id"]
+    group = sandbox.workspace.usergroups.get(group_id)
+    if group is None:
+        raise ImpossibleAct("no_such_usergroup", f"no user group {group_id!r}")
+    if unknown := sorted({*asked.add} - sandbox.workspace.users.keys()):
+        raise ImpossibleAct("no_such_user", f"no user {unknown[0]!r}")
+    users = [user for user in group.users if user not in asked.remove]
+    users += [user for user in dict.fromkeys(asked.add) if user not in users]
+    now = sandbox.clock.now()
+    disabled_at = group.disabled_at if asked.disabled is None else int(now) if asked.disabled else 0
+    changed = group.model_copy(update={"users": tuple(users), "disabled_at": disabled_at})
+    sandbox.workspace.usergroups[group_id] = changed
+    told = usergroup_json(sandbox.workspace, changed)
+    events: list[JsonObject] = [{"type": "subteam_updated", "subteam": told}]
+    if changed.users != group.users:
+        events.append(_members_changed(sandbox, group_id, {"added_users": asked.add, "removed_users": asked.remove}))
+    for event in events:
+        sandbox.in_background(send_event(sandbox, event | {"event_ts": f"{now:.6f}"}))
+    return {"ok": True, "usergroup": told}
+
+
+def _members_changed(sandbox: Sandbox, group_id: str, difference: dict[str, list[str]]) -> JsonObject:
+    # Source: docs.slack.dev, reference/events/subteam_members_changed.
+    now = int(sandbox.clock.now())
+    return {
+        "type": "subteam_members_changed",
+        "subteam_id": group_id,
+        "team_id": sandbox.workspace.team_id,
+        "date_previous_update": now,
+        "date_update": now,
+        **difference,
+        **{f"{name}_count": len(users) for name, users in difference.items()},
+    }
 
 
 async def _set_clock(sandbox: Sandbox, _: Request, body: JsonObject) -> JsonObject:
@@ -353,6 +395,7 @@ _HANDLERS: tuple[tuple[str, str, Handler], ...] = (
     ("POST", "/sandbox/replay", _replay),
     ("POST", "/sandbox/duplicate", _duplicate),
     ("POST", "/sandbox/users/{user_id}", _change_user),
+    ("POST", "/sandbox/usergroups/{group_id}", _change_usergroup),
     ("POST", "/sandbox/clock", _set_clock),
     ("POST", "/sandbox/settings", _set),
     ("GET", "/sandbox/sockets", _sockets),

@@ -41,6 +41,7 @@ def user_json(workspace: Workspace, user: User) -> JsonObject:
             "is_primary_owner": False,
             "is_restricted": user.is_restricted,
             "is_ultra_restricted": user.is_ultra_restricted,
+            "is_email_confirmed": user.is_email_confirmed,
         }
     return answer
 
@@ -83,7 +84,7 @@ def usergroup_json(workspace: Workspace, group: UsergroupConfig) -> JsonObject:
         "name": group.name,
         "handle": group.handle,
         "description": "",
-        "date_delete": 0,
+        "date_delete": group.disabled_at,
         "users": list(group.users),
         "user_count": len(group.users),
     }

@@ -35,6 +35,7 @@ class User:
     is_restricted: bool = False
     is_ultra_restricted: bool = False
     is_stranger: bool = False
+    is_email_confirmed: bool = True
     bot_id: str = ""
 
 
@@ -212,6 +213,7 @@ def _user(user: UserConfig, team_id: str, index: int) -> User:
         is_restricted=user.is_restricted,
         is_ultra_restricted=user.is_ultra_restricted,
         is_stranger=user.is_stranger,
+        is_email_confirmed=user.is_email_confirmed,
         bot_id=f"B{user.id[1:]}" if user.is_bot else "",
     )
 

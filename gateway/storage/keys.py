@@ -74,8 +74,6 @@ CARDS_BEHIND = "lg:cards-behind"
 LEASE = "lg:lease:"
 #: Something seen before. key.
 SEEN = "lg:seen:"
-#: What a channel said about somebody. team:user.
-MEMBER = "lg:member:"
 #: Sorted set of Slack users who opened their Home tab lately, by when each is forgotten (ms). team.
 OPENERS = "lg:openers:"
 #: Hash: f free at (ms), h held until (ms). whose, limit.
@@ -92,6 +90,10 @@ API_KEYS = "lg:api-keys:"
 RATE = "lg:rate:"
 #: Stream of what was committed, for those who follow: i instance, n sequence of its last event, c how many. tenant.
 FEED = "lg:feed:"
+#: What a channel said, after the turn it was asked in. team:name.
+KNOWN = "lg:known:"
+#: How often a channel said that it changed. team:name.
+TURN = "lg:turn:"
 
 #: What the scripts know the prefixes as.
 LUA: Mapping[str, str] = MappingProxyType(

@@ -8,8 +8,10 @@ from channels.slack_sandbox.workspace import JsonObject
 
 
 def list_(sandbox: Sandbox, args: Arguments) -> JsonObject:
-    """Every group; members only with `include_users`."""
-    groups = [usergroup_json(sandbox.workspace, group) for group in sandbox.workspace.usergroups.values()]
+    """Every group; members only with `include_users`, disabled ones only with `include_disabled`."""
+    wanted = sandbox.workspace.usergroups.values()
+    with_disabled = args.flag("include_disabled")
+    groups = [usergroup_json(sandbox.workspace, group) for group in wanted if with_disabled or not group.disabled_at]
     if not args.flag("include_users"):
         for group in groups:
             del group["users"]
@@ -19,6 +21,6 @@ def list_(sandbox: Sandbox, args: Arguments) -> JsonObject:
 def users_list(sandbox: Sandbox, args: Arguments) -> JsonObject:
     """The user ids in one group."""
     group = sandbox.workspace.usergroups.get(args.text("usergroup"))
-    if group is None:
+    if group is None or (group.disabled_at and not args.flag("include_disabled")):
         raise SlackRefusal("no_such_subteam")
     return {"users": list(group.users)}

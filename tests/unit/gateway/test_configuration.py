@@ -53,6 +53,17 @@ def _second_person(**fields: Any) -> Callable[[dict[str, Any]], object]:
             "slack.botTokenEnv",
         ),
         (lambda d: d["providers"]["analyst"].update(kind="oracle"), "analyst:", "providers.analyst"),
+        (lambda d: d.update(groups={"ops": {"slackUserGroup": "@ops"}}), "slackUserGroup:", "groups.ops"),
+        (
+            lambda d: d["slack"].update(emailDomains=["acme"]),
+            "emailDomains:",
+            "slack.emailDomains.0",
+        ),
+        (
+            lambda d: (d.update(groups={"ops": {"slackUserGroup": "S0OPS"}}), d["people"][1].update(groups=["ops"])),
+            "- ops",
+            "people.1.groups.0: who is in 'ops' is up to Slack user group S0OPS",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_file_and_line(

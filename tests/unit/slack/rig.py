@@ -26,8 +26,9 @@ from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk
 from channels.slack.members import Members
-from channels.slack.ports import KeptMembers
+from channels.slack.ports import Knowledge
 from channels.slack.reception import Reception
+from channels.slack.roster import Roster
 from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import Pace, socket_mode
 from channels.slack_sandbox.app import create_app
@@ -220,7 +221,7 @@ def workspace(gateway_url: str, *, is_socket: bool = False) -> SandboxConfig:
 
 @asynccontextmanager
 async def a_rig(
-    house: House, *, behind: str | None = None, members: KeptMembers | None = None, socket: Pace | None = None
+    house: House, *, behind: str | None = None, members: Knowledge | None = None, socket: Pace | None = None
 ) -> AsyncIterator[Rig]:
     """
     Yield a gateway over *house* and a sandbox, with one card posted.
@@ -260,7 +261,7 @@ async def a_rig(
             httpx2.AsyncClient(base_url=sandbox_url, trust_env=False) as driver,
             AsyncExitStack() as stack,
         ):
-            known = Members(client, members, "T1") if members else None
+            known = Members(client, Roster(members, "T1")) if members else None
             openers = MemoryOpeners()
             bolt = create_bolt_app(
                 installation,

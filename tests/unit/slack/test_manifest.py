@@ -22,6 +22,7 @@ NEEDED: dict[str, set[str]] = {
     "conversations_replies": {"channels:history", "groups:history"},
     "usergroups_list": {"usergroups:read"},
     "users_info": {"users:read"},
+    "users_lookupByEmail": {"users:read", "users:read.email"},
     "views_open": set(),
     "views_update": set(),
     "views_publish": set(),

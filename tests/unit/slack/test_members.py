@@ -9,26 +9,28 @@ import pytest
 from builders import TENANT, a_house
 from unit.slack.rig import Rig, a_rig
 
-from channels.memory import MemoryMembers
+from channels.memory import MemoryKnowledge
 from channels.slack.confirming import SlackConfirmer
-from channels.slack.members import Member, Members
+from channels.slack.members import Members
 from channels.slack.notices import notice_text
+from channels.slack.roster import Member, Roster
+from channels.slack.usergroups import UserGroups
 from loops.cards import Notice
 from loops.errors import Unavailable
 from loops.outcomes import Executed, Outcome, Recorded, Refused
 
 
-class Watched(MemoryMembers):
+class Watched(MemoryKnowledge):
     """Can be waited for."""
 
     def __init__(self) -> None:
         super().__init__()
         self._news = asyncio.Condition()
 
-    async def keep_member(self, team: str, user: str, text: str, lifetime: timedelta) -> None:
+    async def keep(self, team: str, name: str, turn: int, text: str, lifetime: timedelta) -> None:
         """Keep, and say so."""
         async with self._news:
-            await super().keep_member(team, user, text, lifetime)
+            await super().keep(team, name, turn, text, lifetime)
             self._news.notify_all()
 
     async def until(self, holds: Callable[[dict[str, Member]], bool]) -> None:
@@ -39,10 +41,11 @@ class Watched(MemoryMembers):
     async def forget(self, user: str) -> None:
         """Let what is known about *user* have expired."""
         await self.until(lambda known: user in known)
-        self._kept.pop(("T1", user))
+        self._kept.pop(("T1", f"member:{user}"))
 
     def _by_user(self) -> dict[str, Member]:
-        return {user: Member.model_validate_json(text) for (_, user), text in self._kept.items()}
+        told = [Member.model_validate_json(text) for (_, name), (_, text) in self._kept.items() if "member" in name]
+        return {member.id: member for member in told}
 
 
 @pytest.fixture
@@ -60,7 +63,7 @@ async def rig(kept: Watched) -> AsyncIterator[Rig]:
 
 async def learned(rig: Rig, kept: Watched, user: str) -> None:
     """Let the gateway learn about *user*."""
-    await Members(rig.client, kept, "T1").learn(user)
+    await Members(rig.client, Roster(kept, "T1")).learn(user)
 
 
 async def words(rig: Rig, address: dict[str, Any]) -> str:
@@ -103,7 +106,9 @@ async def confirm(rig: Rig, kept: Watched) -> Outcome:
     """Do what a worker does about the answer that was kept last."""
     effect = (await rig.house.effects(rig.request.instance_id, "answer.confirm"))[-1]
     claim = await rig.house.store.claim(effect.effect_id, lease=timedelta(seconds=9))  # type: ignore[attr-defined]
-    confirmer = SlackConfirmer(rig.house.people, Members(rig.client, kept, "T1"), "T1")
+    roster = Roster(kept, "T1")
+    groups = UserGroups(rig.client, roster, [])
+    confirmer = SlackConfirmer(rig.house.people, Members(rig.client, roster), groups, "T1")
     by, standing = await confirmer.who(TENANT, effect.payload["answer"]["channel"])
     return await rig.house.engine.confirm(effect, claim.fence, by, standing)
 
@@ -167,17 +172,17 @@ async def test_what_slack_does_not_tell_is_not_believed(rig: Rig, kept: Watched)
     with pytest.raises(Unavailable):
         await learned(rig, kept, "UDANA")
 
-    assert await kept.member("T1", "UDANA") is None
+    assert await kept.known("T1", ["member:UDANA"]) == [None]
 
 
 async def test_everybody_mapped_is_known_before_they_click(rig: Rig, kept: Watched) -> None:
     """A gateway that starts asks about everybody, again where Slack was away."""
     await rig.fault("users.info", "error", error="internal_error")
-    informing = asyncio.create_task(Members(rig.client, kept, "T1").stay_informed(["UDANA", "USAM", "UNOBODY"]))
+    informing = asyncio.create_task(Members(rig.client, Roster(kept, "T1")).stay_informed(["UDANA", "USAM", "UNOBODY"]))
     await kept.until(lambda known: known.keys() == {"UDANA", "USAM"})
     informing.cancel()
 
-    assert await kept.member("T1", "UNOBODY") is None
+    assert await kept.known("T1", ["member:UNOBODY"]) == [None]
 
 
 @pytest.mark.parametrize(
