@@ -50,8 +50,9 @@ def hold(asked: Asked, answer: HumanAnswer, ids: IdSource) -> Decided:
             "effectId": confirming,
         },
     )
-    told = notify(draft, request, answer.channel, _HELD)
-    payload = {"requestId": request.request_id, "answer": answer.as_json(), "told": told}
+    payload = {"requestId": request.request_id, "answer": answer.changed(is_told_there=False).as_json()}
+    if not answer.is_told_there:
+        payload["told"] = notify(draft, request, answer.channel, _HELD)
     draft.effect("answer.confirm", payload, effect_id=confirming)
     return recorded(draft, asked.loaded, "unconfirmed")
 

@@ -40,7 +40,7 @@ class Effect(Value):
 
     `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of, `card.direct`
     that and {personId}; `notice`
-    {requestId?, code, message, address, after?}; `answer.confirm` {requestId, answer, told}, the answer as it came and
+    {requestId?, code, message, address, after?}; `answer.confirm` {requestId, answer, told?}, the answer as it came and
     the notice that said it waits; `provider.ask` {state, use, instruction, signals, onFailure?};
     `integration.run` {integration, action, parameters, onSuccess?, onFailure?, decisionSignalId?}.
     """

@@ -56,7 +56,7 @@ def _second_person(**fields: Any) -> Callable[[dict[str, Any]], object]:
         (lambda d: d.update(groups={"ops": {"slackUserGroup": "@ops"}}), "slackUserGroup:", "groups.ops"),
         (
             lambda d: d["slack"].update(emailDomains=["acme"]),
-            "emailDomains:",
+            "- acme",
             "slack.emailDomains.0",
         ),
         (
