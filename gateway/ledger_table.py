@@ -97,6 +97,8 @@ def summary(event: Event) -> str:
             return str(data["answer"])
         case "approval.reassigned":
             return f"{data['fromPerson']} → {data['toPerson']}"
+        case "approval.snoozed":
+            return f"until {data['until']}"
         case "approval.reminded":
             return str(data["person"]) if "person" in data else f"{data['number']} of {data['of']}"
         case "approval.escalated":

@@ -9,6 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 
 from loops.actors import Actor, Human
 from loops.canonical import digest
+from loops.durations import Duration
 from loops.editing import Change
 from loops.guards import GuardVerdict
 from loops.policy import AnswerKind, ApprovalPolicy
@@ -318,15 +319,16 @@ class HumanAnswer(Value):
 
 class HumanAsk(Value):
     """
-    What an approver does short of deciding: ask a question, or hand their part to the person `to_person`.
+    What an approver does short of deciding: ask a question, hand their part to the person `to_person`, put it off.
 
-    Fields as in `HumanAnswer`; exactly one of `question` and `to_person` is set.
+    Fields as in `HumanAnswer`; exactly one of `question`, `to_person` and `snooze` is set. `snooze` is for how long.
     """
 
     request_id: str
     by: Human | None
     question: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3_000)] | None = None
     to_person: str | None = None
+    snooze: Duration | None = None
     reason: str | None = None
     channel: JsonObject
     key: str
@@ -334,6 +336,6 @@ class HumanAsk(Value):
 
     @model_validator(mode="after")
     def _one_thing(self) -> Self:
-        if (self.question is None) == (self.to_person is None):
-            raise ValueError("either ask a question or name somebody to take over")
+        if sum(each is not None for each in (self.question, self.to_person, self.snooze)) != 1:
+            raise ValueError("ask a question, name somebody to take over, or say how long to put it off: one of them")
         return self

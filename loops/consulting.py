@@ -1,21 +1,27 @@
 """Consulting: what people do about an open request short of deciding it: ask, answer, hand over, take back."""
 
+from datetime import datetime, timedelta
+
 from loops.actors import Actor, Human, folded, people_behind
 from loops.answers import Asked, Objection, about_person, no_longer, notify, refused
-from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment
-from loops.asking import close_request
+from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment, Snooze
+from loops.asking import await_next, close_request
 from loops.decide import recorded
 from loops.draft import Decided, Draft
+from loops.durations import format_duration
 from loops.lifecycle import cancelled
 from loops.outcomes import RefusalCode
 from loops.ports import IdSource, Person
 
+#: For how long an approver may put a request off at a time.
+SNOOZE_MIN, SNOOZE_MAX = timedelta(minutes=1), timedelta(days=7)
+
 
 def consult(asked: Asked, ask: HumanAsk, to: Person | None, ids: IdSource) -> Decided:
     """
-    Put an approver's question on the record, or hand their part to *to*.
+    Put an approver's question on the record, hand their part to *to*, or have them reminded later.
 
-    Only somebody who may decide may do either. *to* is the person `ask.to_person` names, None where there is none.
+    Only somebody who may decide may do any of it. *to* is the person `ask.to_person` names, None where there is none.
     """
     draft = Draft(asked.loaded.definition, asked.loaded.instance, asked.now, ids)
     objection = no_longer(asked, ask.by, ask.channel)
@@ -23,8 +29,12 @@ def consult(asked: Asked, ask: HumanAsk, to: Person | None, ids: IdSource) -> De
         objection = next(about_person(asked, ask.by), None)
     if objection is None and ask.to_person is not None:
         objection = _about_taker(asked, ask, to)
+    if objection is None and ask.snooze is not None:
+        objection = _about_snooze(asked, ask.snooze)
     if objection or ask.by is None:
         return _refuse(draft, asked, ask, objection)
+    if ask.snooze is not None:
+        return _snooze(draft, asked, ask, ask.by, asked.now + ask.snooze)
     if ask.question is not None:
         return _question(draft, asked, ask.by, ask.question)
     return _hand_over(draft, asked, ask, ask.by)
@@ -111,6 +121,35 @@ def _hand_over(draft: Draft, asked: Asked, ask: HumanAsk, by: Human) -> Decided:
     return recorded(draft, asked.loaded, "reassigned")
 
 
+def _snooze(draft: Draft, asked: Asked, ask: HumanAsk, by: Human, until: datetime) -> Decided:
+    request = asked.request
+    others = tuple(each for each in request.snoozes if each.person != by.user_id)
+    snoozed = request.changed(snoozes=(*others, Snooze(person=by.user_id, until=until, channel=ask.channel)))
+    draft.keep(snoozed)
+    draft.event(
+        "approval.snoozed",
+        {
+            "requestId": request.request_id,
+            "actor": by,
+            "until": until.isoformat(),
+            "groups": asked.grounds,
+            "channel": ask.channel or None,
+        },
+    )
+    await_next(draft, snoozed)
+    return recorded(draft, asked.loaded, "snoozed")
+
+
+def _about_snooze(asked: Asked, span: timedelta) -> Objection | None:
+    if not SNOOZE_MIN <= span <= SNOOZE_MAX:
+        bounds = f"{format_duration(SNOOZE_MIN)} to {format_duration(SNOOZE_MAX)}"
+        return Objection("snooze", "cannot_snooze", f"it can be put off for {bounds}, not for {format_duration(span)}")
+    expires_at = asked.request.expires_at
+    if expires_at and asked.now + span >= expires_at:
+        return Objection("snooze", "cannot_snooze", f"its time ends before that, at {expires_at:%Y-%m-%d %H:%M} UTC")
+    return None
+
+
 def _about_taker(asked: Asked, ask: HumanAsk, to: Person | None) -> Objection | None:
     policy = asked.request.proposal.policy
     name = ask.to_person or ""
@@ -158,6 +197,7 @@ def _refuse(draft: Draft, asked: Asked, ask: HumanAsk, objection: Objection | No
             "by": ask.by,
             "question": ask.question,
             "toPerson": ask.to_person,
+            "snooze": format_duration(ask.snooze) if ask.snooze else None,
             "reason": ask.reason,
             "groups": asked.grounds,
             "channel": ask.channel or None,

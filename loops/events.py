@@ -27,6 +27,7 @@ EventType = Literal[
     "approval.question.asked",
     "approval.question.answered",
     "approval.reassigned",
+    "approval.snoozed",
     "approval.reminded",
     "approval.escalated",
     "approval.closed",

@@ -39,6 +39,7 @@ RefusalCode = Literal[
     "bad_edit",
     "not_the_requester",
     "cannot_reassign",
+    "cannot_snooze",
     "unknown_question",
     # effects
     "stale_claim",
@@ -69,6 +70,7 @@ RecordedCode = Literal[
     "question_asked",
     "question_answered",
     "reassigned",
+    "snoozed",
     "request_closed",
     "effect_settled",
     "effect_retried",

@@ -14,6 +14,7 @@ one in `FOLLOWING`.
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import takewhile
 from types import MappingProxyType
 from typing import Any
@@ -423,7 +424,7 @@ def _answer_refused(step: _Step) -> Iterator[Decided]:
         "key": "replayed",
     }
     if "transitionId" not in data:
-        ask = HumanAsk(question=data.get("question"), to_person=data.get("toPerson"), **said)
+        ask = HumanAsk(question=data.get("question"), to_person=data.get("toPerson"), snooze=data.get("snooze"), **said)
         yield consult(step.asked(), ask, _taker(data), step.ids())
         return
     answer = HumanAnswer(
@@ -451,7 +452,13 @@ def _reassigned(step: _Step) -> Iterator[Decided]:
     yield consult(step.asked(), ask, _taker(step.data), step.ids())
 
 
-def _ask(data: Mapping[str, Any], **what: str) -> HumanAsk:
+def _snoozed(step: _Step) -> Iterator[Decided]:
+    span = datetime.fromisoformat(step.data["until"]) - step.first.occurred_at
+    ask = _ask(step.data, snooze=span).changed(channel=step.data.get("channel", {}))
+    yield consult(step.asked(), ask, None, step.ids())
+
+
+def _ask(data: Mapping[str, Any], **what: Any) -> HumanAsk:
     return HumanAsk(
         request_id=data["requestId"],
         by=Human.model_validate(data["actor"]),
@@ -605,6 +612,7 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "approval.question.asked": _question_asked,
         "approval.question.answered": _question_answered,
         "approval.reassigned": _reassigned,
+        "approval.snoozed": _snoozed,
         "approval.reminded": _fell_due,
         "approval.escalated": _fell_due,
         "approval.closed": _closed,

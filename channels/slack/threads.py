@@ -84,6 +84,8 @@ def _told(event: Event) -> str:
             return f"💡 {_who(data['actor'])} answers: “{_text(data['answer'])}”"
         case "approval.reassigned":
             return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
+        case "approval.snoozed":
+            return f"💤 {_who(data['actor'])} asked to be reminded later"
         case "approval.reminded":
             return _reminded(data)
         case "approval.escalated":

@@ -144,6 +144,8 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return "step", "Answered", str(data["answer"])
         case "approval.reassigned":
             return "quiet", "Reassigned", f"{data['fromPerson']} to {data['toPerson']}"
+        case "approval.snoozed":
+            return "quiet", f"{_name(data['actor'])} will be reminded", f"at {data['until']}"
         case "approval.reminded":
             return "quiet", "Reminded", str(data.get("person") or f"{data['number']} of {data['of']}")
         case "approval.escalated":

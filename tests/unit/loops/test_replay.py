@@ -154,6 +154,14 @@ async def waited_for(house: House) -> str:
     await house.engine.suspend(tenant=TENANT, aggregate_id=request.aggregate_id, actor=ci())
     house.clock.move(timedelta(hours=9))
     await house.engine.resume(tenant=TENANT, aggregate_id=request.aggregate_id, actor=ci())
+    for number, span in enumerate(("40m", "10d", "90m")):
+        put_off = HumanAsk(
+            request_id=request.request_id, by=person("kim"), snooze=span, channel={"slackUserId": "U1"}, key=str(number)
+        )
+        await house.engine.consult(put_off, tenant=TENANT)
+    house.clock.move(timedelta(minutes=95))
+    for deadline in await house.store.due(house.clock.now()):
+        await house.engine.fall_due(deadline)
     await house.engine.answer(an_answer(request, "approve", "kim"), tenant=TENANT)
     return request.instance_id
 

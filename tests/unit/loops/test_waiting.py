@@ -3,11 +3,12 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from builders import MORNING, TENANT, House, a_change, a_house, a_person, an_answer, ci
+import pytest
+from builders import MORNING, TENANT, House, a_change, a_house, a_person, an_answer, ci, person
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loops.approvals import ApprovalRequest
+from loops.approvals import ApprovalRequest, HumanAsk
 from loops.durations import format_duration
 from loops.events import Event
 from loops.outcomes import Executed, Recorded, Refused
@@ -284,3 +285,74 @@ async def test_over_a_year_everything_happens_in_its_time_in_order_once(
     assert [event.type for event in events].count("approval.closed") == 1
     assert events[-1].type == "approval.closed"
     assert await house.store.due(datetime.max.replace(tzinfo=UTC)) == []  # type: ignore[attr-defined]
+
+
+def an_ask(request: ApprovalRequest, by: str, span: str) -> HumanAsk:
+    """Return the wish to be reminded in *span*."""
+    return HumanAsk(
+        request_id=request.request_id,
+        by=person(by),
+        snooze=span,  # type: ignore[arg-type]
+        channel={"slackUserId": f"U{by.upper()}"},
+        key=f"snooze:{by}:{span}",
+    )
+
+
+async def test_an_approver_is_reminded_when_they_asked_to_be_and_nobody_else_is() -> None:
+    """One private word at that time, once; the request's own times stay what they were."""
+    house = a_house(a_change())
+    request = await house.propose()
+    put_off = await house.engine.consult(an_ask(request, "dana", "1h"), tenant=TENANT)
+    await sweep(house, 59 * MINUTE)
+    early = await house.effects(request.instance_id, "notice")
+    await sweep(house, MINUTE)
+    await sweep(house, MINUTE)
+    [notice] = await house.effects(request.instance_id, "notice")
+    [reminded] = await happened(house, request)
+
+    assert isinstance(put_off, Recorded)
+    assert early == []
+    assert notice.payload["address"] == {"slackUserId": "UDANA"}
+    assert reminded.data["person"] == "dana"
+    assert (await latest(house, request)).expires_at == request.expires_at
+
+
+async def test_putting_it_off_again_moves_the_reminder() -> None:
+    """The later wish counts, not both."""
+    house = a_house(a_change())
+    request = await house.propose()
+    await house.engine.consult(an_ask(request, "dana", "1h"), tenant=TENANT)
+    await house.engine.consult(an_ask(request, "dana", "2h"), tenant=TENANT)
+    await sweep(house, HOUR)
+    early = await happened(house, request)
+    await sweep(house, HOUR)
+
+    assert early == []
+    assert len(await happened(house, request)) == 1
+
+
+@pytest.mark.parametrize(
+    ("by", "span", "code"),
+    [("kim", "1h", "not_an_approver"), ("dana", "8d", "cannot_snooze"), ("dana", "4h", "cannot_snooze")],
+)
+async def test_only_an_approver_puts_off_and_never_past_the_end(by: str, span: str, code: str) -> None:
+    """Somebody who may not decide, a week and a day, the very expiry: refused, on the ledger."""
+    house = a_house(a_change())
+    request = await house.propose()
+    outcome = await house.engine.consult(an_ask(request, by, span), tenant=TENANT)
+
+    assert isinstance(outcome, Refused)
+    assert outcome.code == code
+    assert "approval.decision.refused" in await house.event_types(request.instance_id)
+
+
+async def test_a_snooze_never_delays_a_decision_or_the_expiry() -> None:
+    """Dana put it off; Sam decides meanwhile, and Dana is not reminded of what is decided."""
+    house = a_house(a_change())
+    request = await house.propose()
+    await house.engine.consult(an_ask(request, "dana", "1h"), tenant=TENANT)
+    outcome = await house.engine.answer(an_answer(request, "approve", "sam"), tenant=TENANT)
+    await sweep(house, 2 * HOUR)
+
+    assert isinstance(outcome, Executed)
+    assert await house.effects(request.instance_id, "notice") == []
