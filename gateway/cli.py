@@ -207,6 +207,8 @@ def loops(
 
 
 def _print_checked(file: "LoopFile") -> None:
+    from gateway.timetable import timetable
+
     for found in file.problems:
         out.print(str(found), highlight=False, markup=False, soft_wrap=True)
     if file.definition:
@@ -218,6 +220,8 @@ def _print_checked(file: "LoopFile") -> None:
             markup=False,
             soft_wrap=True,
         )
+        for line in timetable(loop):
+            out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _print_graph(files: "list[LoopFile]") -> None:

@@ -33,6 +33,7 @@ from channels.slack.shown import (
     DETAILS,
     EDIT,
     HAND_OVER,
+    LATER,
     MORE,
     QUESTION,
     RETRY,
@@ -418,7 +419,7 @@ def _retries(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
 
 
 def _menu(request: ApprovalRequest) -> Block:
-    entries = [(wording.QUESTION, QUESTION), (wording.HAND_OVER, HAND_OVER), (wording.WHY, WHY)]
+    entries = [(wording.QUESTION, QUESTION), (wording.HAND_OVER, HAND_OVER), (wording.LATER, LATER), (wording.WHY, WHY)]
     if request.proposal.policy.reassign == "no":
         del entries[1]
     entries.append((wording.WITHDRAW, WITHDRAW))

@@ -4,7 +4,7 @@ Consulting: the menu of a card, and what people do there short of deciding.
 As in `answering`: parse, find out who, commit through the gate, then ack. What the engine refuses is said in the modal.
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from slack_bolt import BoltResponse
@@ -21,14 +21,16 @@ from channels.slack.asking import (
     withdraw_view,
 )
 from channels.slack.deliveries import Click, Submission
-from channels.slack.evidence import KIND, click_evidence, submission_evidence, submission_key
+from channels.slack.evidence import KIND, click_evidence, click_key, submission_evidence, submission_key
 from channels.slack.listening import ANSWER_S, LOAD_S, Desk, done, failed, log, soon, started
 from channels.slack.mrkdwn import one_line
 from channels.slack.notices import notice_text
 from channels.slack.reason import reason_of
-from channels.slack.shown import HAND_OVER, QUESTION, WHY, WITHDRAW, Asked, More, NotOurs, Shown
+from channels.slack.shown import HAND_OVER, LATER, QUESTION, WHY, WITHDRAW, Asked, More, NotOurs, Shown
+from channels.slack.snoozing import LATER_SPAN, direct, snooze_words
 from channels.slack.views import View, told
 from channels.slack.why import why_text
+from loops.actors import Human
 from loops.approvals import ApprovalRequest, HumanAsk
 from loops.cards import Notice
 from loops.errors import Unavailable
@@ -92,12 +94,28 @@ class Consulting:
                 return "", question_view(request, asked)
             case "hand" if found.may_act:
                 return "", hand_over_view(request, asked)
+            case "later" if found.may_act:
+                return await self._later(click, by, who.evidence, subject, request.request_id), None
             case "back":
                 return "", withdraw_view(request, asked)
             case None if more.question_id is not None:
                 return self._reply(request, asked, more.question_id)
             case _:
                 return why_text(request, found), None
+
+    async def _later(
+        self, click: Click, by: Human, evidence: Mapping[str, Any], subject: Loaded, request_id: str
+    ) -> str:
+        """Have *by* reminded in an hour, by direct message; return what to say about it."""
+        address = direct(click_evidence(click, None) | dict(evidence))
+        ask = HumanAsk(
+            request_id=request_id, by=by, snooze=LATER_SPAN, channel=address, key=click_key(click), is_told_there=True
+        )
+        return snooze_words(
+            await soon(self._desk.gate.consult(ask, tenant=self._desk.tenant), ANSWER_S),
+            by,
+            lambda code, message: self._words(code, message, address, subject),
+        )
 
     def _reply(self, request: ApprovalRequest, asked: Asked, question_id: str) -> tuple[str, View | None]:
         question = next((each for each in request.questions if each.question_id == question_id), None)
@@ -228,7 +246,9 @@ class Consulting:
 def _more(click: Click) -> More:
     action = click.actions[0]
     more = More.decode(action.selected_option.value if action.selected_option else action.value)
-    if more.verb not in {None, QUESTION, HAND_OVER, WHY, WITHDRAW} or (more.verb is None) == (not more.question_id):
+    if more.verb not in {None, QUESTION, HAND_OVER, LATER, WHY, WITHDRAW} or (more.verb is None) == (
+        not more.question_id
+    ):
         raise NotOurs("names nothing to do")
     return more
 

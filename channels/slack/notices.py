@@ -13,7 +13,7 @@ from loops.ports import Loaded
 
 #: Units of the engine's own words in a notice.
 MESSAGE_MAX = 1_000
-NAME_MAX = 80
+NAME_MAX, TITLE_MAX = 80, 300
 
 
 #: Words about finding out who answered: at first, and where it counts; what is refused says why in words of its own.
@@ -54,6 +54,11 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
             return wording.ANSWERED_ALREADY
         case "not_the_requester" | "cannot_reassign":
             return wording.cannot_inform(inline(notice.message, MESSAGE_MAX).text.rstrip("."))
+        case "cannot_snooze":
+            return wording.cannot_snooze(inline(notice.message, MESSAGE_MAX).text.rstrip("."))
+        case "snooze_over":
+            title = inline(request.title, TITLE_MAX).text
+            return wording.snooze_over(title, inline(request.request_id, NAME_MAX).text)
         case "reason_required":
             return wording.REASON_NEEDED
         case _:

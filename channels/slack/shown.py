@@ -24,7 +24,7 @@ HOME_PAGE = "loopgate.home.page."
 RETRY = "loopgate.retry."
 
 #: What the entries of the menu do.
-QUESTION, HAND_OVER, WHY, WITHDRAW = "ask", "hand", "why", "back"
+QUESTION, HAND_OVER, LATER, WHY, WITHDRAW = "ask", "hand", "later", "why", "back"
 
 #: Callback ids of our modals.
 REASON_VIEW = "loopgate.reason"

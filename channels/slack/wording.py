@@ -239,6 +239,7 @@ ANSWER_QUESTION = "Answer"
 EDIT = "Edit and approve"
 QUESTION = "Ask a question"
 HAND_OVER = "Hand my part over"
+LATER = "Remind me in an hour"
 WHY = "Why can't I?"
 WITHDRAW = "Withdraw the request"
 NO_VALUE = "nothing"
@@ -802,3 +803,18 @@ def next_escalation(where: str | None, who: str, when: str) -> str:
 def at_expiry(state: str | None) -> str:
     """Say what silence comes to: the state the loop then goes to, or a refusal."""
     return f"⌛ Without a decision by then: {state or 'refused'}"
+
+
+def snoozed(when: str) -> str:
+    """Confirm that somebody is reminded later."""
+    return f"💤 You will be reminded {when}. Until then reminders do not mention you; others may decide it meanwhile."
+
+
+def cannot_snooze(reason: str) -> str:
+    """Tell somebody why they are not reminded later."""
+    return f"⛔ You will not be reminded: {reason}. {NOTHING_CHANGED}"
+
+
+def snooze_over(title: str, request: str) -> str:
+    """Remind somebody who asked to be."""
+    return f"⏰ You asked to be reminded: *{title}* still waits for a decision. `/loops show {request}` says more."

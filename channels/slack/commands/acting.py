@@ -1,5 +1,6 @@
 """What the command sets in motion: a start, a cancellation, one more try. Each goes through the gate, under a key."""
 
+from datetime import timedelta
 from typing import Any
 
 from slack_bolt import BoltResponse
@@ -24,9 +25,13 @@ from channels.slack.deliveries import Command, Submission
 from channels.slack.evidence import command_evidence
 from channels.slack.listening import ANSWER_S, Desk, done, soon, started
 from channels.slack.mrkdwn import inline, label
+from channels.slack.notices import notice_text
 from channels.slack.shown import NotOurs
+from channels.slack.snoozing import direct, snooze_words
 from loops.actors import Human
+from loops.approvals import HumanAsk
 from loops.canonical import digest
+from loops.cards import Notice
 from loops.definition import LoopDefinition
 from loops.errors import Unavailable
 from loops.outcomes import Executed, Recorded, Refused
@@ -144,6 +149,28 @@ class Acting:
                 return _said(wording.NOT_DONE_TITLE, wording.refused(inline(message, MESSAGE_MAX).text))
             case _:
                 return _said(wording.DONE_TITLE, [wording.cancelled(_name(outcome.instance.aggregate_id))])
+
+    async def snooze(self, command: Command, subject: Loaded, by: Human, span: timedelta) -> Lines:
+        """Have *by* reminded of the request that waits, in *span*, by direct message."""
+        request = subject.request
+        if request is None or not request.is_open:
+            return wording.nothing_to_snooze(_name(subject.instance.aggregate_id))
+        address = direct(command_evidence(command))
+        ask = HumanAsk(
+            request_id=request.request_id,
+            by=by,
+            snooze=span,
+            channel=address,
+            key=f"slack:{command.trigger_id}",
+            is_told_there=True,
+        )
+        outcome = await self._desk.gate.consult(ask, tenant=self._desk.tenant)
+
+        def refused(code: str, message: str) -> str:
+            notice = Notice(code=code, message=message, address=address)
+            return notice_text(notice, subject, team_id=self._desk.installation.team_id)
+
+        return [snooze_words(outcome, by, refused)]
 
     async def retry(self, command: Command, typed: Typed, by: Human, name: str) -> Lines:
         """Have what Loopgate gave up on tried once more."""

@@ -4,12 +4,15 @@ import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from difflib import get_close_matches
 from html import unescape
 from typing import Any
 
+from loops.durations import parse_duration
+
 #: What the command knows, in the order of its help.
-VERBS = ("pending", "show", "history", "who", "definitions", "start", "cancel", "retry", "help")
+VERBS = ("pending", "show", "history", "who", "definitions", "start", "cancel", "snooze", "retry", "help")
 SHARE, PAGE = "--share", "--page"
 #: Pages are counted up to here.
 PAGE_MAX = 50
@@ -51,6 +54,15 @@ def parse(text: str) -> Typed:
             kept.append(word)
     verb = kept[0].lower() if kept else "help"
     return Typed(verb, tuple(kept[1:]), is_shared, page)
+
+
+def span_of(word: str) -> timedelta | None:
+    """Return the span *word* says, such as ``1h30m``, or None."""
+    try:
+        span = parse_duration(word.lower())
+    except ValueError:
+        return None
+    return span if isinstance(span, timedelta) else None
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

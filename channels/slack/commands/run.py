@@ -1,12 +1,14 @@
 """The listener of the slash command: reads what was typed, has the right module answer, in the ack itself."""
 
+from datetime import timedelta
+
 from slack_bolt import BoltResponse
 
 from channels.slack import wording as card_words
 from channels.slack.commands import wording
 from channels.slack.commands.acting import Acting
 from channels.slack.commands.answer import answered
-from channels.slack.commands.parsing import VERBS, Typed, nearest, parse
+from channels.slack.commands.parsing import VERBS, Typed, nearest, parse, span_of
 from channels.slack.commands.showing import MEANT_MAX, Lines, Showing
 from channels.slack.deliveries import Command, Submission
 from channels.slack.listening import ANSWER_S, Desk, done, soon
@@ -41,7 +43,7 @@ class Commands:
             lines = await self._lines(command, typed, by, name)
         except Unavailable:
             # What starts something may have got through; the rest only read.
-            is_doubtful = typed.verb in {"start", "retry"}
+            is_doubtful = typed.verb in {"start", "retry", "snooze"}
             return answered([wording.COULD_NOT_RECORD if is_doubtful else card_words.COULD_NOT_LOAD])
         return done() if lines is None else answered(lines, is_shared=typed.is_shared)
 
@@ -63,12 +65,23 @@ class Commands:
                 return await self._acting.start(command, typed, by, name)
             case "retry":
                 return await soon(self._acting.retry(command, typed, by, name), ANSWER_S)
+            case "snooze":
+                return await self._snooze(command, typed, by, name)
             case "show" | "history" | "who" | "cancel":
                 return await self._about_one(command, typed, by, name)
             case _:
                 return await self._unknown(command, typed, name)
 
-    async def _about_one(self, command: Command, typed: Typed, by: Human, name: str) -> Lines | None:
+    async def _snooze(self, command: Command, typed: Typed, by: Human, name: str) -> Lines | None:
+        span = span_of(typed.words[-1]) if typed.words else None
+        if typed.words and span is None:
+            return wording.needs_span(name)
+        about = Typed("snooze", typed.words[:-1])
+        return await self._about_one(command, about, by, name, span)
+
+    async def _about_one(
+        self, command: Command, typed: Typed, by: Human, name: str, span: timedelta | None = None
+    ) -> Lines | None:
         if not typed.rest:
             return wording.needs_id(typed.verb, name)
         found = await self._found(typed.rest)
@@ -84,6 +97,8 @@ class Commands:
                 return await soon(self._showing.history(subject, typed, name), ANSWER_S)
             case "who":
                 return await soon(self._showing.who(subject, by), ANSWER_S)
+            case "snooze" if span:
+                return await soon(self._acting.snooze(command, subject, by, span), ANSWER_S)
             case _:
                 return await self._acting.cancel(command, subject, by)
 

@@ -16,6 +16,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("who ID", "who may decide it, and why somebody may not"),
     ("definitions", "the loops there are"),
     ("start LOOP id=ID KEY=VALUE ...", "start a loop; asks for what is missing"),
+    ("snooze ID 1h", "be reminded of a request later, by direct message"),
     ("cancel ID", "cancel a loop, after asking you once more"),
     ("retry EFFECT", "try again what failed"),
     ("help", "this"),
@@ -314,3 +315,13 @@ def no_such_effect(name: str, command: str) -> list[str]:
 def tried_again(kind: str, aggregate: str, command: str) -> list[str]:
     """Say that an effect is tried once more."""
     return [f"🔁 {kind} of *{aggregate}* is tried once more; `{command} show {aggregate}` says what became of it."]
+
+
+def needs_span(command: str) -> list[str]:
+    """Answer `snooze` without a span that can be read."""
+    return [f"For how long? Write it like `{command} snooze ID 30m`, `1h30m` or `1d`."]
+
+
+def nothing_to_snooze(aggregate: str) -> list[str]:
+    """Answer `snooze` of a loop that asks nobody."""
+    return [f"{aggregate} waits for nobody just now, so there is nothing to be reminded of."]

@@ -331,3 +331,23 @@ async def test_a_command_while_the_store_is_away_says_so(rig: Rig, text: str) ->
     rig.gate.is_away = True
 
     assert "could not look this up" in await command(rig, "UDANA", f"/loops {text}")
+
+
+async def test_snooze_reminds_its_sender_later_by_direct_message(rig: Rig) -> None:
+    """An approver is told when; somebody who may not decide why not; what is no span is asked for."""
+    told = await command(rig, "UDANA", "/loops snooze CHG-7 30m")
+    refused = await command(rig, "UKIM", "/loops snooze CHG-7 30m")
+    too_long = await command(rig, "UDANA", "/loops snooze CHG-7 3d")
+    loaded = await rig.house.store.load_request(TENANT, rig.request.request_id)
+
+    assert told.startswith("💤 You will be reminded <!date^")
+    assert refused.startswith("⛔ You may not decide this")
+    assert too_long.startswith("⛔ You will not be reminded: its time ends before that")
+    assert await command(rig, "UDANA", "/loops snooze CHG-7 soon") == (
+        "For how long? Write it like `/loops snooze ID 30m`, `1h30m` or `1d`."
+    )
+    assert loaded is not None
+    assert loaded.request is not None
+    [snooze] = loaded.request.snoozes
+    assert snooze.person == "dana"
+    assert "slackChannelId" not in snooze.channel

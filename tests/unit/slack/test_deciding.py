@@ -307,3 +307,17 @@ async def test_a_risky_answer_is_asked_for_twice() -> None:
     )
     assert "confirm" not in found["Reject"]
     assert (await rig.stored()).request.status == "approved"  # type: ignore[union-attr]
+
+
+async def test_the_menu_reminds_an_approver_in_an_hour(rig: Rig) -> None:
+    """One click, nothing to fill in: it is on the ledger, and they are told until when."""
+    click = await chosen(rig, "UDANA", "later")
+    loaded = await rig.house.store.load_request(TENANT, rig.request.request_id)
+
+    assert click["status"] == 200
+    assert click["views"] == []
+    assert loaded is not None
+    assert loaded.request is not None
+    assert [snooze.person for snooze in loaded.request.snoozes] == ["dana"]
+    assert "approval.snoozed" in await rig.house.event_types(rig.request.instance_id)
+    assert (await rig.whispers("UDANA"))[0].startswith("💤 You will be reminded <!date^")
