@@ -13,7 +13,7 @@ from loops.approvals import ApprovalRequest
 from loops.asking import Entered, ask_about_transition
 from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided, Draft
-from loops.evidence import BadEvidence, accept
+from loops.evidence import BadEvidence, check_size
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
 from loops.moving import Move, enter, move, soft_warnings
@@ -217,7 +217,7 @@ def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRe
     """Take the transition in *draft* and return what came of it; refused where the evidence would outgrow its bound."""
     try:
         if loaded.instance.evidence and taken.evidence:
-            accept({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
+            check_size({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
     except BadEvidence as error:
         return refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
     move(draft, taken, open_request)

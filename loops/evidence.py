@@ -1,6 +1,7 @@
 """Evidence: what an actor used. Attached at transition time; bounded and canonical, so that it can be hashed."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from types import NoneType
 from typing import Any
 
 from loops.canonical import NotCanonical, canonical_json
@@ -19,6 +20,9 @@ ADAPTER_KEYS = frozenset({"channel", "integration"})
 #: of those above: guards, cards and readers of the record would take its word for ours.
 DECISION_KEYS = frozenset({"approved", "decisionId", "digest", "requestId"})
 
+
+#: Types with nothing inside.
+_FLAT = frozenset({str, int, float, bool, NoneType})
 
 #: Characters of a path that a refusal repeats.
 _PATH_SHOWN = 200
@@ -43,6 +47,17 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str,
         raise _bad(f"{where}.{key}", "this key is Loopgate's own; name yours differently")
     if _is_too_deep(evidence):
         raise _bad(_deepest(evidence, where), f"nested deeper than {MAX_DEPTH} levels")
+    check_size(evidence, where=where)
+    return dict(evidence)
+
+
+def check_size(evidence: Mapping[str, Any], *, where: str) -> None:
+    """
+    Look at the size alone: of evidence put together from parts that were accepted.
+
+    Raises:
+        BadEvidence: If it is larger than `MAX_BYTES`.
+    """
     try:
         size = len(canonical_json(evidence))
     except NotCanonical as error:
@@ -52,7 +67,6 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str,
         raise _bad(f"{where}{path.removeprefix('$')}", reason) from error
     if size > MAX_BYTES:
         raise _bad(where, f"{size} bytes of canonical JSON; at most {MAX_BYTES} are accepted")
-    return dict(evidence)
 
 
 def _bad(path: str, reason: str) -> BadEvidence:
@@ -69,14 +83,14 @@ def _escaped(character: str) -> str:
 
 def _is_too_deep(value: Any) -> bool:
     level = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [item for here in level for item in _inside(here)]
+    for _ in range(MAX_DEPTH):
+        level = [item for here in level for item in _inside(here) if type(item) not in _FLAT]
         if not level:
             return False
-    return True
+    return any(map(_inside, level))
 
 
-def _inside(value: Any) -> Iterable[Any]:
+def _inside(value: Any) -> Collection[Any]:
     if isinstance(value, dict):
         return value.values()
     if isinstance(value, (list, tuple)):

@@ -51,21 +51,18 @@ def frozen(value: V) -> V:
 
     Tuples in the JSON become the lists they are written as.
     """
-    fields = vars(value)
-    changed = {
-        name: inside
-        for name, item in fields.items()
-        if type(item) not in _UNCHANGING and (inside := _frozen_field(item)) is not item
-    }
-    return type(value).trusting({**fields, **changed}) if changed else value
+    changed: dict[str, Any] = {}
+    for name, item in vars(value).items():
+        if type(item) not in _UNCHANGING and (inside := _frozen_field(item)) is not item:
+            changed[name] = inside
+    return type(value).trusting({**vars(value), **changed}) if changed else value
 
 
 def _frozen_field(item: Any) -> Any:
     if isinstance(item, Value):
         return frozen(item)
     if type(item) is tuple:
-        inside = tuple(map(_frozen_field, item))
-        return item if all(map(_is, inside, item)) else inside
+        return tuple(map(_frozen_field, item)) if item else item
     return _frozen_json(item)
 
 
@@ -78,7 +75,3 @@ def _frozen_json(item: Any) -> Any:
     if isinstance(item, (list, tuple)):
         return FrozenList(map(_frozen_json, item))
     return item
-
-
-def _is(one: object, other: object) -> bool:
-    return one is other
