@@ -149,7 +149,12 @@ class EngineGate:
         named = [person for person in everybody if _belongs(needs, person.person_id, person.groups)]
         taken_over = {each.to_person for each in request.reassignments}
         named += [person for person in everybody if person.person_id in taken_over and person not in named]
-        return [Entitled(person, await self._objection(subject, person.as_actor("slack"), known)) for person in named]
+        return [Entitled(person, await self._why_not(subject, person, known)) for person in named]
+
+    async def _why_not(self, subject: Loaded, person: Person, known: dict[str, Person | None]) -> str | None:
+        if not person.is_confirmed:
+            return "Slack has not said lately whether they may; an answer of theirs waits until it has"
+        return await self._objection(subject, person.as_actor("slack"), known)
 
     async def look_up(self, tenant: str, name: str, *, limit: int) -> Sequence[Loaded]:
         """Return what *name* means: a thing by its id, or those whose ids it is part of."""
@@ -239,6 +244,9 @@ class EngineGate:
             key="why-not",
         )
         asked = await self._asked(subject, request, by, known)
+        person = known.get(by.user_id)
+        if person and person.barred:
+            return f"{by.name} may not decide: {person.barred} in Slack"
         found = next((each for each in objections(asked, answer) if each.code not in _NOT_ABOUT_PEOPLE), None)
         return found.message if found else None
 
@@ -248,7 +256,8 @@ class EngineGate:
         for person_id in concerned(request, by):
             if person_id not in known:
                 known[person_id] = await self._directory.person(subject.instance.tenant, person_id)
-        groups = {each: person.groups for each in concerned(request, by) if (person := known[each])}
+        people = [person for each in concerned(request, by) if (person := known[each]) and not person.barred]
+        groups = {person.person_id: person.groups for person in people}
         return Asked(subject, request, groups, self._clock.now())
 
 

@@ -117,13 +117,16 @@ class Stack:
         pace: float | None = None,
         slack_mode: str = "http",
         loops: Mapping[str, str] | None = None,
+        adjust: Callable[[dict[str, Any], dict[str, Any]], None] = lambda *_: None,
         **settings: str,
     ) -> None:
         """
         *pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits.
 
-        *loops*: files by name, whose loops take the place of shipped ones with the same id.
+        *loops*: files by name, whose loops take the place of shipped ones with the same id. *adjust* changes the
+        gateway's configuration and the sandbox's before they are written.
         """
+        self._adjust = adjust
         self.home = home
         self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
         self.receiver_port, self.sandbox_port, *self.gateway_ports = _free_ports(4)
@@ -430,8 +433,6 @@ class Stack:
         for name, text in self._loops.items():
             (self.home / "loops").mkdir(exist_ok=True)
             (self.home / "loops" / name).write_text(text)
-        with (self.home / "loopgate.yaml").open("w") as file:
-            YAML().dump(configuration, file)
         sandbox = {
             "team": {"id": TEAM, "name": "Test", "domain": "test"},
             "app": {
@@ -458,6 +459,9 @@ class Stack:
             ],
             **self._limits,
         }
+        self._adjust(configuration, sandbox)
+        with (self.home / "loopgate.yaml").open("w") as file:
+            YAML().dump(configuration, file)
         (self.home / "sandbox.json").write_text(json.dumps(sandbox))
 
 
