@@ -8,6 +8,7 @@ from typing import Any
 
 from loops.actors import Human
 from loops.cards import LostCard, Notice
+from loops.effects import GivenUp
 from loops.errors import Gone, LoopgateError, Rejected
 from loops.events import Event
 from loops.ports import Loaded, Person
@@ -28,7 +29,7 @@ class MemoryChannel:
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
     `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are;
-    `messages` by effect and person, `alarms` by effect.
+    `messages` by effect and person, `alarms` and `alerts` by effect.
     `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
     the way back.
     """
@@ -37,6 +38,7 @@ class MemoryChannel:
         self.cards: dict[int, MemoryCard] = {}
         self.notices: list[tuple[Notice, Loaded | None]] = []
         self.alarms: dict[str, LostCard] = {}
+        self.alerts: dict[str, GivenUp] = {}
         self.replies: dict[str, tuple[int, Event]] = {}
         self.messages: dict[tuple[str, str], Event | None] = {}
         self._numbers = count(1)
@@ -106,6 +108,14 @@ class MemoryChannel:
         if not again and (effect_id, person.person_id) in self.messages:
             raise Rejected(f"the message {effect_id} was sent twice")
         self.messages[effect_id, person.person_id] = event
+        self._fail(after=True)
+        return True
+
+    async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """Keep what was given up, once under *effect_id*."""
+        del subject, again
+        self._fail(after=False)
+        self.alerts[effect_id] = given_up
         self._fail(after=True)
         return True
 

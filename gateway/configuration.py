@@ -185,6 +185,12 @@ class AddedApproval(Value):
     approval: ApprovalPolicy
 
 
+class AlertsConfig(Value):
+    """Where effects that were given up are told of: a name under slack.channels; else the fallback channel."""
+
+    channel: str | None = None
+
+
 class Configuration(Value):
     """
     Everything `loopgate.yaml` says.
@@ -205,6 +211,7 @@ class Configuration(Value):
     calendars: Mapping[Identifier, Hours] = Field(default_factory=dict)
     on_call: Mapping[Identifier, Rotation] = Field(default_factory=dict)
     redaction: RedactionRules = RedactionRules()
+    alerts: AlertsConfig = AlertsConfig()
     adhoc: AdhocConfig | None = None
 
 
@@ -271,10 +278,14 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
         for person_id in sorted(rotation.everybody - set(known_people)):
             yield ("onCall", schedule), f"'{person_id}' is nobody under people{suggestion(person_id, known_people)}"
     slack = configuration.slack
-    for key, name in (("defaultChannel", slack.default_channel), ("fallbackChannel", slack.fallback_channel)):
+    for named_at, name in (
+        (("slack", "defaultChannel"), slack.default_channel),
+        (("slack", "fallbackChannel"), slack.fallback_channel),
+        (("alerts", "channel"), configuration.alerts.channel),
+    ):
         if name and name not in slack.channels:
             known = list(slack.channels)
-            yield ("slack", key), f"'{name}' is no name under slack.channels{suggestion(name, known)}"
+            yield named_at, f"'{name}' is no name under slack.channels{suggestion(name, known)}"
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:

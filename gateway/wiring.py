@@ -241,6 +241,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 routes=configuration.slack.channels,
                 default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
                 fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
+                alerts=configuration.slack.channels.get(configuration.alerts.channel or ""),
                 directory=parts.directory,
             ),
             confirmer=SlackConfirmer(parts.directory, members, user_groups, installation.team_id),

@@ -5,8 +5,9 @@ from typing import Literal
 from loops.values import Instant, JsonObject, Value
 
 #: `card.*` (the card itself, replies in its thread, direct messages about it to who asked and to who may decide) and
-#: `notice` go to a channel, `provider.ask` to a provider,
-#: `integration.run` to a system of record. `answer.confirm` finds out who gave an answer, and has it judged.
+#: `notice` go to a channel, `provider.ask` to a provider, `integration.run` to a system of record. `*.alarm` tells
+#: whoever runs this of an effect that was given up; one that is given up itself tells nobody. `answer.confirm` finds
+#: out who gave an answer, and has it judged.
 EffectKind = Literal[
     "card.post",
     "card.update",
@@ -14,6 +15,7 @@ EffectKind = Literal[
     "card.direct",
     "card.invite",
     "card.alarm",
+    "effect.alarm",
     "notice",
     "answer.confirm",
     "provider.ask",
@@ -31,6 +33,15 @@ class Grant(Value):
     request_id: str
     request_version: int
     digest: str
+
+
+class GivenUp(Value):
+    """What an `effect.alarm` tells of: which effect was given up, of what kind, what it was to do, and why."""
+
+    effect_id: str
+    kind: EffectKind
+    what: str
+    error: str
 
 
 class Effect(Value):

@@ -15,6 +15,7 @@ from loops.approvals import ApprovalRequest
 from loops.cards import LostCard, Notice
 from loops.commit import Commit
 from loops.definition import LoopDefinition
+from loops.effects import GivenUp
 from loops.events import Event
 from loops.instance import LoopInstance
 from loops.outcomes import Outcome
@@ -290,6 +291,9 @@ class Channel(Protocol):
 
         *again* says that an earlier attempt under the same *effect_id* may have got through: look for it first.
         """
+
+    async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """Tell whoever runs this that an effect was given up; False where nobody is named. *again* as for `alarm`."""
 
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell one person, privately, what became of their click."""

@@ -9,7 +9,7 @@ from loops.approvals import ERROR_KEPT, RunResult
 from loops.cards import LostCard
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
-from loops.effects import Effect, EffectResult
+from loops.effects import ACTING, Effect, EffectResult, GivenUp
 from loops.events import EventType
 from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
@@ -133,7 +133,20 @@ def _show(draft: Draft, loaded: Loaded, effect: Effect) -> None:
 
 
 def _alarm(draft: Draft, effect: Effect, result: EffectResult) -> None:
-    """Have whoever runs this told of a card that cannot be shown: nobody is asked by it, or it says what is not so."""
+    """
+    Have whoever runs this told of what was given up.
+
+    That is an act of the loop, or a card that cannot be shown, by which nobody is asked, or that says what is not so.
+    """
+    if not result.succeeded and effect.kind in ACTING:
+        called = [str(effect.payload[key]) for key in ("integration", "use", "action") if key in effect.payload]
+        given_up = GivenUp(
+            effect_id=effect.effect_id,
+            kind=effect.kind,
+            what=": ".join(called),
+            error=str(result.detail.get("error", ""))[:ERROR_KEPT],
+        )
+        draft.effect("effect.alarm", given_up.as_json())
     if result.succeeded or effect.kind not in {"card.post", "card.update"} or "requestId" not in effect.payload:
         return
     lost = LostCard(

@@ -1,14 +1,23 @@
-"""Alarms: what whoever runs the gateway is told about a card that cannot be shown. Pure, escaped."""
+"""Alarms: what whoever runs the gateway is told about what was given up. Pure, escaped."""
 
 from channels.slack import wording
 from channels.slack.mrkdwn import inline
 from loops.cards import LostCard
+from loops.effects import GivenUp
 from loops.ports import Loaded
 
 #: `event_type` of the metadata of alarms: how one is found again after a doubtful attempt to post it.
 ALARM_TYPE = "loopgate_alarm"
 
 TITLE_MAX, ERROR_MAX = 150, 500
+
+
+def alert_text(given_up: GivenUp, subject: Loaded | None) -> str:
+    """Return what to tell of an effect that was given up, in one paragraph of `mrkdwn`."""
+    about = inline(subject.instance.aggregate_id if subject else given_up.effect_id, TITLE_MAX).text
+    error = inline(given_up.error, ERROR_MAX).text.rstrip(".")
+    what, effect = inline(given_up.what, TITLE_MAX).text, inline(given_up.effect_id, TITLE_MAX).text
+    return wording.effect_given_up(what, about, error, effect)
 
 
 def alarm_text(lost: LostCard, subject: Loaded | None) -> str:

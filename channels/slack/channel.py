@@ -7,7 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from channels.slack.alarms import ALARM_TYPE, alarm_text
+from channels.slack.alarms import ALARM_TYPE, alarm_text, alert_text
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
@@ -18,6 +18,7 @@ from channels.slack.notices import notice_text
 from channels.slack.threads import REPLY_TYPE, reply_text
 from channels.slack.wording import waiting_for
 from loops.cards import LostCard, Notice
+from loops.effects import GivenUp
 from loops.errors import Rejected
 from loops.events import Event
 from loops.ports import Directory, Loaded, Person
@@ -39,6 +40,7 @@ class SlackChannel:
         routes: Slack channel ids by the names loop files use.
         default_route: The Slack channel id for requests whose policy names no channel.
         fallback: The Slack channel id where cards that cannot be shown are told of.
+        alerts: The one where effects that were given up are told of; without it, the fallback.
         directory: Who people are in Slack, to mention those a reminder waits for; without it nobody is mentioned.
     """
 
@@ -50,6 +52,7 @@ class SlackChannel:
         routes: Mapping[str, str],
         default_route: str | None = None,
         fallback: str | None = None,
+        alerts: str | None = None,
         directory: Directory | None = None,
     ) -> None:
         self._client = client
@@ -58,6 +61,7 @@ class SlackChannel:
         self._default_route = default_route
         self._links: dict[tuple[str, str], str] = {}
         self._fallback = fallback
+        self._alerts = alerts or fallback
         self._directory = directory
 
     async def post(self, subject: Loaded, effect_id: str, *, again: bool, route: str | None = None) -> dict[str, Any]:
@@ -169,9 +173,23 @@ class SlackChannel:
         since = _made_at(subject) if subject else None
         if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
             return True
-        text = alarm_text(lost, subject)
+        await self._alarm(channel, effect_id, alarm_text(lost, subject))
+        return True
+
+    async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
+        """Tell of an effect that was given up in the channel for alerts, if there is one; see `loops.ports.Channel`."""
+        channel = self._alerts
+        if channel is None:
+            return False
+        since = _made_at(subject) if subject else None
+        if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
+            return True
+        await self._alarm(channel, effect_id, alert_text(given_up, subject))
+        return True
+
+    async def _alarm(self, channel: str, effect_id: str, text: str) -> None:
         await self._call(
-            f"tell of a lost card in {channel}",
+            f"raise an alarm in {channel}",
             self._client.chat_postMessage(
                 channel=channel,
                 text=text,
@@ -183,7 +201,6 @@ class SlackChannel:
                 link_names=False,
             ),
         )
-        return True
 
     async def _link(self, channel: str, ts: str) -> str:
         """Return the permanent link of a message; it never changes, and several people may be sent the same."""

@@ -760,6 +760,14 @@ def card_not_shown(title: str, about: str, error: str, effect: str) -> str:
     )
 
 
+def effect_given_up(what: str, about: str, error: str, effect: str) -> str:
+    """Say that an act of a loop was given up."""
+    return (
+        f"🚨 *{what} was given up* for {about}. {error}. `/loops show {about}` says how it stands now, "
+        f"`loopgate effects list --state dead` what else was given up; it is `{effect}`."
+    )
+
+
 def card_not_corrected(title: str, about: str, error: str, effect: str) -> str:
     """Say that a card goes on saying what is no longer so."""
     return (

@@ -13,7 +13,7 @@ from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Cards, Claim, EffectRecord, Effects, Leases
 from loops.answers import concerned
 from loops.cards import Card, LostCard, Notice
-from loops.effects import Effect, EffectKind
+from loops.effects import Effect, EffectKind, GivenUp
 from loops.engine import LoopEngine
 from loops.errors import Gone, NotYet, Rejected, Unavailable
 from loops.events import Event
@@ -32,6 +32,9 @@ _NOBODY_WAITS = frozenset({"unknown_instance", "unknown_request"})
 
 #: People one request asks directly. More than would read it are no longer asked, they are spammed.
 INVITED_MAX = 30
+
+#: How long it is remembered that a word was said about what was given up in some minute: longer than it may wait.
+ALERT_LEASE = timedelta(days=1)
 
 Handler = Callable[[Claim], Awaitable[None]]
 
@@ -78,6 +81,7 @@ class Handlers:
             "card.direct": self._message,
             "card.invite": self._invite,
             "card.alarm": self._alarm,
+            "effect.alarm": self._alert,
             "notice": self._tell,
             "answer.confirm": self._confirm_answer,
             "provider.ask": self._ask_provider,
@@ -155,6 +159,20 @@ class Handlers:
             loaded = await self._store.load_request(effect.tenant, lost.request_id)
             is_told = await self._channel.alarm(lost, loaded, effect.effect_id, again=claim.attempt > 1)
             detail = {} if is_told else {"skipped": "loopgate.yaml names no slack.fallbackChannel"}
+        await self._effects.finish(effect.effect_id, claim.fence, detail)
+
+    async def _alert(self, claim: Claim) -> None:
+        effect = claim.effect
+        given_up = GivenUp.model_validate(effect.payload)
+        # One word a minute about each thing: when a system is down, what it was to do is given up by the hundred.
+        minute = effect.created_at.strftime("%Y-%m-%dT%H:%M")
+        name = f"alert:{effect.tenant}:{given_up.what}:{minute}"
+        if await self._leases.hold(name, effect.effect_id, ALERT_LEASE):
+            loaded = await self._store.load(effect.tenant, effect.instance_id)
+            is_told = await self._channel.alert(given_up, loaded, effect.effect_id, again=claim.attempt > 1)
+            detail = {} if is_told else {"skipped": "loopgate.yaml names no alerts.channel"}
+        else:
+            detail = {"skipped": "told of another one of the same minute"}
         await self._effects.finish(effect.effect_id, claim.fence, detail)
 
     async def _rendered(self, effect: Effect, card: Card) -> int:

@@ -26,6 +26,7 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
         "card.direct": "threads",
         "card.invite": "threads",
         "card.alarm": "cards",
+        "effect.alarm": "cards",
         "notice": "people",
         "answer.confirm": "people",
         "provider.ask": "providers",

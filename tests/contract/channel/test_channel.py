@@ -20,6 +20,7 @@ from channels.slack.client import slack_client
 from channels.slack.installation import SlackInstallation
 from loops.approvals import Snooze
 from loops.cards import LostCard, Notice
+from loops.effects import GivenUp
 from loops.errors import Gone, LoopgateError, Rejected, Unavailable
 from loops.ports import Channel, Loaded, Person
 
@@ -471,6 +472,24 @@ async def test_without_a_fallback_channel_nobody_is_told(sandbox_url: str) -> No
 
         assert not await bare.alarm(lost, None, "ef_9", again=False)
         assert await slack.cards() == []
+
+
+async def test_an_effect_that_was_given_up_is_told_of_once(sandbox_url: str) -> None:
+    """Looked for before it is told again; nothing an error quotes reaches anybody; without a channel nobody is told."""
+    subject = await asked(a_house())
+    error = "<!channel> no such *service*"
+    given_up = GivenUp(effect_id="ef_1", kind="integration.run", what="deployer: rollout", error=error)
+    async with slack_of(sandbox_url) as slack:
+        await slack.fail_next(Unavailable("gone"), after=True)
+        with pytest.raises(Unavailable):
+            await slack.channel.alert(given_up, subject, "ef_9", again=False)
+        assert await slack.channel.alert(given_up, subject, "ef_9", again=True)
+        [told] = await slack.alarms()
+        bare = SlackChannel(slack.channel._client, slack.channel._installation, routes={}, default_route="C1")
+
+        assert "deployer: rollout was given up" in told
+        assert "<!channel>" not in told
+        assert not await bare.alert(given_up, None, "ef_9", again=False)
 
 
 async def test_an_alarm_is_text_whatever_the_error_quotes(sandbox_url: str) -> None:
