@@ -50,6 +50,14 @@ class Place:
     is_archived: bool
 
 
+@dataclass(frozen=True, slots=True)
+class UserGroup:
+    """A user group: what it is called, and the user ids in it."""
+
+    handle: str
+    users: frozenset[str]
+
+
 async def bearer_of_token(client: AsyncWebClient) -> Bearer:
     """Return whose the client's token is. Raises Unavailable, Rejected."""
     try:
@@ -96,14 +104,17 @@ async def place(client: AsyncWebClient, channel_id: str) -> Place | None:
     )
 
 
-async def user_groups(client: AsyncWebClient) -> dict[str, str]:
-    """Return the workspace's user groups, handle by id. Raises Unavailable, Rejected."""
+async def user_groups(client: AsyncWebClient) -> dict[str, UserGroup]:
+    """Return the workspace's user groups by id; disabled ones are left out. Raises Unavailable, Rejected."""
     try:
-        said = await client.usergroups_list()
+        said = await client.usergroups_list(include_users=True)
     except Exception as error:
         raise_ours(error, "list the user groups")
     groups: list[dict[str, Any]] = said.get("usergroups") or []
-    return {str(each.get("id")): str(each.get("handle", "")) for each in groups}
+    return {
+        str(each.get("id")): UserGroup(str(each.get("handle", "")), frozenset(map(str, each.get("users") or ())))
+        for each in groups
+    }
 
 
 async def open_socket_url(client: AsyncWebClient, app_token: str) -> None:

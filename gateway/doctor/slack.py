@@ -89,16 +89,24 @@ async def channels_joined(patient: Patient) -> Sequence[Finding]:
 
 
 async def user_groups_readable(patient: Patient) -> Sequence[Finding]:
-    """Whether Slack tells about user groups."""
-    if patient.slack is None:
+    """Whether Slack tells about user groups, and those the configuration names are there, with somebody in them."""
+    if patient.configuration is None or patient.slack is None:
         return [skipped("user groups", _NEEDS)]
     try:
         groups = await examining.user_groups(patient.slack)
     except LoopgateError as error:
         return [failing("user groups", str(error))]
-    return [
-        well("user groups", f"readable: {', '.join(f'@{handle}' for handle in groups.values()) or 'there is none'}")
-    ]
+    found = []
+    for name, group in patient.configuration.groups.items():
+        there = groups.get(group.slack_user_group)
+        if there is None:
+            trouble = f"'{name}' is {group.slack_user_group}, which is no user group in use; set the id of one that is"
+            found.append(failing("user groups", trouble))
+        elif not there.users:
+            trouble = f"'{name}' is @{there.handle}, and nobody is in it; add those who may approve"
+            found.append(failing("user groups", trouble))
+    readable = ", ".join(f"@{each.handle}" for each in groups.values())
+    return found or [well("user groups", f"readable: {readable or 'there is none'}")]
 
 
 async def deliveries_arrive(patient: Patient) -> Sequence[Finding]:

@@ -34,8 +34,8 @@ class Pace:
     How many links, and how long everything takes. Spans are seconds.
 
     Args:
-        links: Held at a time. An app may have ten, so with two each there is room for five gateways, or for four while
-            all renew at once. Source: docs.slack.dev, apis/events-api/using-socket-mode.
+        links: Held at a time. An app may have ten, and a link and its successor are two for a while, which leaves room
+            for three gateways even while each renews one. Source: docs.slack.dev, apis/events-api/using-socket-mode.
         silence_s: Without a frame of Slack's for that long a link is replaced.
         first_wait_s: Before the second attempt at opening one; it doubles with each, spread by half.
         longest_wait_s: No wait is longer, unless Slack asks for it; refusals for good wait as long at once.

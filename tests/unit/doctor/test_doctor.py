@@ -52,7 +52,7 @@ SLACK = {
         {"id": "C0FIN", "name": "finance", "members": ["UBOT"]},
         {"id": "C0OUT", "name": "elsewhere"},
     ],
-    "usergroups": [{"id": "S1", "handle": "sre-oncall", "name": "SRE on call"}],
+    "usergroups": [{"id": "S00", "handle": "sre-oncall", "name": "SRE on call"}],
 }
 
 
@@ -153,6 +153,8 @@ CONFIGURED: list[tuple[str, Callable[[dict[str, Any]], object], str, str]] = [
     ("token", lambda d: d["slack"].update(team="T2"), "workspace is T1, slack.team says T2", "set slack.team to T1"),
     ("token", lambda d: d["slack"].update(app="A2"), "app is A1, slack.app says A2", "set slack.app to A1"),
     ("token", lambda d: d["slack"].update(botUser="U2"), "bot user is UBOT", "set slack.botUser to UBOT"),
+    ("user groups", lambda d: d.update(groups={"night": {"slackUserGroup": "S0NONE"}}), "'night' is S0NONE", "the id"),
+    ("user groups", lambda d: d.update(groups={"night": {"slackUserGroup": "S00"}}), "nobody is in it", "may approve"),
     ("channels", lambda d: d["slack"]["channels"].update(out="C0OUT"), "not in #elsewhere", "/invite @Loopgate"),
     ("channels", lambda d: d["slack"]["channels"].update(out="C0NONE"), "sees no channel C0NONE", "check the id"),
 ]
