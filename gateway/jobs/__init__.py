@@ -4,5 +4,6 @@ Jobs: carrying out what commits left in the outbox, at least once, by workers th
 Here live the relay (outbox to RQ), the runner (claim, lease, attempt, back-off), the handlers (what each kind of
 effect does), the sweep (what a crash or a deadline left due) and the RQ worker. This is the only place that knows RQ.
 No policy lives here: what may move a loop is the engine's to say. A new kind of effect is a kind in `loops.effects`,
-a handler in `handlers.py`, and a line in its table.
+a handler in `cards.py` (the card itself), `telling.py` (what people are told), `alarming.py` (whoever runs this) or
+`acting.py`, and a line in the table of `handlers.py`.
 """

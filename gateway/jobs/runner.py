@@ -11,9 +11,10 @@ from types import MappingProxyType
 import structlog
 
 from gateway.jobs.backoff import LONGEST, LONGEST_ASKED_S, backoff
-from gateway.jobs.handlers import Handlers, NotItsTurn
+from gateway.jobs.handlers import Handlers
 from gateway.jobs.lanes import PutOff
 from gateway.jobs.ports import Claim, Effects
+from gateway.jobs.records import NotItsTurn
 from loops.durations import format_duration
 from loops.effects import EffectKind
 from loops.errors import LoopgateError, NotYet, Rejected, Unavailable

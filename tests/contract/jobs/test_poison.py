@@ -47,8 +47,9 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
         RedisLeases(client),
         MemoryChannel(),
         MemoryConfirmer(),
-        {"analyst": an_analyst()},
-        {},
+        People(),
+        providers={"analyst": an_analyst()},
+        integrations={},
     )
     started = await engine.start(tenant=TENANT, loop_id="test.change", aggregate_id="CHG-7", data=DATA, actor=ci())
     assert started.instance is not None

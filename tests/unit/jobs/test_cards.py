@@ -10,7 +10,7 @@ from builders import TENANT, a_change
 from unit.jobs.rig import LEASE, JobsHouse, a_jobs_house
 
 from channels.memory import MemoryChannel
-from gateway.jobs.handlers import CARD_LEASE
+from gateway.jobs.cards import CARD_LEASE, CardTurn
 from loops.actors import system
 from loops.errors import Rejected, Unavailable
 from loops.ports import Loaded
@@ -162,7 +162,7 @@ async def test_the_turn_of_a_worker_that_died_passes_on() -> None:
     jobs, first, second = await _with_two_updates(MemoryChannel())
     claim = await jobs.store.claim(first, lease=LEASE)
     assert claim is not None
-    await jobs.handlers._turn(claim).__aenter__()
+    await CardTurn(jobs.store, claim).__aenter__()
     await jobs.runner.run(second)
     jobs.later(CARD_LEASE)
     await jobs.runner.run(second)
@@ -200,7 +200,7 @@ async def test_a_card_is_told_apart_by_tenant() -> None:
     await jobs.propose()
     claim = await jobs.claim("card.post")
     other = claim.effect.changed(tenant="other")
-    async with jobs.handlers._turn(claim):
+    async with CardTurn(jobs.store, claim):
         taken = await jobs.store.hold(f"card:other:{other.payload['requestId']}", "x", CARD_LEASE)
 
     assert taken

@@ -1,0 +1,119 @@
+"""Telling people: replies in a card's thread, direct messages, invitations, and private words about a click."""
+
+from collections.abc import Sequence
+
+from gateway.jobs.ports import Claim, Effects
+from gateway.jobs.records import AHEAD, NotItsTurn, Records
+from loops.cards import Notice
+from loops.effects import Effect
+from loops.engine import LoopEngine
+from loops.errors import NotYet, Rejected, Unavailable
+from loops.events import Event
+from loops.policy import Approvers
+from loops.ports import Channel, Directory, Person, Store
+
+#: People one request asks directly. More than would read it are no longer asked, they are spammed.
+INVITED_MAX = 30
+
+
+class TellingHandlers:
+    """Handlers of `card.thread`, `card.direct`, `card.invite` and `notice`."""
+
+    def __init__(
+        self,
+        engine: LoopEngine,
+        store: Store,
+        effects: Effects,
+        channel: Channel,
+        directory: Directory,
+        records: Records,
+    ) -> None:
+        self._engine = engine
+        self._store = store
+        self._effects = effects
+        self._channel = channel
+        self._directory = directory
+        self._records = records
+
+    async def reply(self, claim: Claim) -> None:
+        """Tell of an event in the card's thread, after everything before it."""
+        effect, sequence = claim.effect, claim.effect.payload["sequence"]
+        loaded = await self._records.request_of(effect)
+        await self._in_order(effect)
+        card = await self._records.posted(effect)
+        event = await self._event(effect, sequence)
+        await self._channel.reply(loaded, event, card.address, effect.effect_id, again=claim.attempt > 1)
+        await self._effects.finish(effect.effect_id, claim.fence, {})
+
+    async def message(self, claim: Claim) -> None:
+        """Tell one person directly of an event."""
+        effect, payload = claim.effect, claim.effect.payload
+        person = await self._directory.person(effect.tenant, payload["personId"])
+        told = person is not None and await self._messaged(claim, [person], payload["sequence"])
+        await self._effects.finish(effect.effect_id, claim.fence, {} if told else {"skipped": "nobody to be reached"})
+
+    async def invite(self, claim: Claim) -> None:
+        """Tell those directly who may decide, and whom the policy wants told, that they are asked."""
+        effect = claim.effect
+        loaded = await self._records.request_of(effect)
+        policy = loaded.request.proposal.policy if loaded.request else None
+        invited: list[Person] = []
+        for person in await self._directory.everybody(effect.tenant) if policy else ():
+            if policy and _is_to_be_invited(policy.notify, person) and len(invited) < INVITED_MAX:
+                by = person.as_actor("directory")
+                found = await self._engine.explain(effect.payload["requestId"], by, tenant=effect.tenant)
+                invited += [person] if found and found.may_approve else []
+        told = await self._messaged(claim, invited, None)
+        await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
+
+    async def tell(self, claim: Claim) -> None:
+        """Tell one person privately what became of their click."""
+        notice = Notice.model_validate(claim.effect.payload)
+        earlier = await self._effects.effect(notice.after) if notice.after else None
+        if earlier and earlier.state in AHEAD:
+            raise NotItsTurn("an earlier word to the same person is not said yet", retry_after=0.2)
+        tenant, request_id = claim.effect.tenant, notice.request_id
+        loaded = await self._store.load_request(tenant, request_id) if request_id else None
+        await self._channel.tell(notice, loaded)
+        await self._effects.finish(claim.effect.effect_id, claim.fence, {})
+
+    async def _messaged(self, claim: Claim, people: Sequence[Person], sequence: int | None) -> list[str]:
+        """Tell *people* directly of the event *sequence*, or that they are asked; return who could be told."""
+        effect = claim.effect
+        if not people:
+            return []
+        loaded, card = await self._records.request_of(effect), await self._records.posted(effect)
+        event = await self._event(effect, sequence) if sequence is not None else None
+        told = list[str]()
+        for person in people:
+            try:
+                is_told = await self._channel.message(
+                    person, loaded, event, card.address, effect.effect_id, again=claim.attempt > 1
+                )
+            except NotYet as error:
+                if not told:
+                    raise
+                # Somebody was told already: this was an attempt, and the next one must look.
+                raise Unavailable(str(error), retry_after=error.retry_after) from error
+            told += [person.person_id] if is_told else []
+        return told
+
+    async def _event(self, effect: Effect, sequence: int) -> Event:
+        events = await self._store.events(effect.tenant, effect.instance_id, after=sequence - 1, limit=1)
+        if not events:
+            raise Rejected(f"the ledger has no event {sequence} to tell of")
+        return events[0]
+
+    async def _in_order(self, effect: Effect) -> None:
+        """Wait until everything before *effect* in the thread is told."""
+        for record in await self._records.about(effect):
+            if record.effect.effect_id == effect.effect_id:
+                return
+            if record.effect.kind == "card.thread" and record.state in AHEAD:
+                raise NotItsTurn("an earlier reply is not posted yet", retry_after=0.3)
+
+
+def _is_to_be_invited(notify: str | Approvers, person: Person) -> bool:
+    if isinstance(notify, str):
+        return notify == "approvers"
+    return person.person_id in notify.users or bool(person.groups & set(notify.groups))
