@@ -21,6 +21,7 @@ from channels.slack.listening import Desk
 from channels.slack.members import Members
 from channels.slack.outgoing import OutgoingClient
 from channels.slack.roster import Roster
+from channels.slack.turns import MemoryTurns, SharedTurns
 from channels.slack.usergroups import UserGroups
 from gateway.api.ports import Feed, Keys
 from gateway.auditing.ports import Checkpoints
@@ -338,7 +339,7 @@ def open_slack(parts: Parts) -> AbstractAsyncContextManager[OutgoingClient]:
     slack, calls = parts.configuration.slack, parts.metrics.slack_calls
     return slack_client(
         slack_installation(parts.configuration),
-        RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"),
+        SharedTurns(RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"), MemoryTurns()),
         factor=slack.pace,
         counted=lambda method, became: calls.labels(method, became).inc(),
     )

@@ -6,11 +6,14 @@ one every `interval_s`; while it is held nobody gets through. Who must wait is g
 it under the name of their *place*: a call that is tried again, or the next change of the same card, is not another.
 """
 
+import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from loops.errors import StoreUnavailable
 
 #: Ranks, most urgent first: private answers and modals, cards, what is said in threads.
 RANKS = (0, 1, 2)
@@ -93,3 +96,29 @@ class MemoryTurns:
         if slot > now:
             state.line[rank, place] = slot
         return slot
+
+
+class SharedTurns:
+    """
+    Turns that all processes share while their keeper answers, and this process's own while it does not.
+
+    When the store is away there is most to be said: that a click was not taken must not wait for its return. Slack
+    itself then says when we are too many. Fits `Turns`, and raises nothing.
+    """
+
+    def __init__(self, shared: Turns, own: Turns) -> None:
+        self._shared = shared
+        self._own = own
+
+    async def take(self, limits: Sequence[Limit], place: str, rank: int) -> float:
+        """Take a turn in all of *limits*, or none; see `Turns.take`."""
+        try:
+            return await self._shared.take(limits, place, rank)
+        except StoreUnavailable:
+            return await self._own.take(limits, place, rank)
+
+    async def hold(self, limits: Sequence[Limit], seconds: float) -> None:
+        """Let nobody through *limits* for *seconds*."""
+        await self._own.hold(limits, seconds)
+        with contextlib.suppress(StoreUnavailable):
+            await self._shared.hold(limits, seconds)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from channels.slack.turns import Limit, MemoryTurns, Turns
+from channels.slack.turns import Limit, MemoryTurns, SharedTurns, Turns
 from gateway.storage.connect import connect
 from gateway.storage.redis_turns import RedisTurns
 
@@ -14,14 +14,16 @@ POSTS = Limit("posts", interval_s=30, burst=1)
 CARD, THREAD = 1, 2
 
 
-@pytest.fixture(params=["memory", "redis"])
+@pytest.fixture(params=["memory", "redis", "shared", "away"])
 async def turns(request: pytest.FixtureRequest) -> AsyncIterator[Turns]:
-    """Each implementation in turn, empty."""
+    """Each implementation in turn, empty; also while the store is away."""
     if request.param == "memory":
         yield MemoryTurns()
         return
-    async with connect(request.getfixturevalue("redis_url")) as client:
-        yield RedisTurns(client, "slack:T1:A1")
+    url = "unix:///nowhere/valkey.sock" if request.param == "away" else request.getfixturevalue("redis_url")
+    async with connect(url) as client:
+        kept = RedisTurns(client, "slack:T1:A1")
+        yield kept if request.param == "redis" else SharedTurns(kept, MemoryTurns())
 
 
 def about(seconds: float, wait: float) -> bool:
