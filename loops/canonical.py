@@ -149,8 +149,8 @@ def _other(value: Any) -> str:
 
 def _object(value: Mapping[Any, Any]) -> str:
     try:
-        keys = sorted(value) if all(map(_is_plain, value)) else sorted(value, key=_utf16)
-    except (TypeError, AttributeError):
+        keys = sorted(value) if "".join(value).isascii() else sorted(value, key=_utf16)
+    except TypeError:
         odd = next(key for key in value if not isinstance(key, str))
         raise _Unwritable(f"key {odd!r} is not text") from None
     written, key = [], ""
@@ -173,12 +173,8 @@ def _array(value: Sequence[Any]) -> str:
     return f"[{','.join(written)}]"
 
 
-#: Whether a key sorts the same by code points and by UTF-16 code units. Refuses, by TypeError, what is not text.
-_is_plain = str.isascii
-
-
 def _utf16(key: str) -> bytes:
-    # RFC 8785, 3.2.3: keys are sorted by UTF-16 code units; big-endian bytes compare the same way.
+    # RFC 8785, 3.2.3: keys are sorted by UTF-16 code units; big-endian bytes compare the same way, ASCII does anyhow.
     return key.encode("utf-16-be", "surrogatepass")
 
 

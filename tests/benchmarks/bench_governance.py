@@ -22,11 +22,14 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from builders import DATA, MORNING, TENANT, CountingIds, a_house, ci, person
 
+from gateway.storage.frozen import frozen
 from loops import decide
 from loops.definition import LoopDefinition
+from loops.evidence import accept
 from loops.guards import GuardContext
 from loops.judging import Judge
 from loops.ports import Loaded
+from loops.redaction import RedactionRules, redact
 from loops.requests import TransitionRequest
 
 LOOP = LoopDefinition.model_validate(
@@ -90,7 +93,7 @@ async def measure() -> dict[str, float]:
     asked = TransitionRequest(name="go", actor=person("dana"), evidence=EVIDENCE)
     rules = LOOP.exits("HERE")[0].guards
     context = GuardContext(actor=asked.actor, evidence=asked.evidence, instance=loaded.instance, now=MORNING)
-    judge, ids = Judge(), CountingIds()
+    judge, ids, rules_of_secrets = Judge(), CountingIds(), RedactionRules()
     verdicts = await judge.judge(rules, context)
     commit = decide.decide(loaded, asked, verdicts, MORNING, ids).commit
     assert commit is not None
@@ -115,6 +118,10 @@ async def measure() -> dict[str, float]:
         "part: the request, validated": best(
             lambda: TransitionRequest(name="go", actor=asked.actor, evidence=EVIDENCE)
         ),
+        "part: evidence accepted": best(lambda: accept(EVIDENCE)),
+        "part: evidence looked through for secrets": best(lambda: redact(EVIDENCE, rules_of_secrets)),
+        "part: a new actor, and its canonical JSON": best(lambda: person("dana").canonical),
+        "part: a transition's instance frozen for keeping": best(lambda: frozen(commit.instance)),
         "decide: pure, events built, chained and hashed": best(
             lambda: decide.decide(loaded, asked, verdicts, MORNING, ids)
         ),
