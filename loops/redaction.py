@@ -75,7 +75,7 @@ _KEY_LENGTH_KEPT = 100
 _SHORTEST = 7
 
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_TAKEN_OUT = re.compile(r"\[redacted:[a-z0-9-]{1,200}\]")
+TAKEN_OUT = re.compile(r"\[redacted:[a-z0-9-]{1,200}\]")
 _DIGITS_ONLY = bytes.maketrans(bytes(range(256)), bytes(48 if chr(code).isdecimal() else 120 for code in range(256)))
 
 
@@ -242,7 +242,7 @@ class Net:
             what = self._secret_key(str(key))
             if not what or item is None or isinstance(item, bool):
                 out[shown] = self.clean(item, f"{path}.{shown}", paths)
-            elif isinstance(item, str) and _TAKEN_OUT.fullmatch(item):
+            elif isinstance(item, str) and TAKEN_OUT.fullmatch(item):
                 out[shown] = item
             else:
                 paths.append(f"{path}.{shown}")

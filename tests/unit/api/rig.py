@@ -41,6 +41,7 @@ class Rig:
     table: tuple[Endpoint, ...]
     key: ApiKey
     token: str
+    bell: Bell
 
     async def a_token(self, *scopes: Scope, tenant: str = "default", service: str = "ci", **said: Any) -> str:
         """Return the token of a fresh key."""
@@ -120,5 +121,5 @@ async def an_api(*, adhoc: AdhocConfig | None = ADHOC, key_limit: int = 10_000) 
     app = Starlette(routes=api_routes(table, Door(keys, house.clock.now, key_limit=key_limit)))
     listening = asyncio.create_task(bell.listen())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
-        yield Rig(house, store, keys, client, table, key, token)
+        yield Rig(house, store, keys, client, table, key, token, bell)
     listening.cancel()
