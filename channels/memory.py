@@ -7,6 +7,7 @@ from itertools import count
 from typing import Any
 
 from loops.actors import Human
+from loops.canonical import canonical_json
 from loops.cards import LostCard, Notice
 from loops.effects import GivenUp
 from loops.errors import Gone, LoopgateError, Rejected
@@ -29,7 +30,7 @@ class MemoryChannel:
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
     `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are;
-    `messages` by effect and person, `alarms` and `alerts` by effect.
+    `messages` and `files` by effect and person, `alarms` and `alerts` by effect.
     `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
     the way back.
     """
@@ -41,6 +42,7 @@ class MemoryChannel:
         self.alerts: dict[str, GivenUp] = {}
         self.replies: dict[str, tuple[int, Event]] = {}
         self.messages: dict[tuple[str, str], Event | None] = {}
+        self.files: dict[tuple[str, str], bytes] = {}
         self._numbers = count(1)
         self._failure: tuple[LoopgateError, bool] | None = None
 
@@ -124,6 +126,19 @@ class MemoryChannel:
         del subject, again
         self._fail(after=False)
         self.alarms[effect_id] = lost
+        self._fail(after=True)
+        return True
+
+    async def disclose(self, person: Person, subject: Loaded, effect_id: str, *, again: bool) -> bool:
+        """Keep the file; *again* leaves one that *person* was sent under *effect_id* before."""
+        self._fail(after=False)
+        if subject.request is None:
+            raise Rejected(f"instance {subject.instance.instance_id} has no approval request to show")
+        if not person.identities:
+            return False
+        if not again and (effect_id, person.person_id) in self.files:
+            raise Rejected(f"the file {effect_id} was sent twice")
+        self.files[effect_id, person.person_id] = canonical_json(subject.request.proposal.as_digested())
         self._fail(after=True)
         return True
 

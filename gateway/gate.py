@@ -105,6 +105,25 @@ class EngineGate:
         """Say how a person stands to a request."""
         return await self._engine.explain(request_id, by, tenant=tenant)
 
+    async def disclose(self, subject: Loaded, by: Human, channel: Mapping[str, Any]) -> Outcome:
+        """Have *by* sent a complete copy of what the request of *subject* proposes."""
+        instance, request = subject.instance, subject.request
+        if request is None:
+            return Refused(code="unknown_request", message=f"{instance.aggregate_id} has no approval request")
+        records = await self._effects.effects_of(instance.tenant, instance.instance_id)
+        copies = [record for record in records if record.effect.kind == "details.file"]
+        wanted = (by.user_id, request.digest)
+        mine = [each for each in copies if (each.effect.payload["personId"], each.effect.payload["digest"]) == wanted]
+        # One copy of each version for each person; another one only where the last could not be sent.
+        failed = sum(each.state in {"dead", "cancelled"} for each in mine)
+        return await self._engine.disclose(
+            tenant=instance.tenant,
+            request_id=request.request_id,
+            by=by,
+            channel=channel,
+            key=f"details:{request.digest}:{by.user_id}:{failed}",
+        )
+
     async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
         """Return the instance of an approval request, with that request, or None."""
         return await self._store.load_request(tenant, request_id)

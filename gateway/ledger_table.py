@@ -99,6 +99,8 @@ def summary(event: Event) -> str:
             return f"{data['fromPerson']} → {data['toPerson']}"
         case "approval.snoozed":
             return f"until {data['until']}"
+        case "approval.details.requested":
+            return f"a copy of version {data['requestVersion']} for {data['actor']['id']}"
         case "approval.reminded":
             return str(data["person"]) if "person" in data else f"{data['number']} of {data['of']}"
         case "approval.escalated":

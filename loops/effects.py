@@ -4,10 +4,10 @@ from typing import Literal
 
 from loops.values import Instant, JsonObject, Value
 
-#: `card.*` (the card itself, replies in its thread, direct messages about it to who asked and to who may decide) and
-#: `notice` go to a channel, `provider.ask` to a provider, `integration.run` to a system of record. `*.alarm` tells
-#: whoever runs this of an effect that was given up; one that is given up itself tells nobody. `answer.confirm` finds
-#: out who gave an answer, and has it judged.
+#: `card.*` (the card itself, replies in its thread, direct messages about it to who asked and to who may decide),
+#: `notice` and `details.file` go to a channel, `provider.ask` to a provider, `integration.run` to a system of record.
+#: `*.alarm` tells whoever runs this of an effect that was given up; one that is given up itself tells nobody.
+#: `answer.confirm` finds out who gave an answer, and has it judged.
 EffectKind = Literal[
     "card.post",
     "card.update",
@@ -17,6 +17,7 @@ EffectKind = Literal[
     "card.alarm",
     "effect.alarm",
     "notice",
+    "details.file",
     "answer.confirm",
     "provider.ask",
     "integration.run",
@@ -50,7 +51,7 @@ class Effect(Value):
     instance's when it was asked for: a result that comes after the loop left that state is kept and moves nothing.
 
     `payload` by kind: `card.*` {requestId}, `card.thread` also {sequence} of the event it tells of, `card.direct`
-    that and {personId}; `notice`
+    that and {personId}; `details.file` {requestId, personId, digest, address}; `notice`
     {requestId?, code, message, address, after?}; `answer.confirm` {requestId, answer, told?}, the answer as it came and
     the notice that said it waits; `provider.ask` {state, use, instruction, signals, onFailure?};
     `integration.run` {integration, action, parameters, onSuccess?, onFailure?, decisionSignalId?}.

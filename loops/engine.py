@@ -21,6 +21,7 @@ from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
 from loops.definition import LoopDefinition, Transition
+from loops.disclosing import disclose
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult
 from loops.entitlement import Entitlement, entitlement
@@ -296,6 +297,17 @@ class LoopEngine:
             return None
         known = await self._people.verified(tenant, by)
         return explain(await self._asked_now(tenant, loaded, known), known)
+
+    async def disclose(
+        self, *, tenant: str, request_id: str, by: Human | None, channel: Mapping[str, Any], key: str
+    ) -> Outcome:
+        """Have a complete copy of what a request proposes sent to the person *by*, on the record; once under *key*."""
+        known = await self._people.verified(tenant, by)
+
+        async def judged(loaded: Loaded) -> Decided:
+            return disclose(Asked(loaded, _request_of(loaded), {}, self._clock.now()), known, channel, self._ids)
+
+        return await self._about_request(tenant, request_id, judged, click_key(key, "disclose", request_id))
 
     async def inform(
         self,

@@ -28,6 +28,7 @@ EventType = Literal[
     "approval.question.answered",
     "approval.reassigned",
     "approval.snoozed",
+    "approval.details.requested",
     "approval.reminded",
     "approval.escalated",
     "approval.closed",

@@ -71,6 +71,7 @@ RecordedCode = Literal[
     "question_answered",
     "reassigned",
     "snoozed",
+    "details_requested",  # a copy of the proposal that one person is sent
     "request_closed",
     "effect_settled",
     "effect_retried",

@@ -295,5 +295,12 @@ class Channel(Protocol):
     async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
         """Tell whoever runs this that an effect was given up; False where nobody is named. *again* as for `alarm`."""
 
+    async def disclose(self, person: Person, subject: Loaded, effect_id: str, *, again: bool) -> bool:
+        """
+        Send *person* the whole proposal of *subject*'s request, byte for byte what its digest covers.
+
+        False where the channel does not know the person. *again* as for `post`.
+        """
+
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell one person, privately, what became of their click."""

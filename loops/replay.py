@@ -27,6 +27,7 @@ from loops.comparing import Difference, differences
 from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.definition import LoopDefinition
+from loops.disclosing import disclose
 from loops.draft import Decided
 from loops.effects import Effect, EffectResult, Grant
 from loops.events import Event, EventType
@@ -458,6 +459,11 @@ def _snoozed(step: _Step) -> Iterator[Decided]:
     yield consult(step.asked(), ask, None, step.ids())
 
 
+def _disclosed(step: _Step) -> Iterator[Decided]:
+    by = Human.model_validate(step.data["actor"])
+    yield disclose(step.asked(), by, step.data.get("channel") or {}, step.ids())
+
+
 def _ask(data: Mapping[str, Any], **what: Any) -> HumanAsk:
     return HumanAsk(
         request_id=data["requestId"],
@@ -613,6 +619,7 @@ STEPS: Mapping[EventType, _Make] = MappingProxyType(
         "approval.question.answered": _question_answered,
         "approval.reassigned": _reassigned,
         "approval.snoozed": _snoozed,
+        "approval.details.requested": _disclosed,
         "approval.reminded": _fell_due,
         "approval.escalated": _fell_due,
         "approval.closed": _closed,

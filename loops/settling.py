@@ -41,6 +41,7 @@ def settle(
     kind: EventType = "effect.succeeded" if result.succeeded else "effect.failed"
     draft.event(kind, {**_said(loaded, effect, tries), "detail": result.detail})
     _alarm(draft, effect, result)
+    _apologise(draft, effect, result)
     return _followed(draft, loaded, effect, result, tries)
 
 
@@ -156,6 +157,21 @@ def _alarm(draft: Draft, effect: Effect, result: EffectResult) -> None:
         error=str(result.detail.get("error", "")),
     )
     draft.effect("card.alarm", lost.as_json())
+
+
+def _apologise(draft: Draft, effect: Effect, result: EffectResult) -> None:
+    """Tell who asked for a file that it does not come: nobody else waits for it, and they would for ever."""
+    if result.succeeded or effect.kind != "details.file":
+        return
+    draft.effect(
+        "notice",
+        {
+            "requestId": effect.payload["requestId"],
+            "code": "file_not_sent",
+            "message": str(result.detail.get("error", "")),
+            "address": effect.payload["address"],
+        },
+    )
 
 
 def show_again(loaded: Loaded, dead_post: str | None, now: datetime, ids: IdSource) -> Decided:

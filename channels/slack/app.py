@@ -29,6 +29,7 @@ from channels.slack.shown import (
     DETAILS,
     EDIT,
     EDIT_VIEW,
+    FILE,
     HAND_OVER_VIEW,
     HOME_PAGE,
     INFORM,
@@ -119,6 +120,7 @@ def create_bolt_app(
     app.view_submission(WITHDRAW_VIEW)(_listener(home.then_anew(consulting.withdraw)))
     app.action(DETAILS)(_listener(viewing.details))
     app.action(_begins(PAGE))(_listener(viewing.turn))
+    app.action(FILE)(_listener(viewing.file))
     app.event("app_home_opened")(_listener(home.open))
     app.action(_begins(RETRY))(_listener(Retrying(desk).retry))
     app.action(_begins(HOME_PAGE))(_listener(home.turn))

@@ -1,7 +1,7 @@
 """`SlackChannel`: shows cards and tells people things through Slack's Web API."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,13 +13,15 @@ from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
 from channels.slack.direct import DIRECT_TYPE, direct_text
 from channels.slack.evidence import KIND
+from channels.slack.files import details_file, suffix
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
+from channels.slack.outgoing import OutgoingClient
 from channels.slack.threads import REPLY_TYPE, reply_text
 from channels.slack.wording import waiting_for
 from loops.cards import LostCard, Notice
 from loops.effects import GivenUp
-from loops.errors import Rejected
+from loops.errors import NotYet, Rejected, Unavailable
 from loops.events import Event
 from loops.ports import Directory, Loaded, Person
 
@@ -27,6 +29,8 @@ from loops.ports import Directory, Loaded, Person
 LOOK_BACK = timedelta(minutes=10)
 #: Messages looked at for a doubtful post, per page and pages. Source: docs.slack.dev, conversations.history, `limit`.
 PAGE_SIZE, PAGES_MAX = 200, 10
+#: Seconds after which what an upload shared can be seen where it was shared; the number is ours.
+SHARED_WITHIN_S = 10.0
 #: Links to cards that are remembered.
 LINKS_KEPT = 256
 
@@ -46,7 +50,7 @@ class SlackChannel:
 
     def __init__(
         self,
-        client: AsyncWebClient,
+        client: OutgoingClient,
         installation: SlackInstallation,
         *,
         routes: Mapping[str, str],
@@ -139,8 +143,7 @@ class SlackChannel:
         again: bool,
     ) -> bool:
         """Send *person* a direct message; see `loops.ports.Channel.message`."""
-        team_id = self._installation.team_id
-        user = next((each.user for each in person.identities if (each.kind, each.team) == (KIND, team_id)), None)
+        user = self._user_of(person)
         if user is None:
             return False
         channel, ts = address.get("channel"), address.get("ts")
@@ -201,6 +204,50 @@ class SlackChannel:
                 link_names=False,
             ),
         )
+
+    async def disclose(self, person: Person, subject: Loaded, effect_id: str, *, again: bool) -> bool:
+        """
+        Upload the proposal into the direct message with *person*; see `loops.ports.Channel.disclose`.
+
+        Only the last of the calls can be seen: a file nobody completes is forgotten by Slack. What it completes it
+        shares a while after it has answered (source: slackapi/bolt-js, issue 2115), so a doubtful one rests first.
+        """
+        user = self._user_of(person)
+        if user is None:
+            return False
+        file = details_file(subject, effect_id)
+        opened = await self._call(f"open the direct message with {user}", self._client.conversations_open(users=user))
+        channel = opened["channel"]["id"]
+        if again and await self._is_shared(channel, effect_id, _made_at(subject)):
+            return True
+        asked = self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
+        ticket = await self._call("ask where to upload a file", asked)
+        await self._call("upload a file", self._client.upload(ticket["upload_url"], file.content))
+        try:
+            await self._call(
+                f"share a file with {user}",
+                self._client.files_completeUploadExternal(
+                    files=[{"id": ticket["file_id"], "title": file.title}],
+                    # Unlike posts, this takes no person's id.
+                    channel_id=channel,
+                    initial_comment=file.comment,
+                ),
+            )
+        except NotYet:
+            raise
+        except Unavailable as error:
+            raise Unavailable(str(error), retry_after=max(error.retry_after or 0.0, SHARED_WITHIN_S)) from error
+        return True
+
+    def _user_of(self, person: Person) -> str | None:
+        team_id = self._installation.team_id
+        return next((each.user for each in person.identities if (each.kind, each.team) == (KIND, team_id)), None)
+
+    async def _is_shared(self, channel: str, effect_id: str, made_at: datetime) -> bool:
+        def is_it(message: Mapping[str, Any]) -> bool:
+            return any(str(file.get("name", "")).endswith(suffix(effect_id)) for file in message.get("files") or ())
+
+        return await self._looked_for(channel, made_at, is_it) is not None
 
     async def _link(self, channel: str, ts: str) -> str:
         """Return the permanent link of a message; it never changes, and several people may be sent the same."""
@@ -269,6 +316,11 @@ class SlackChannel:
     async def _find(
         self, channel: str, effect_id: str, made_at: datetime, event_type: str = EVENT_TYPE
     ) -> dict[str, Any] | None:
+        return await self._looked_for(channel, made_at, lambda each: _effect_of(each, event_type) == effect_id)
+
+    async def _looked_for(
+        self, channel: str, made_at: datetime, is_it: Callable[[Mapping[str, Any]], bool]
+    ) -> dict[str, Any] | None:
         cursor: str | None = None
         for _ in range(PAGES_MAX):
             page = await self._call(
@@ -282,7 +334,7 @@ class SlackChannel:
                 ),
             )
             for message in page.get("messages") or []:
-                if self._is_ours(message) and _effect_of(message, event_type) == effect_id:
+                if self._is_ours(message) and is_it(message):
                     return {"channel": channel, "ts": message["ts"]}
             cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
             if cursor is None:

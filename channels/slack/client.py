@@ -32,6 +32,8 @@ NEXT_STEPS = {
     "missing_scope": "add the scope to the app (loopgate slack manifest prints what is needed) and reinstall it",
     "message_not_found": "the card was deleted in Slack; the request itself still stands",
     "cant_update_message": "the card was posted by another app; check the app id and token",
+    "file_uploads_disabled": "the workspace allows no files; an admin may, and Details shows all of it page by page",
+    "file_upload_size_restricted": "the workspace allows no file of that size; Details shows all of it page by page",
     "user_not_in_channel": "the person has left the channel and cannot be told there",
 }
 

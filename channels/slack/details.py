@@ -16,7 +16,7 @@ from channels.slack.card import TITLE_MAX, parameters_size, summary
 from channels.slack.faces import integration_result
 from channels.slack.limits import SECTION_TEXT_MAX
 from channels.slack.mrkdwn import chunks, code, escape, exact, inline
-from channels.slack.shown import DETAILS_VIEW, PAGE, Shown
+from channels.slack.shown import DETAILS_VIEW, FILE, PAGE, Shown
 from channels.slack.views import View, modal
 from loops.approvals import ApprovalRequest
 from loops.errors import Rejected
@@ -27,6 +27,9 @@ from loops.ports import Loaded
 PAGE_BYTES_MAX = 48_000
 #: Blocks of text on one page; a view holds 100.
 PAGE_BLOCKS_MAX = 60
+
+#: From this many pages on, all of it may be had as a file.
+FILE_FROM_PAGES = 3
 
 #: Fields of a request, as JSON, that the document has under other names, and those that say nothing to a person.
 _NAMED_BELOW = frozenset({"proposal", "verdicts", "decisions", "voided", "reassignments", "closedBy"})
@@ -77,9 +80,11 @@ def pages(subject: Loaded) -> list[list[str]]:
     return found
 
 
-def details_view(subject: Loaded, shown: Shown) -> View:
+def details_view(subject: Loaded, shown: Shown, *, note: str | None = None) -> View:
     """
     Return the page *shown* names (1 without one, the last where there are fewer), as a modal.
+
+    *note* (`mrkdwn`) stands at its head, in place of the button that asks for a file.
 
     Raises:
         Rejected: If *subject* has no request.
@@ -89,7 +94,7 @@ def details_view(subject: Loaded, shown: Shown) -> View:
     number = min(shown.page or 1, len(found))
     return modal(
         wording.DETAILS_TITLE,
-        list(_blocks(subject, request, shown, found, number)),
+        list(_blocks(subject, request, shown, found, number, note)),
         callback_id=DETAILS_VIEW,
         private_metadata=Shown.of(request, page=number).encode(),
     )
@@ -102,20 +107,24 @@ def _request_of(subject: Loaded) -> ApprovalRequest:
 
 
 def _blocks(
-    subject: Loaded, request: ApprovalRequest, shown: Shown, found: list[list[str]], number: int
+    subject: Loaded, request: ApprovalRequest, shown: Shown, found: list[list[str]], number: int, note: str | None
 ) -> Iterator[Block]:
     if shown.digest != request.digest:
         yield b.section(wording.DETAILS_OUTDATED)
     title = inline(request.title, TITLE_MAX).text
     yield b.section(wording.details_head(title, code(request.digest), parameters_size(request)))
     yield b.context(summary(subject, request))
-    yield from _navigation(request, number, len(found), "top")
+    if note is not None:
+        yield b.section(note)
+    yield from _navigation(request, number, len(found), "top", offers_file=note is None)
     for chunk in found[number - 1]:
         yield b.section(f"{_FENCE}\n{escape(chunk)}\n{_FENCE}")
     yield from _navigation(request, number, len(found), "bottom")
 
 
-def _navigation(request: ApprovalRequest, number: int, count: int, place: str) -> Iterator[Block]:
+def _navigation(
+    request: ApprovalRequest, number: int, count: int, place: str, *, offers_file: bool = False
+) -> Iterator[Block]:
     if count == 1:
         return
     buttons: list[dict[str, Any]] = []
@@ -124,5 +133,7 @@ def _navigation(request: ApprovalRequest, number: int, count: int, place: str) -
         buttons.append(b.button(wording.PREVIOUS, f"{PAGE}previous", previous.encode()))
     if number < count:
         buttons.append(b.button(wording.NEXT, f"{PAGE}next", Shown.of(request, page=number + 1).encode()))
+    if offers_file and count >= FILE_FROM_PAGES:
+        buttons.append(b.button(wording.SEND_FILE, FILE, Shown.of(request, page=number).encode()))
     yield b.context(wording.page_of(number, count))
     yield b.actions(f"{PAGE}{place}", buttons)

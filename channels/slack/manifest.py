@@ -16,6 +16,7 @@ SCOPES = {
     "im:history": "find such a message again after a post whose answer was lost",
     "chat:write": "post and update cards, tell one person privately",
     "commands": "the slash command",
+    "files:write": "send somebody who asks for it the complete parameters, where they take many pages",
     "channels:history": "find a card again after a post whose answer was lost",
     "groups:history": "the same in private channels",
     "channels:read": "loopgate doctor: is the app in the channels it asks in",

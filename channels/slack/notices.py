@@ -31,6 +31,8 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
         return _unmapped(notice.address, team_id)
     if found := _CHECKS.get(notice.code):
         return found
+    if notice.code == "file_not_sent":
+        return wording.file_not_sent(inline(notice.message, MESSAGE_MAX).text.rstrip("."))
     if notice.code == "unknown_request":
         return wording.UNKNOWN_REQUEST
     if subject is None or request is None:

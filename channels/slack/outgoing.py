@@ -17,7 +17,7 @@ from slack_sdk.web.async_slack_response import AsyncSlackResponse
 from channels.slack.errors import Answered, answered, retry_after
 from channels.slack.pace import plan
 from channels.slack.turns import Turns
-from loops.errors import NotYet
+from loops.errors import NotYet, Unavailable
 
 log = structlog.get_logger("channels.slack")
 
@@ -29,6 +29,9 @@ PATIENCE_S = 1.0
 UNSAID_S = 5.0
 #: The longest a method is left alone: a mistaken Retry-After must not silence it for days.
 LONGEST_S = 3_600.0
+
+#: What an upload of a file is counted as.
+UPLOAD = "files.upload"
 
 #: Told of every call: the method, and what became of it.
 Counted = Callable[[str, Answered], None]
@@ -82,3 +85,25 @@ class OutgoingClient(AsyncWebClient):
             raise
         self._counted(api_method, "done")
         return answer
+
+    async def upload(self, url: str, content: bytes) -> None:
+        """
+        Send *content* to the *url* that files.getUploadURLExternal gave; nobody sees it until the upload is completed.
+
+        No method of the Web API, so no limit of its own, and no token goes with it.
+
+        Raises:
+            Unavailable: If it was not taken; the next attempt gets a new URL.
+            RuntimeError: If the client was not made with a session, as `slack_client` does.
+            aiohttp.ClientError, OSError, TimeoutError: As aiohttp does.
+        """
+        if self.session is None:
+            raise RuntimeError("the client has no session to upload with; make it with slack_client")
+        became: Answered = "failed"
+        try:
+            async with self.session.post(url, data=content, allow_redirects=False) as answer:
+                if answer.status != 200:
+                    raise Unavailable(f"the upload was answered {answer.status}")
+            became = "done"
+        finally:
+            self._counted(UPLOAD, became)

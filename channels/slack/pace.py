@@ -27,6 +27,8 @@ CALLS_PER_MINUTE: Mapping[str, int] = {
     "conversations.info": TIER_3,
     "conversations.open": TIER_3,
     "conversations.replies": TIER_3,
+    "files.completeUploadExternal": TIER_4,
+    "files.getUploadURLExternal": TIER_4,
     "users.info": TIER_4,
     "users.lookupByEmail": TIER_3,
     "views.open": TIER_4,

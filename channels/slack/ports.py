@@ -121,6 +121,14 @@ class Gate(Protocol):
     async def consult(self, ask: HumanAsk, *, tenant: str) -> Executed | Recorded | Refused:
         """Take an approver's question, or their part for somebody else; like `answer`, committed on return."""
 
+    async def disclose(self, subject: Loaded, by: Human, channel: Mapping[str, Any]) -> Executed | Recorded | Refused:
+        """
+        Have *by* sent a complete copy of what the request of *subject* proposes; committed on return.
+
+        Each person gets one of each version: asked again, the same answer is `repeated`, unless it could not be sent.
+        *channel* is the evidence of their click, where they are told if it cannot.
+        """
+
     async def inform(
         self, *, tenant: str, request_id: str, question_id: str, text: str, actor: Human, idempotency_key: str
     ) -> Executed | Recorded | Refused:

@@ -86,6 +86,8 @@ def _told(event: Event) -> str:
             return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
         case "approval.snoozed":
             return f"💤 {_who(data['actor'])} asked to be reminded later"
+        case "approval.details.requested":
+            return f"📎 {_who(data['actor'])} asked for a copy of version {_name(data['requestVersion'])}"
         case "approval.reminded":
             return _reminded(data)
         case "approval.escalated":

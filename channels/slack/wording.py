@@ -580,6 +580,29 @@ def details_head(title: str, digest: str, size_bytes: int) -> str:
     )
 
 
+SEND_FILE = "Send me the file"
+FILE_ON_ITS_WAY = f"📎 The file comes to you as a direct message from {APP_NAME}; that you asked is on the ledger."
+FILE_ASKED_BEFORE = f"📎 You have asked for this file before; look in your direct messages with {APP_NAME}."
+
+
+def file_refused(message: str) -> str:
+    """Say why no file is sent."""
+    return f"⛔ No file is sent: {message}."
+
+
+def file_not_sent(message: str) -> str:
+    """Tell somebody that the file they asked for does not come."""
+    return f"⛔ The file you asked for could not be sent: {message}. {DETAILS} still shows all of it, page by page."
+
+
+def file_comment(title: str, request_id: str, version: int, digest: str, size_bytes: int) -> str:
+    """Say what the file is, and how to check it."""
+    return (
+        f"📎 *{title}*\nThe complete proposal of {request_id}, version {version}, as you asked: "
+        f"{byte_count(size_bytes)} of canonical JSON. Its digest is that of the file: `sha256sum` shows {digest}."
+    )
+
+
 def page_of(page: int, pages: int) -> str:
     """Number a page."""
     return f"Page {page} of {pages}"

@@ -14,14 +14,14 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from channels.slack_sandbox import answers, control, page, web_api
+from channels.slack_sandbox import answers, control, page, uploads, web_api
 from channels.slack_sandbox.config import SandboxConfig, is_loopback
 from channels.slack_sandbox.events_api import send_url_verification
 from channels.slack_sandbox.refusal import JsonObject, SlackRefusal
 from channels.slack_sandbox.sandbox import Sandbox
 
-#: Bytes a request may bring; a view is at most 250 kB.
-BODY_BYTES_MAX = 2_000_000
+#: Bytes a request may bring; a view is at most 250 kB. A file could be far larger in Slack; ours are not.
+BODY_BYTES_MAX = 4_000_000
 
 
 def create_app(config: SandboxConfig, transport: httpx2.AsyncBaseTransport | None = None) -> Starlette:
@@ -45,6 +45,7 @@ def create_app(config: SandboxConfig, transport: httpx2.AsyncBaseTransport | Non
             Route("/api/{method}", web_api.call, methods=["GET", "POST"]),
             Route("/actions/{team}/{number}/{secret}", _response_url, methods=["POST"]),
             Route("/commands/{team}/{number}/{secret}", _response_url, methods=["POST"]),
+            *uploads.ROUTES,
             *control.ROUTES,
             *page.ROUTES,
         ],

@@ -49,10 +49,11 @@ def post(
     *,
     thread_ts: str = "",
     metadata: JsonObject | None = None,
+    files: tuple[str, ...] = (),
 ) -> Message:
-    """Add a message everybody in *channel* sees."""
+    """Add a message everybody in *channel* sees; *files* are shared with it, by their ids."""
     workspace = sandbox.workspace
-    message = Message(channel, workspace.next_ts(sandbox.clock), user, text, blocks, thread_ts, metadata)
+    message = Message(channel, workspace.next_ts(sandbox.clock), user, text, blocks, thread_ts, metadata, files=files)
     history = workspace.messages.setdefault(channel, [])
     history.append(message)
     del history[:-MESSAGES_PER_CHANNEL_MAX]

@@ -31,6 +31,8 @@ CALLS_PER_MINUTE = {
     "conversations.members": TIER_4,
     "conversations.open": TIER_3,
     "conversations.replies": TIER_3,
+    "files.completeUploadExternal": TIER_4,
+    "files.getUploadURLExternal": TIER_4,
     "usergroups.list": TIER_2,
     "usergroups.users.list": TIER_2,
     "users.info": TIER_4,

@@ -1,7 +1,9 @@
 """How Slack writes users, channels, messages and views as JSON."""
 
+from urllib.parse import quote
+
 from channels.slack_sandbox.config import UsergroupConfig
-from channels.slack_sandbox.workspace import Channel, JsonObject, Message, User, View, Workspace
+from channels.slack_sandbox.workspace import Channel, File, JsonObject, Message, User, View, Workspace
 
 
 def user_json(workspace: Workspace, user: User) -> JsonObject:
@@ -114,6 +116,9 @@ def message_json(workspace: Workspace, message: Message, *, include_metadata: bo
                 "team_id": workspace.team_id,
             },
         }
+    if message.files:
+        found = (workspace.files.get(file_id) for file_id in message.files)
+        answer["files"] = [file_json(workspace, file) for file in found if file]
     if message.edited_ts:
         answer["edited"] = {"user": message.user, "ts": message.edited_ts}
     if message.thread_ts:
@@ -131,6 +136,20 @@ def message_json(workspace: Workspace, message: Message, *, include_metadata: bo
             "latest_reply": replies[-1].ts,
         }
     return answer
+
+
+def file_json(workspace: Workspace, file: File) -> JsonObject:
+    """A file as messages and `files.completeUploadExternal` give it."""
+    return {
+        "id": file.id,
+        "name": file.name,
+        "title": file.title,
+        "size": file.length,
+        "user": workspace.bot_user_id,
+        "mode": "hosted",
+        "is_external": False,
+        "url_private_download": f"/sandbox/files/{file.id}/{quote(file.name, safe='')}",
+    }
 
 
 def view_json(workspace: Workspace, view: View) -> JsonObject:

@@ -62,7 +62,7 @@ def _answer(sandbox: Sandbox, method: str, given: JsonObject, request: Request) 
     if function is None:
         raise SlackRefusal("unknown_method")
     _check_token(sandbox, method, given, request)
-    args = Arguments(given)
+    args = Arguments(given, origin=str(request.base_url).rstrip("/"))
     sandbox.limiter.check(method, args.text("channel"))
     return function(sandbox, args)
 

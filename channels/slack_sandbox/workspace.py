@@ -71,6 +71,20 @@ class Message:
     ephemeral_to: str = ""
     states: dict[str, dict[str, JsonObject]] = field(default_factory=dict)
     earlier: list[Blocks] = field(default_factory=list)
+    files: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class File:
+    """An uploaded file: *length* bytes announced, *content* once they came, *is_complete* once the upload was ended."""
+
+    id: str
+    name: str
+    length: int
+    secret: str
+    title: str = ""
+    content: bytes | None = None
+    is_complete: bool = False
 
 
 @dataclass(slots=True)
@@ -110,6 +124,7 @@ class Workspace:
     channels: dict[str, Channel]
     usergroups: dict[str, UsergroupConfig]
     messages: dict[str, list[Message]] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
     ephemerals: list[Message] = field(default_factory=list)
     stacks: dict[str, list[View]] = field(default_factory=dict)
     homes: dict[str, View] = field(default_factory=dict)

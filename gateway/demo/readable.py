@@ -146,6 +146,8 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
             return "quiet", "Reassigned", f"{data['fromPerson']} to {data['toPerson']}"
         case "approval.snoozed":
             return "quiet", f"{_name(data['actor'])} will be reminded", f"at {data['until']}"
+        case "approval.details.requested":
+            return "quiet", f"{_name(data['actor'])} asked for a copy of it", f"version {data['requestVersion']}"
         case "approval.reminded":
             return "quiet", "Reminded", str(data.get("person") or f"{data['number']} of {data['of']}")
         case "approval.escalated":

@@ -58,6 +58,7 @@ class Handlers:
             "card.thread": telling.reply,
             "card.direct": telling.message,
             "card.invite": telling.invite,
+            "details.file": telling.file,
             "notice": telling.tell,
             "card.alarm": alarming.lost_card,
             "effect.alarm": alarming.given_up,

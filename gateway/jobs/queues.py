@@ -28,6 +28,7 @@ QUEUE_OF: Mapping[EffectKind, QueueName] = MappingProxyType(
         "card.alarm": "cards",
         "effect.alarm": "cards",
         "notice": "people",
+        "details.file": "people",
         "answer.confirm": "people",
         "provider.ask": "providers",
         "integration.run": "integrations",

@@ -1,4 +1,4 @@
-"""Telling people: replies in a card's thread, direct messages, invitations, and private words about a click."""
+"""Telling people: replies in a card's thread, direct messages, invitations, files, and private words about a click."""
 
 from collections.abc import Sequence
 
@@ -17,7 +17,7 @@ INVITED_MAX = 30
 
 
 class TellingHandlers:
-    """Handlers of `card.thread`, `card.direct`, `card.invite` and `notice`."""
+    """Handlers of `card.thread`, `card.direct`, `card.invite`, `details.file` and `notice`."""
 
     def __init__(
         self,
@@ -65,6 +65,17 @@ class TellingHandlers:
                 invited += [person] if found and found.may_approve else []
         told = await self._messaged(claim, invited, None)
         await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
+
+    async def file(self, claim: Claim) -> None:
+        """Send one person a complete copy of what is proposed, if they may still see it."""
+        effect = claim.effect
+        person = await self._directory.person(effect.tenant, effect.payload["personId"])
+        loaded = await self._records.request_of(effect)
+        detail = {"skipped": "nobody to be reached"}
+        if person and not person.barred:
+            sent = await self._channel.disclose(person, loaded, effect.effect_id, again=claim.attempt > 1)
+            detail = {} if sent else detail
+        await self._effects.finish(effect.effect_id, claim.fence, detail)
 
     async def tell(self, claim: Claim) -> None:
         """Tell one person privately what became of their click."""

@@ -1,10 +1,11 @@
 """Slack beyond the card, on real processes: the command, the Home tab, several at once, the thread."""
 
+import hashlib
 import json
 from typing import Any
 
 import pytest
-from stack import CHANNEL, Stack, slack_id
+from stack import CHANGE, CHANNEL, Stack, slack_id
 
 pytestmark = pytest.mark.e2e
 
@@ -123,3 +124,32 @@ def test_a_loop_is_started_and_cancelled_by_command(stack: Stack) -> None:
     act(stack, "submit", "dana", view_id=stack.view("dana")["id"], values={})
     stack.card("CHG-CMD", saying="Cancelled")
     assert "is cancelled already" in command(stack, "dana", "/loops cancel CHG-CMD")
+
+
+def test_all_of_a_large_proposal_is_had_as_a_file(stack: Stack) -> None:
+    """Asked for in Details, it comes as a direct message, and its digest is the one that is approved."""
+    plan = "naïve ☃ " * 10_000
+    data = {**CHANGE, "changeId": "CHG-FILE", "requestedBy": "lee", "parameters": {"max_replicas": 12, "plan": plan}}
+    assert stack.deliver({"type": "change.proposed", "data": data}).status_code == 202
+    card = stack.card("CHG-FILE")
+    stack.click(card, "Details", by="kim")
+    view = stack.view("kim")
+    place = {"view_id": view["id"], "action_id": "loopgate.file", "block_id": "loopgate.page.top"}
+    clicked = act(stack, "click", "kim", **place)
+    assert (clicked["status"], clicked["warning"]) == (200, None)
+
+    def shared() -> list[dict[str, Any]]:
+        answer = stack.http.get(f"{stack.sandbox}/sandbox/messages", params={"channel": f"D{slack_id('kim')[1:]}"})
+        return [file for message in answer.json()["messages"] for file in message.get("files", ())]
+
+    (file,) = stack.until(shared, "the file")
+    content = stack.http.get(f"{stack.sandbox}{file['url_private_download']}").content
+    events = stack.ledger("CHG-FILE")
+    digest = next(each["data"]["digest"] for each in events if each["type"] == "approval.requested")
+    (asked,) = [each["data"] for each in events if each["type"] == "approval.details.requested"]
+
+    assert json.loads(content)["parameters"]["parameters"]["plan"] == plan
+    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == digest == asked["digest"]
+    assert asked["actor"]["id"] == "kim"
+    stack.click(card, "Approve", by="dana")
+    stack.card("CHG-FILE", saying="Approved and executed")

@@ -14,8 +14,10 @@ Item = TypeVar("Item")
 class Arguments:
     """Typed reading of call arguments; forms bring strings, JSON bodies bring values, both are taken."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
+    def __init__(self, given: dict[str, Any], *, origin: str = "") -> None:
+        """*origin* is where the call reached this Slack, without a slash at its end: ``http://127.0.0.1:8081``."""
         self._given = given
+        self.origin = origin
 
     def __contains__(self, name: str) -> bool:
         return self._given.get(name) is not None

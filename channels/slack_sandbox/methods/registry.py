@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from channels.slack_sandbox.methods import apps, auth, bots, chat, conversations, usergroups, users, views
+from channels.slack_sandbox.methods import apps, auth, bots, chat, conversations, files, usergroups, users, views
 from channels.slack_sandbox.methods.arguments import Arguments
 from channels.slack_sandbox.sandbox import Sandbox
 from channels.slack_sandbox.workspace import JsonObject
@@ -25,6 +25,8 @@ METHODS: dict[str, Method] = {
     "conversations.members": conversations.members,
     "conversations.open": conversations.open_,
     "conversations.replies": conversations.replies,
+    "files.completeUploadExternal": files.complete_upload_external,
+    "files.getUploadURLExternal": files.get_upload_url_external,
     "usergroups.list": usergroups.list_,
     "usergroups.users.list": usergroups.users_list,
     "users.info": users.info,

@@ -72,7 +72,7 @@ function draw(message, isCompact, { inThread, openThread, redraw }) {
   const body = h("div", { class: "message-body" });
   const place = messagePlace(message, () => body, redraw);
   const content = message.blocks?.length ? blocks(message.blocks, place) : [h("div", { class: "text" }, ...mrkdwn(message.text))];
-  body.append(...content);
+  body.append(...content, ...(message.files || []).map(file));
   if (message.edited) (content.at(-1).matches(".text, .block-section .section-words, .block-context") ? content.at(-1) : body).append(edited(message));
   const replies = !inThread && message.reply_count ? thread(message, openThread) : null;
   return h("article", { class: `message${isCompact ? " compact" : ""}${message.ephemeral_to ? " ephemeral" : ""}`, "aria-label": `${author?.real_name || message.user}, ${clockTime(message.ts)}`, dataset: { testid: `message-${message.ts}`, ts: message.ts } },
@@ -83,6 +83,11 @@ function draw(message, isCompact, { inThread, openThread, redraw }) {
       body, replies,
       message.ephemeral_to ? h("button", { type: "button", class: "link-button small", onclick: () => { ui.dismissed.add(message.ts); redraw(); } }, "Dismiss message") : null),
     inThread || message.ephemeral_to ? null : h("div", { class: "message-tools" }, h("button", { type: "button", class: "tool", "aria-label": "Reply in thread", title: "Reply in thread", onclick: () => openThread(message.ts) }, "💬")));
+}
+
+function file(shared) {
+  return h("a", { class: "file", href: shared.url_private_download, download: shared.name, dataset: { testid: `file-${shared.id}` } },
+    h("span", { class: "file-icon", "aria-hidden": "true" }, "📄"), h("span", {}, h("strong", {}, shared.title || shared.name), h("span", { class: "quiet" }, `${shared.size.toLocaleString("en-US")} bytes`)));
 }
 
 function edited(message) {

@@ -1,5 +1,6 @@
 """What every channel promises: a card is shown once, follows its request, and people are told things privately."""
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -44,6 +45,9 @@ class Watched(Protocol):
     async def messages(self) -> list[str]:
         """Return what dana was told directly: types of events, or that she is asked."""
 
+    async def files(self) -> list[bytes]:
+        """Return what the files dana was sent hold."""
+
     async def delete(self, address: Mapping[str, Any]) -> None:
         """Delete the card at *address*, as somebody in the channel may."""
 
@@ -76,6 +80,10 @@ class WatchedMemory:
     async def messages(self) -> list[str]:
         """Return what dana was told."""
         return [event.type if event else "asked" for event in self.channel.messages.values()]
+
+    async def files(self) -> list[bytes]:
+        """Return what dana was sent."""
+        return list(self.channel.files.values())
 
     async def delete(self, address: Mapping[str, Any]) -> None:
         """Forget the card."""
@@ -123,6 +131,12 @@ class WatchedSlack:
         assert all("<https://sandbox.slack.com/archives/C1/p" in message["text"] for message in messages)
         kinds = {"*Dana* approved": "approval.decision.recorded", "Approval needed": "asked"}
         return [next(kind for words, kind in kinds.items() if words in message["text"]) for message in messages]
+
+    async def files(self) -> list[bytes]:
+        """Return what the files in dana's direct messages hold."""
+        messages = (await self.sandbox.get("/sandbox/messages", params={"channel": "DDANA"})).json()["messages"]
+        shared = [file for message in messages for file in message.get("files", ())]
+        return [(await self.sandbox.get(file["url_private_download"])).content for file in shared]
 
     async def delete(self, address: Mapping[str, Any]) -> None:
         """Delete the message."""
@@ -437,6 +451,23 @@ async def test_a_person_is_messaged_once_for_each_effect(watched: Watched) -> No
         await watched.channel.message(dana, subject, None, {}, "ef_5", again=False)
 
 
+async def test_a_copy_of_what_is_proposed_is_byte_for_byte_what_the_digest_covers(watched: Watched) -> None:
+    """Each effect sends one file, found again when tried again; nobody unknown to the channel gets one."""
+    subject = await asked(a_house())
+    dana = a_person("dana", "sre")
+    stranger = Person("zoe", "Zoe", (), frozenset(), ())
+    for effect_id, again in (("ef_1", False), ("ef_1", True), ("ef_2", True)):
+        assert await watched.channel.disclose(dana, subject, effect_id, again=again)
+
+    assert not await watched.channel.disclose(stranger, subject, "ef_3", again=False)
+    first, second = await watched.files()
+    assert first == second
+    assert subject.request is not None
+    assert f"sha256:{hashlib.sha256(first).hexdigest()}" == subject.request.digest
+    with pytest.raises(Rejected, match="no approval request"):
+        await watched.channel.disclose(dana, Loaded(subject.instance, subject.definition, None), "ef_4", again=False)
+
+
 async def test_a_deleted_card_is_gone(watched: Watched) -> None:
     """Somebody deletes a card: whoever updates it is told exactly that, and can show it anew under another effect."""
     subject = await asked(a_house())
@@ -531,3 +562,55 @@ async def test_a_reminder_mentions_the_people_it_waits_for(sandbox_url: str) -> 
         [said] = await slack.replies()
 
     assert said == ("⏰ This still waits for a decision (reminder 1 of 3)\nWaiting for <@UDANA>, <@UROBIN>")
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "shared"),
+    [
+        ("files.getUploadURLExternal", {"kind": "5xx"}, 0),
+        ("files.getUploadURLExternal", {"kind": "reset_after_accept"}, 0),
+        ("files.upload", {"kind": "5xx"}, 0),
+        ("files.completeUploadExternal", {"kind": "5xx"}, 0),
+        ("files.completeUploadExternal", {"kind": "reset_after_accept"}, 1),
+    ],
+)
+async def test_a_file_is_shared_once_wherever_the_connection_breaks(
+    sandbox_url: str, method: str, fault: dict[str, Any], shared: int
+) -> None:
+    """Each of the calls may be lost, or its answer: the caller is told to try again, and then there is one file."""
+    subject, dana = await asked(a_house()), a_person("dana", "sre")
+    async with slack_of(sandbox_url) as slack:
+        await slack.sandbox.post("/sandbox/faults", json={"method": method, **fault})
+        with pytest.raises(Unavailable) as doubt:
+            await slack.channel.disclose(dana, subject, "ef_1", again=False)
+        before = len(await slack.files())
+        assert await slack.channel.disclose(dana, subject, "ef_1", again=True)
+
+        assert (before, len(await slack.files())) == (shared, 1)
+        # What Slack has accepted it shares a while later: looked for too soon, it would be shared twice.
+        assert (doubt.value.retry_after is not None) == (method == "files.completeUploadExternal")
+
+
+async def test_a_workspace_that_takes_no_files_says_what_to_do(sandbox_url: str) -> None:
+    """A refusal for good names the way that is left."""
+    async with slack_of(sandbox_url) as slack:
+        fault = {"method": "files.getUploadURLExternal", "kind": "error", "error": "file_uploads_disabled"}
+        await slack.sandbox.post("/sandbox/faults", json=fault)
+        with pytest.raises(Rejected, match=r"'file_uploads_disabled'; .* Details shows all of it page by page"):
+            await slack.channel.disclose(a_person("dana", "sre"), await asked(a_house()), "ef_1", again=False)
+
+
+async def test_the_file_says_what_it_is(sandbox_url: str) -> None:
+    """Named by request and version, with its digest beside it, and nobody's words act on Slack."""
+    subject = await asked(a_house(a_change(title="Scale <!channel> *now* <https://evil.example|here>")))
+    assert subject.request is not None
+    async with slack_of(sandbox_url) as slack:
+        await slack.channel.disclose(a_person("dana", "sre"), subject, "ef_1", again=False)
+        answer = (await slack.sandbox.get("/sandbox/messages", params={"channel": "DDANA"})).json()
+        (message,) = answer["messages"]
+        (file,) = message["files"]
+
+    request_id = subject.request.request_id
+    assert (file["name"], file["title"]) == (f"{request_id}-v1.ef_1.json", f"{request_id}, version 1.json")
+    assert message["text"].startswith("📎 *Scale &lt;!channel&gt; ∗now∗ &lt;https://evil.example|here&gt;*\n")
+    assert f"`{subject.request.digest.removeprefix('sha256:')}`" in message["text"]

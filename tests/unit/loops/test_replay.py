@@ -159,10 +159,17 @@ async def waited_for(house: House) -> str:
             request_id=request.request_id, by=person("kim"), snooze=span, channel={"slackUserId": "U1"}, key=str(number)
         )
         await house.engine.consult(put_off, tenant=TENANT)
+    for key in ("open", "once more"):
+        await house.engine.disclose(
+            tenant=TENANT, request_id=request.request_id, by=person("kim"), channel={"slackUserId": "U1"}, key=key
+        )
     house.clock.move(timedelta(minutes=95))
     for deadline in await house.store.due(house.clock.now()):
         await house.engine.fall_due(deadline)
     await house.engine.answer(an_answer(request, "approve", "kim"), tenant=TENANT)
+    await house.engine.disclose(
+        tenant=TENANT, request_id=request.request_id, by=person("kim"), channel={}, key="closed"
+    )
     return request.instance_id
 
 

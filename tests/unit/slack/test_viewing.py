@@ -80,6 +80,51 @@ async def test_a_double_click_on_next_turns_one_page(rig: Rig) -> None:
     assert "Page 2 of 6" in said((await rig.get("views", user="UDANA"))[-1]["blocks"])
 
 
+async def test_all_of_it_is_had_as_a_file(rig: Rig) -> None:
+    """One click asks for it, on the ledger; the page says that it comes, and a second click asks for nothing more."""
+    ts = await big(rig, {"blob": "z" * 240_000})
+    first = page(await rig.click("UDANA", "loopgate.details", ts=ts))
+    ask = {"view_id": first["id"], "action_id": "loopgate.file", "block_id": "loopgate.page.top"}
+    told_once = page(await rig.act("click", "UDANA", **ask))
+    for turn in ("next", "previous"):
+        again = {"view_id": first["id"], "action_id": f"loopgate.page.{turn}", "block_id": "loopgate.page.top"}
+        await rig.act("click", "UDANA", **again)
+    told_twice = page(await rig.act("click", "UDANA", **ask))
+    loaded = await rig.house.store.load_aggregate(TENANT, "CHG-8")
+    assert loaded is not None
+    (effect,) = await rig.house.effects(loaded.instance.instance_id, "details.file")
+
+    assert "comes to you as a direct message" in said(told_once["blocks"])
+    assert "Send me the file" not in said(told_once["blocks"])
+    assert "You have asked for this file before" in said(told_twice["blocks"])
+    assert effect.payload["personId"] == "dana"
+    assert effect.payload["address"]["slackUserId"] == "UDANA"
+    assert (await rig.house.event_types(loaded.instance.instance_id)).count("approval.details.requested") == 1
+
+
+async def test_what_can_be_read_at_once_is_no_file(rig: Rig) -> None:
+    """A page or two are read where they are."""
+    ts = await big(rig, {"blob": "z" * 60_000})
+    two = page(await rig.click("UDANA", "loopgate.details", ts=ts))
+
+    assert "Page 1 of 2" in said(two["blocks"])
+    assert "Send me the file" not in said(two["blocks"])
+
+
+async def test_a_file_is_for_people_we_know(rig: Rig) -> None:
+    """Somebody taken off the list while the modal was open is told why, and nothing is asked for."""
+    ts = await big(rig, {"blob": "z" * 240_000})
+    first = page(await rig.click("UDANA", "loopgate.details", ts=ts))
+    del rig.house.people.known["dana"]
+    ask = {"view_id": first["id"], "action_id": "loopgate.file", "block_id": "loopgate.page.top"}
+    told = page(await rig.act("click", "UDANA", **ask))
+    loaded = await rig.house.store.load_aggregate(TENANT, "CHG-8")
+    assert loaded is not None
+
+    assert "shown to people Loopgate knows" in said(told["blocks"])
+    assert await rig.house.effects(loaded.instance.instance_id, "details.file") == []
+
+
 async def test_details_are_for_people_we_know(rig: Rig) -> None:
     """The complete parameters are not shown to somebody nobody mapped."""
     told = page(await rig.click("UGHOST", "loopgate.details"))
