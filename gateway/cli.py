@@ -18,6 +18,7 @@ from gateway.audit_commands import audit_app, metrics
 from gateway.connect_commands import doctor, slack_app
 from gateway.effect_commands import effects_app
 from gateway.intake_commands import intake_app
+from gateway.mcp_commands import mcp
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
 
@@ -41,6 +42,7 @@ app.command("metrics")(metrics)
 app.add_typer(effects_app, name="effects")
 app.add_typer(intake_app, name="intake")
 app.add_typer(keys_app, name="keys")
+app.command("mcp")(mcp)
 app.command("doctor")(doctor)
 app.add_typer(slack_app, name="slack")
 
