@@ -8,7 +8,7 @@ from loops.approvals import ApprovalRequest, RunResult
 from loops.decide import recorded
 from loops.definition import LoopDefinition
 from loops.draft import Decided, Draft
-from loops.effects import Effect
+from loops.effects import ACTING, Effect
 from loops.instance import LoopInstance
 from loops.outcomes import RefusalCode, Refused
 from loops.policy import ApprovalPolicy
@@ -50,11 +50,7 @@ def is_retriable(instance: LoopInstance, entry: int) -> bool:
 
 def may_retry(instance: LoopInstance, effect: Effect, state: str) -> bool:
     """Return whether trying *effect*, which stands at *state*, again could still do something."""
-    return state == DEAD and (effect.kind not in _OF_A_STATE or is_retriable(instance, effect.entry))
-
-
-#: Kinds whose result means something only where their loop still stands; cards and words to people always do.
-_OF_A_STATE = frozenset({"integration.run", "provider.ask"})
+    return state == DEAD and (effect.kind not in ACTING or is_retriable(instance, effect.entry))
 
 
 def retriable(subject: Loaded, request: ApprovalRequest) -> tuple[RunResult, ...]:
@@ -79,13 +75,14 @@ def retry(
 
     Args:
         subject: The effect's instance with its latest request.
-        record: The effect, and how far it got; nothing is written about one that may still get there by itself.
+        record: The effect, and how far it got; nothing is written about one that may still get there by itself. One
+            that was cancelled because its loop ended is answered like a dead one: that the loop ended is why.
         by: Who asks; None for somebody unknown, as *channel* (the evidence of the click) says.
         is_entitled: What `may_manage` says of them.
     """
     effect, state = record
     draft = Draft(subject.definition, subject.instance, now, ids)
-    if state != DEAD:
+    if state != DEAD and not _ended_with_its_loop(subject.instance, effect, state):
         message = _NOT_FAILED.get(state, "it is being worked on already")
         return Decided(Refused(code="not_failed", message=message, instance=subject.instance), None)
     said = {
@@ -123,6 +120,10 @@ _NOT_FAILED = {
 }
 
 
+def _ended_with_its_loop(instance: LoopInstance, effect: Effect, state: str) -> bool:
+    return state == "cancelled" and effect.kind in ACTING and instance.status in {"cancelled", "failed"}
+
+
 def _objection(
     subject: Loaded, effect: Effect, by: Actor | None, *, is_entitled: bool
 ) -> tuple[RefusalCode, str] | None:
@@ -134,7 +135,7 @@ def _objection(
         return "unauthorized_actor", message
     if not may_retry(instance, effect, DEAD):
         left = f"is {instance.status}" if instance.status != "active" else f"moved on to {instance.state}"
-        return "stale_result", f"the loop {left} since this failed, so it cannot run again by itself"
+        return "stale_result", f"the loop {left} since this was asked for, so it cannot run again by itself"
     return None
 
 

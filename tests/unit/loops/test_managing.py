@@ -106,8 +106,11 @@ async def test_a_second_click_tries_nothing_twice() -> None:
 
 @pytest.mark.parametrize("ended", ["cancel", "suspend"])
 async def test_nothing_is_tried_again_in_a_loop_that_ended_or_rests(ended: str) -> None:
-    """A cancelled or suspended loop runs nothing more."""
+    """A cancelled or suspended loop runs nothing more: who asks is told that of the loop, on the record."""
     house, subject = await failed()
     await getattr(house.engine, ended)(tenant=TENANT, aggregate_id="CHG-7", actor=ci(), reason="freeze")
+    outcome = await retried(house, subject, "sam")
 
-    assert (await retried(house, subject, "sam")).code == "stale_result"
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, f"the loop is {ended}" in outcome.message) == ("stale_result", True)
+    assert (await last_event(house, subject)).type == "effect.retry.refused"
