@@ -428,6 +428,7 @@ class Stack:
                     ],
                 }
             },
+            "adhoc": {"channels": ["sre-approvals"], "groups": ["sre"]},
             "loops": ["library", *(["loops"] if self._loops else [])],
         }
         for name, text in self._loops.items():
