@@ -41,8 +41,9 @@ races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a
 storm: $(VENV)/development  ## 300 requests and decisions in one channel while Slack limits, breaks and hangs
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/storm.py 300
 
-fuzz: $(VENV)/development  ## 20,000 deliveries of every kind of wrongness through intake, on a seed
-	@PYTHONPATH=tests $(BIN)/python tests/unit/intake/fuzzing.py 20000 $(or $(SEED),1)
+fuzz: $(VENV)/development  ## 20,000 deliveries and API requests of every kind of wrongness, on a seed
+	@PYTHONPATH=tests $(BIN)/python tests/unit/intake/fuzzing.py 10000 $(or $(SEED),1)
+	@PYTHONPATH=tests $(BIN)/python tests/unit/api/fuzzing.py 10000 $(or $(SEED),1)
 
 # Every package pinned, every file's hash in the lock, no registry named: `npm ci` refuses anything else.
 slack-schema:  ## Make the schema of Slack's blocks from Slack's own types again (needs node)

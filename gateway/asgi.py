@@ -29,6 +29,7 @@ from gateway.api.bell import Bell
 from gateway.api.endpoint import Door
 from gateway.api.events import Events
 from gateway.api.loops import Loops
+from gateway.api.problems import Problem, unrouted
 from gateway.api.runs import Runs
 from gateway.api.table import endpoints
 from gateway.coherence import incoherences
@@ -168,7 +169,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
                     answered=lambda source, status: parts.metrics.deliveries.labels(source, str(status)).inc(),
                 ),
             ],
-            exception_handlers={HTTPException: _refused, Exception: _broke},
+            exception_handlers={HTTPException: unrouted, Exception: _broke},
         )
 
 
@@ -256,16 +257,7 @@ def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     return scraped
 
 
-async def _refused(_: Request, error: Exception) -> Response:
-    """Answer what no route takes, as every other refusal is answered."""
-    status = error.status_code if isinstance(error, HTTPException) else 400
-    headers = error.headers if isinstance(error, HTTPException) else None
-    return JSONResponse(
-        {"error": {404: "not_found", 405: "method_not_allowed"}.get(status, "refused")}, status, headers
-    )
-
-
 async def _broke(_: Request, error: Exception) -> Response:
     """Answer for a bug of ours: the log has it, the caller does not."""
     log.error("request.broke", error=type(error).__name__)
-    return JSONResponse({"error": "internal_error"}, 500)
+    return Problem(500, "internal_error", "this is a fault of Loopgate's own; its log says more").answer()

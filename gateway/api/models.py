@@ -7,7 +7,7 @@ Source of the loops and runs: facts/loop-engine-contract.md, "HTTP /api/v1".
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from loops.durations import Duration
 from loops.instance import Status
@@ -25,6 +25,9 @@ WAIT_MAX_S = 60
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=3_000)]
 Limit = Annotated[int, Field(ge=1, le=PAGE_MAX)]
 Json = Mapping[str, Any]
+
+#: A place in the feed of events. Source: `gateway.storage.feeds`.
+Cursor = Annotated[str, StringConstraints(pattern=r"^\d{1,16}-\d{1,16}\.\d{1,12}$")]
 
 
 def _a_wait(given: Any) -> Any:
@@ -113,8 +116,16 @@ class CallerActor(Value):
     An ai-agent needs `model_id` and `provider`.
     """
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "if": {"properties": {"type": {"const": "ai-agent"}}},
+            "then": {"required": ["modelId", "provider"]},
+        }
+    )
+
     id: Identifier
-    type: str
+    # Text, so that a human or the system is refused by name, and not as a mistyped word.
+    type: Annotated[str, Field(json_schema_extra={"enum": ["automation", "ai-agent"]})]
     display_name: Annotated[str, StringConstraints(max_length=200)] | None = None
     on_behalf_of: Identifier | None = None
     model_id: Identifier | None = None
@@ -352,7 +363,7 @@ class DefinitionPage(Value):
 class EventsAsked(Value):
     """Which events: those after a cursor, of one type, of one loop."""
 
-    after: str | None = None
+    after: Cursor | None = None
     limit: Limit = 100
     type: Identifier | None = None
     loop_id: Identifier | None = None
@@ -361,7 +372,7 @@ class EventsAsked(Value):
 class EventsFollowed(Value):
     """Which events to follow. `after` is the same as the header Last-Event-ID, and comes before it."""
 
-    after: str | None = None
+    after: Cursor | None = None
     type: Identifier | None = None
     loop_id: Identifier | None = None
 
@@ -385,3 +396,8 @@ class ProblemView(Value):
     code: str
     fields: Mapping[str, str] = Field(default_factory=dict)
     guard_failures: tuple[Json, ...] = ()
+    """Which guards objected."""
+    aggregate_id: str | None = None
+    """The loop it was about, and how that stands."""
+    current_state: str | None = None
+    status: Status | None = None

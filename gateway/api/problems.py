@@ -7,6 +7,8 @@ Problems: what an API call is refused with. ``{error, code, fields?}``, never a 
 from collections.abc import Mapping
 from typing import Any
 
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from loops.outcomes import Refused
@@ -30,6 +32,10 @@ _FIELD = {
     "already_active": "aggregateId",
     "bad_evidence": "evidence",
     "idempotency_key_reused": "Idempotency-Key",
+}
+_UNROUTED = {
+    404: ("not_found", "there is nothing at this address; /api/v1/docs lists what there is"),
+    405: ("method_not_allowed", "this address takes other methods; the header Allow names them"),
 }
 
 
@@ -77,6 +83,14 @@ def refusal(refused: Refused) -> Problem:
         {field: refused.message} if field else None,
         more=more,
     )
+
+
+async def unrouted(_: Request, error: Exception) -> Response:
+    """Answer what no route takes, as every other refusal is answered."""
+    status = error.status_code if isinstance(error, HTTPException) else 400
+    headers = error.headers if isinstance(error, HTTPException) else None
+    code, told = _UNROUTED.get(status, ("refused", "this cannot be answered"))
+    return Problem(status, code, told, headers=headers).answer()
 
 
 def _bounded(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 from builders import CountingIds, House, a_change, a_house
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
 
 from gateway.api.adhoc import AdhocConfig
 from gateway.api.api import api_routes
@@ -18,6 +19,7 @@ from gateway.api.endpoint import Door, Endpoint
 from gateway.api.events import Events
 from gateway.api.keys import ApiKey, Scope, digest_of, new_token
 from gateway.api.loops import Loops
+from gateway.api.problems import unrouted
 from gateway.api.runs import Runs
 from gateway.api.table import endpoints
 from gateway.storage.memory import MemoryStore
@@ -42,6 +44,7 @@ class Rig:
     key: ApiKey
     token: str
     bell: Bell
+    app: Starlette
 
     async def a_token(self, *scopes: Scope, tenant: str = "default", service: str = "ci", **said: Any) -> str:
         """Return the token of a fresh key."""
@@ -98,9 +101,11 @@ async def a_key(
 
 
 @asynccontextmanager
-async def an_api(*, adhoc: AdhocConfig | None = ADHOC, key_limit: int = 10_000) -> AsyncIterator[Rig]:
+async def an_api(
+    *, adhoc: AdhocConfig | None = ADHOC, key_limit: int = 10_000, store: MemoryStore | None = None
+) -> AsyncIterator[Rig]:
     """Yield the API with one key that may do everything but administer."""
-    store = MemoryStore()
+    store = store or MemoryStore()
     ids = CountingIds()
     house = a_house(a_change(), store=store, ids=ids)
     keys, feed = MemoryApiKeys(house.clock.now), MemoryFeed(store)
@@ -118,8 +123,9 @@ async def an_api(*, adhoc: AdhocConfig | None = ADHOC, key_limit: int = 10_000) 
         Events(feed, bell, keys, house.clock, heartbeat_s=0.05),
     )
     token, key = await a_key(keys, house, ALL, tenant="default", service="ci")
-    app = Starlette(routes=api_routes(table, Door(keys, house.clock.now, key_limit=key_limit)))
+    door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9)
+    app = Starlette(routes=api_routes(table, door), exception_handlers={HTTPException: unrouted})
     listening = asyncio.create_task(bell.listen())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
-        yield Rig(house, store, keys, client, table, key, token, bell)
+        yield Rig(house, store, keys, client, table, key, token, bell, app)
     listening.cancel()
