@@ -6,6 +6,7 @@ what the configuration allows; from there on it is a loop like any other. Equal 
 that no caller fills the store with them.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Annotated, Any
@@ -14,10 +15,12 @@ from pydantic import Field
 
 from gateway.api.models import AskApproval
 from gateway.api.problems import Problem
+from loops.approvals import Fact
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.durations import Duration, format_duration
 from loops.problems import suggestion
+from loops.templates import as_text
 from loops.values import Identifier, Value
 
 #: The loop's id.
@@ -25,6 +28,12 @@ ADHOC = "adhoc.approval"
 
 #: Facts one request may show.
 FACTS_MAX = 20
+
+#: Parameters that are shown on the card itself, and how many characters one of them may have there.
+PARAMETERS_SHOWN = 10
+PARAMETER_SHOWN_MAX = 300
+
+_NAME = re.compile(r"[A-Za-z0-9_][\w-]{0,99}")
 
 
 class AdhocConfig(Value):
@@ -72,7 +81,7 @@ def definition_for(
         "approvers": {"groups": list(groups), "users": list(users)},
         "quorum": asked.quorum,
         "title": "{{ data.title }}",
-        "facts": {label: f"{{{{ data.facts.f{index} }}}}" for index, label in enumerate(asked.facts)},
+        "facts": _shown(asked),
         "editable": {f"parameters.{path}": dict(shape) for path, shape in asked.editable.items()},
         "risk": asked.risk,
         "reason": {"approve": "optional", "reject": "optional"},
@@ -97,6 +106,22 @@ def data_of(asked: AskApproval) -> dict[str, Any]:
 def asked_parameters(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters in what an ad hoc loop was started with, edits included."""
     return dict(data["parameters"])
+
+
+def asked_facts(data: Mapping[str, Any], facts: Sequence[Fact]) -> dict[str, str]:
+    """Return those of the *facts* on the card that the caller gave, out of what its ad hoc loop was started with."""
+    return {fact.label: fact.value for fact in facts[: len(data["facts"])]}
+
+
+def _shown(asked: AskApproval) -> dict[str, str]:
+    """Return what the card shows, as templates: the caller's facts, then short parameters. All are under Details."""
+    facts = {label: f"{{{{ data.facts.f{index} }}}}" for index, label in enumerate(asked.facts)}
+    short = [
+        name
+        for name, value in asked.parameters.items()
+        if _NAME.fullmatch(name) and name not in facts and len(as_text(value)) <= PARAMETER_SHOWN_MAX
+    ]
+    return facts | {name: f"{{{{ data.parameters.{name} }}}}" for name in short[:PARAMETERS_SHOWN]}
 
 
 def _wrong(asked: AskApproval, allowed: AdhocConfig) -> Iterable[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -44,7 +45,7 @@ class Approvals:
             tenant=call.tenant,
             loop_id=definition.id,
             definition=definition,
-            aggregate_id=asked.aggregate_id or (f"ask_{call.key}" if call.key else self.ids.new("ask_")),
+            aggregate_id=asked.aggregate_id or (_named(call.key) if call.key else self.ids.new("ask_")),
             data=data_of(asked),
             actor=actor_of(call.caller, asked.actor, on_behalf_of=asked.on_behalf_of),
             correlation_id=asked.correlation_id,
@@ -112,3 +113,8 @@ class Approvals:
     async def _stored(self, tenant: str, approval_id: str) -> ApprovalRequest | None:
         loaded = await self.store.load_request(tenant, approval_id)
         return loaded.request if loaded else None
+
+
+def _named(key: str) -> str:
+    """Return the id of what is asked under *key*: the same for the same key, short enough to be read and to be one."""
+    return f"ask_{hashlib.sha256(key.encode()).hexdigest()[:32]}"

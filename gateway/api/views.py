@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from gateway.api.adhoc import ADHOC, asked_parameters
+from gateway.api.adhoc import ADHOC, asked_facts, asked_parameters
 from gateway.api.models import ApprovalView, DecisionView, DefinitionView, EffectView, LoopView
 from gateway.jobs.ports import EffectRecord
 from loops.approvals import ApprovalRequest, Decision
@@ -39,7 +39,9 @@ def approval_view(request: ApprovalRequest) -> ApprovalView:
     """Return *request*. What a model said about it is not in here: it is evidence, on the run."""
     question = request.open_question
     proposal = request.proposal
-    parameters = asked_parameters(proposal.parameters) if proposal.loop_id == ADHOC else proposal.parameters
+    parameters, facts = proposal.parameters, {fact.label: fact.value for fact in request.facts}
+    if proposal.loop_id == ADHOC:
+        parameters, facts = asked_parameters(proposal.parameters), asked_facts(proposal.parameters, request.facts)
     return ApprovalView(
         approval_id=request.request_id,
         version=request.version,
@@ -52,7 +54,7 @@ def approval_view(request: ApprovalRequest) -> ApprovalView:
         digest=request.digest,
         parameters=parameters,
         parameters_digest=digest(parameters),
-        facts={fact.label: fact.value for fact in request.facts},
+        facts=facts,
         waiting_for=proposal.policy.named(),
         decisions=tuple(decision_view(each) for each in request.decisions),
         decided_by=decision_view(request.closed_by) if request.closed_by else None,

@@ -53,6 +53,23 @@ async def test_asking_makes_a_request_that_humans_see() -> None:
     assert request.expires_at == request.created_at + timedelta(days=1)
 
 
+async def test_people_see_the_parameters_and_callers_their_own_facts() -> None:
+    """What is approved stands on the card, edits included; what is long or oddly named is under Details, in full."""
+    odd = {"long": "x" * 301, "{{ data.title }}": "no path", "a.b": 1, "Why": "a fact has this name", "none": None}
+    rules = {"replicas": {"type": "integer", "minimum": 1, "maximum": 5}}
+    async with an_api() as api:
+        made = await asked(api, parameters=ASK["parameters"] | odd, editable=rules)
+        before = await stored(api, made["approvalId"])
+        await decide(api, made["approvalId"], edits={"parameters.replicas": 2})
+        after = await stored(api, made["approvalId"])
+        found = (await api.get(f"/approvals/{made['approvalId']}")).json()
+
+    shown = {"Who": "ops-bot", "Why": "costs", "database": "staging", "backup": "yes", "replicas": "3", "none": "—"}
+    assert {fact.label: fact.value for fact in before.facts} == shown
+    assert {fact.label: fact.value for fact in after.facts} == shown | {"replicas": "2"}
+    assert made["facts"] == found["facts"] == ASK["facts"]
+
+
 async def test_texts_of_callers_are_no_templates() -> None:
     """What a caller writes is shown as written: nothing in it is filled in."""
     async with an_api() as api:
@@ -121,6 +138,17 @@ async def test_same_key_asks_once() -> None:
     assert (first.status_code, again.status_code, other.status_code) == (201, 200, 422)
     assert again.json()["approvalId"] == first.json()["approvalId"]
     assert again.json()["status"] == "approved"
+
+
+async def test_the_longest_key_names_what_is_asked() -> None:
+    """Any key that is taken becomes an id of one length, the same for the same key."""
+    async with an_api() as api:
+        first, again = [await api.post("/approvals", ASK, idempotency_key="k" * 255) for _ in range(2)]
+        other = await api.post("/approvals", ASK, idempotency_key="k")
+
+    assert (first.status_code, again.status_code, other.status_code) == (201, 200, 201)
+    assert first.json()["aggregateId"] == again.json()["aggregateId"] != other.json()["aggregateId"]
+    assert len(first.json()["aggregateId"]) == 36
 
 
 @pytest.mark.parametrize(
