@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import lru_cache
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
@@ -16,8 +17,12 @@ MAX_DURATION = timedelta(days=366)
 
 def parse_duration(text: Any) -> Any:
     """Return the span *text* says, longer than nothing; what is not text passes through for pydantic to judge."""
-    if not isinstance(text, str):
-        return text
+    return _parsed(text) if isinstance(text, str) else text
+
+
+# A policy is read and written with every decision, and there are but a few spans.
+@lru_cache(maxsize=256)
+def _parsed(text: str) -> timedelta:
     match = _SHAPE.fullmatch(text)
     if not text or match is None:
         raise ValueError(f"{text!r} is not a duration; write it like 30m, 4h or 1h30m")
@@ -29,6 +34,7 @@ def parse_duration(text: Any) -> Any:
     return timedelta(seconds=seconds)
 
 
+@lru_cache(maxsize=256)
 def format_duration(span: timedelta) -> str:
     """Return *span* in the same form, rounded down to whole seconds: ``1h30m``."""
     left = int(span.total_seconds())

@@ -5,14 +5,13 @@ Fields we do not use are dropped before anything else sees them. Source of the s
 reference/interaction-payloads, interactivity/implementing-slash-commands and reference/events.
 """
 
-import json
+import re
+from binascii import a2b_qp
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 
-FORM = "application/x-www-form-urlencoded"
-JSON = "application/json"
+_NOT_QUOTED = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 
 Id = Annotated[str, Field(min_length=1, max_length=255)]
 
@@ -195,26 +194,20 @@ def read(content_type: str, body: bytes) -> Delivery:
     Raises:
         BadDelivery: ``unsupported_content_type``, ``invalid_body`` or ``unsupported_delivery``.
     """
-    kind = content_type.partition(";")[0].strip().lower()
+    match content_type.partition(";")[0].strip().lower():
+        case "application/json":
+            return _read_json(body)
+        case "application/x-www-form-urlencoded":
+            fields = _form(body)
+        case _:
+            raise BadDelivery("unsupported_content_type")
+    if b"payload" in fields:
+        return _read_json(fields[b"payload"])
     try:
-        text = body.decode()
-        match kind:
-            case "application/json":
-                sent = json.loads(text)
-            case "application/x-www-form-urlencoded":
-                sent = _form(text)
-            case _:
-                raise BadDelivery("unsupported_content_type")
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        sent = {name.decode(): value.decode() for name, value in fields.items()}
+    except UnicodeDecodeError as error:
         raise BadDelivery("invalid_body") from error
-    return understood(sent)
-
-
-def _form(text: str) -> Any:
-    fields = dict(parse_qsl(text, keep_blank_values=True, errors="strict"))
-    if "payload" in fields:
-        return json.loads(fields["payload"])
-    return {**fields, "type": "command"} if "command" in fields else fields
+    return understood({**sent, "type": "command"} if "command" in sent else sent)
 
 
 def understood(sent: Any) -> Delivery:
@@ -224,10 +217,36 @@ def understood(sent: Any) -> Delivery:
     Raises:
         BadDelivery: ``invalid_body`` or ``unsupported_delivery``.
     """
-    if not isinstance(sent, dict):
-        raise BadDelivery("invalid_body")
     try:
         return _SENT.validate_python(sent)
     except ValidationError as error:
-        known = any(problem["type"].startswith("union_tag") for problem in error.errors(include_input=False))
-        raise BadDelivery("unsupported_delivery" if known else "invalid_body") from error
+        raise _bad(error) from error
+
+
+def _read_json(text: bytes) -> Delivery:
+    # A click brings its whole message along: what nobody reads of it never becomes a value of Python's.
+    try:
+        return _SENT.validate_json(text)
+    except ValidationError as error:
+        raise _bad(error) from error
+
+
+def _bad(error: ValidationError) -> BadDelivery:
+    is_other = any(problem["type"].startswith("union_tag") for problem in error.errors(include_input=False))
+    return BadDelivery("unsupported_delivery" if is_other else "invalid_body")
+
+
+def _form(body: bytes) -> dict[bytes, bytes]:
+    pairs = (field.partition(b"=") for field in body.split(b"&"))
+    return {_unquoted(name): _unquoted(value) for name, _, value in pairs}
+
+
+def _unquoted(text: bytes) -> bytes:
+    """
+    Return form-encoded *text* decoded, as `urllib.parse.unquote_plus` does it, in a tenth of the time or less.
+
+    Quoted-printable is percent-encoding with another sign, and the standard library reads that in C.
+    """
+    if _NOT_QUOTED.search(text):
+        raise BadDelivery("invalid_body")
+    return a2b_qp(text.replace(b"+", b" ").replace(b"=", b"=3D").replace(b"%", b"="))

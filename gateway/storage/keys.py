@@ -7,6 +7,7 @@ The scripts build keys from the same prefixes (`LUA`), so Redis Cluster, which w
 RQ does not support it either.
 """
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
@@ -137,13 +138,16 @@ LUA: Mapping[str, str] = MappingProxyType(
     }
 )
 
+#: What stays as it is when quoted: most ids, and a commit has many.
+_PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
+
 #: Longer texts from outside are named by their digest, so that nobody fills memory with keys.
 _LONGEST_READABLE = 128
 
 
 def part(text: str) -> str:
     """Return *text* as one part of a key; `unpart` gives it back."""
-    return quote(text, safe="", errors="surrogatepass")
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="", errors="surrogatepass")
 
 
 def unpart(part: str) -> str:
