@@ -5,10 +5,11 @@ The policy's rules come before the guards; whatever forbids an answer is on the 
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, Self
 
+from loops.absence import Absence, InStead, Way, ways_to
 from loops.actors import Actor, Human, folded, people_behind
 from loops.approvals import DECLINE, AnswerOffered, ApprovalRequest, Decision, HumanAnswer, Progress
 from loops.asking import close_request, invite, revise
@@ -21,7 +22,7 @@ from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
 from loops.moving import Move
 from loops.outcomes import RefusalCode, Refused
-from loops.policy import AnswerKind
+from loops.policy import AnswerKind, SeparatedRole
 from loops.ports import IdSource, Loaded
 from loops.quorum import Standing, Tally, Vote, may_decide, standings, tally
 
@@ -74,6 +75,7 @@ class Asked:
     Everything a person's answer is judged on. `groups` are those of everybody concerned, at this moment.
 
     `doubts` are the people and groups about whom too little is known to judge; nothing is decided while there are any.
+    `absences` are those by which whoever acts may act in somebody's stead, at this moment.
     """
 
     loaded: Loaded
@@ -81,6 +83,7 @@ class Asked:
     groups: Mapping[str, frozenset[str]]
     now: datetime
     doubts: frozenset[str] = frozenset()
+    absences: tuple[Absence, ...] = ()
 
     @property
     def standing(self) -> dict[str, Standing]:
@@ -96,9 +99,17 @@ class Asked:
         return {person: sorted(groups & named) for person, groups in sorted(self.groups.items())}
 
     def tally(self, transition_id: str, extra: Vote | None = None) -> Tally:
-        """Return where the votes for *transition_id* stand, with one more where *extra* is given."""
-        votes = [Vote(each.by.user_id, each.stage) for each in self.request.votes_for(transition_id)]
-        return tally(self.request.policy, [*votes, extra] if extra else votes, self.standing)
+        """
+        Return where the votes for *transition_id* stand, with one more where *extra* is given.
+
+        Who took somebody's part counts by that person's rights of now, as long as both are known and may decide at all;
+        whether the one was away, and left their part to the other, was judged when they decided, for good.
+        """
+        given = [Vote(each.by.user_id, each.stage, each.part) for each in self.request.votes_for(transition_id)]
+        votes, standing = [*given, extra] if extra else given, self.standing
+        acting = {vote.person_id: standing.get(vote.part or vote.person_id) for vote in votes}
+        known = {person: theirs for person, theirs in acting.items() if theirs and person in self.groups}
+        return tally(self.request.policy, votes, known)
 
     @property
     def stage(self) -> int:
@@ -108,7 +119,7 @@ class Asked:
 
 def concerned(request: ApprovalRequest, by: Human | None) -> frozenset[str]:
     """Return the people whose groups judging an answer of *by* depends on."""
-    people = {decision.by.user_id for decision in request.decisions}
+    people = {person for decision in request.decisions for person in (decision.by.user_id, decision.part)}
     people |= {person for each in request.reassignments for person in (each.from_person, each.to_person)}
     return frozenset(people | ({by.user_id} if by else set()))
 
@@ -180,7 +191,7 @@ def decide_answer(
         edited = _edited(loaded, request, answer)
         if isinstance(edited, Edited) and edited.changes:
             request = revise(draft, request, edited, answer.by)
-            asked = Asked(Loaded(draft.instance, loaded.definition, request), request, asked.groups, asked.now)
+            asked = replace(asked, loaded=Loaded(draft.instance, loaded.definition, request), request=request)
     if confirmation:
         counted = Word("confirmed", offered.label)
         notify(draft, request, answer.channel, counted, after=told)
@@ -252,13 +263,100 @@ def too_late(asked: Asked) -> Objection | None:
 def about_person(asked: Asked, by: Human) -> Iterator[Objection]:
     """Yield what about this person forbids them to decide now: not named, or not independent."""
     policy = asked.request.policy
-    if not may_decide(policy, asked.stage, asked.standing.get(by.user_id)):
+    if not is_named(asked, by.user_id) and not _stands_in(asked, by.user_id):
+        yield from _about_ways(asked, by)
         yield Objection("approver", "not_an_approver", f"{by.name} may not decide this now; {policy.named()} may")
     for role in policy.separation:
         if folded(by.user_id) in people_of(asked.request, role):
             yield Objection(
                 "separation", "self_approval", f"{by.name} is the {role} (or behind it) and may not decide this"
             )
+
+
+def is_named(asked: Asked, person_id: str) -> bool:
+    """Return whether the policy names somebody, or a part handed to them, for the stage that is open."""
+    return may_decide(asked.request.policy, asked.stage, asked.standing.get(person_id))
+
+
+def ways_in(asked: Asked, person_id: str) -> list[Way]:
+    """
+    Return from whom *person_id* might take over a part in the stage that is open.
+
+    Where the policy lets nobody hand a part over, from nobody. Everybody on the way must be known and able to decide.
+    """
+    if asked.request.policy.reassign == "no":
+        return []
+    return [
+        way
+        for way in ways_to(asked.absences, person_id)
+        if is_named(asked, way[0].person) and asked.groups.keys() >= {person_id, *(each.person for each in way)}
+    ]
+
+
+def counts_alone(asked: Asked, person_id: str) -> bool:
+    """Return whether an approval of theirs would count on their own account: nobody's stead then matters."""
+    approving = [offered for offered in asked.request.answers if offered.kind != "reject"]
+    return is_named(asked, person_id) and all(_helps(asked, Part(person_id), offered) for offered in approving)
+
+
+def _stands_in(asked: Asked, person_id: str) -> list[Way]:
+    """Return the ways on which nobody is kept from deciding: whoever asks for something chooses no one who decides."""
+    return [way for way in ways_in(asked, person_id) if not any(_roles(asked.request, each.person) for each in way)]
+
+
+def _roles(request: ApprovalRequest, person_id: str) -> list[SeparatedRole]:
+    return [role for role in request.policy.separation if folded(person_id) in people_of(request, role)]
+
+
+def _about_ways(asked: Asked, by: Human) -> Iterator[Objection]:
+    for way in ways_in(asked, by.user_id):
+        for each in way:
+            for role in _roles(asked.request, each.person):
+                message = (
+                    f"{by.name} stands in through {each.name}, who is the {role} (or behind it) and may not decide this"
+                )
+                yield Objection("separation", "self_approval", message)
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part in a decision: who takes it, and in whose stead, where it is not their own."""
+
+    by: str
+    in_stead_of: InStead | None = None
+
+    @property
+    def person(self) -> str:
+        """Whose it is."""
+        return self.in_stead_of.person if self.in_stead_of else self.by
+
+
+def parts(asked: Asked, person_id: str) -> list[Part]:
+    """Return the parts somebody may take in the stage that is open, taken or not: their own comes first."""
+    own = [Part(person_id)] if is_named(asked, person_id) else []
+    absent = [way[0] for way in _stands_in(asked, person_id)]
+    return [*own, *(Part(person_id, InStead(person=each.person, name=each.name)) for each in absent)]
+
+
+def part_to_take(asked: Asked, person_id: str, offered: AnswerOffered) -> Part | None:
+    """
+    Return the part an answer of theirs fills: the first that is free and, where approvals are counted, of use.
+
+    A part is free until it was filled, by its person or in their stead; who it belongs to may still reject.
+    """
+    filled = {decision.part for decision in asked.request.decisions}
+    for part in parts(asked, person_id):
+        if offered.kind == "reject" and part.in_stead_of is None:
+            return part
+        if part.person not in filled and (offered.kind == "reject" or _helps(asked, part, offered)):
+            return part
+    return None
+
+
+def _helps(asked: Asked, part: Part, offered: AnswerOffered) -> bool:
+    before = asked.tally(offered.transition_id)
+    vote = Vote(part.by, before.stage, part.person)
+    return asked.tally(offered.transition_id, vote).score > before.score
 
 
 def people_of(request: ApprovalRequest, role: Literal["requester", "submitter"]) -> frozenset[str]:
@@ -277,11 +375,18 @@ def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOff
         return  # a changed proposal voids every vote, the editor's own too
     if any(decision.by.user_id == by.user_id for decision in asked.request.decisions):
         yield Objection("once", "already_answered", f"{by.name} has answered already; each person counts once")
-    elif offered and offered.kind != "reject":
-        before = asked.tally(offered.transition_id)
-        if asked.tally(offered.transition_id, Vote(by.user_id, before.stage)).score <= before.score:
-            waiting = asked.request.policy.named()
-            yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
+    elif offered and part_to_take(asked, by.user_id, offered) is None:
+        yield from _about_parts(asked, by)
+        waiting = asked.request.policy.named()
+        yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
+
+
+def _about_parts(asked: Asked, by: Human) -> Iterator[Objection]:
+    """Yield who has filled a part that *by* could take: each counts once, whoever fills it."""
+    theirs = {part.person for part in parts(asked, by.user_id)}
+    for decision in asked.request.decisions:
+        if decision.part in theirs:
+            yield Objection("once", "part_taken", f"{decision.name} has answered already; each part counts once")
 
 
 def _about_edits(asked: Asked, answer: HumanAnswer, offered: AnswerOffered | None) -> Iterator[Objection]:
@@ -318,6 +423,7 @@ def _accept(
 ) -> Decided:
     request, loaded = asked.request, asked.loaded
     stage = asked.tally(offered.transition_id).stage
+    part = part_to_take(asked, by.user_id, offered) or Part(by.user_id)
     decision = Decision(
         decision_id=draft.ids.new("de_"),
         request_version=request.version,
@@ -325,11 +431,12 @@ def _accept(
         kind=offered.kind,
         transition_id=offered.transition_id,
         by=by,
+        on_behalf_of=part.in_stead_of,
         at=draft.now,
         reason=(answer.reason or "").strip() or None,
         channel=answer.channel,
     )
-    after = asked.tally(offered.transition_id, Vote(by.user_id, stage))
+    after = asked.tally(offered.transition_id, Vote(by.user_id, stage, part.person))
     draft.event("approval.decision.recorded", _decision_fields(asked, decision, after, verdicts))
     if offered.kind != "reject" and not after.is_complete:
         progress = _progress(after) if offered.kind == "approve" else request.progress
@@ -371,6 +478,7 @@ def _decision_fields(
         "digest": request.digest,
         "decision": decision,
         "groups": asked.grounds,
+        "absences": asked.absences or None,
         "lapsed": sorted(after.lapsed) or None,
         "guards": list(verdicts) or None,
     }
@@ -390,6 +498,8 @@ def _evidence(request: ApprovalRequest, decision: Decision) -> dict[str, object]
     }
     if decision.kind in kinds:
         evidence["approved"] = kinds[decision.kind]
+    if decision.on_behalf_of:
+        evidence["onBehalfOf"] = decision.on_behalf_of.person
     if decision.reason:
         evidence["reason"] = decision.reason
     return evidence
@@ -424,6 +534,7 @@ def refuse(
             "reason": answer.reason,
             "edits": answer.edits or None,
             "groups": asked.grounds,
+            "absences": asked.absences or None,
             "channel": answer.channel or None,
             "guards": list(verdicts) or None,
         },

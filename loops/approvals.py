@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from loops.absence import InStead
 from loops.actors import Actor, Human
 from loops.canonical import digest
 from loops.durations import Duration
@@ -60,6 +61,7 @@ class Decision(Value):
     One human's answer to one version of a request.
 
     `stage` is the stage that was open, counted from 0. `channel` is the evidence of the channel it came through.
+    `on_behalf_of` is whose part `by` took, where it was not their own.
     """
 
     decision_id: str
@@ -68,9 +70,20 @@ class Decision(Value):
     kind: AnswerKind
     transition_id: str
     by: Human
+    on_behalf_of: InStead | None = None
     at: Instant
     reason: str | None = None
     channel: Mapping[str, Any] = Field(default_factory=dict)
+
+    @property
+    def part(self) -> str:
+        """The person whose part it fills."""
+        return self.on_behalf_of.person if self.on_behalf_of else self.by.user_id
+
+    @property
+    def name(self) -> str:
+        """Who gave it, as people read it: ``Bea``, or ``Bea for Ann``."""
+        return f"{self.by.name} for {self.on_behalf_of.name}" if self.on_behalf_of else self.by.name
 
 
 class ParkedTransition(Value):

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from loops.actors import Actor, Human, folded, people_behind
-from loops.answers import Asked, Objection, about_person, no_longer, notify, refused
+from loops.answers import Asked, Objection, about_person, is_named, no_longer, notify, refused
 from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment, Snooze
 from loops.asking import await_next, close_request
 from loops.decide import recorded
@@ -96,6 +96,7 @@ def _question(draft: Draft, asked: Asked, by: Human, text: str) -> Decided:
             "actor": by,
             "text": text,
             "groups": asked.grounds,
+            "absences": asked.absences or None,
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
@@ -115,6 +116,7 @@ def _hand_over(draft: Draft, asked: Asked, ask: HumanAsk, by: Human) -> Decided:
             "toPerson": handed.to_person,
             "reason": handed.reason,
             "groups": asked.grounds,
+            "absences": asked.absences or None,
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
@@ -133,6 +135,7 @@ def _snooze(draft: Draft, asked: Asked, ask: HumanAsk, by: Human, until: datetim
             "actor": by,
             "until": until.isoformat(),
             "groups": asked.grounds,
+            "absences": asked.absences or None,
             "channel": ask.channel or None,
         },
     )
@@ -159,7 +162,10 @@ def _about_taker(asked: Asked, ask: HumanAsk, to: Person | None) -> Objection | 
         return Objection("taker", "cannot_reassign", "that is yourself")
     if policy.reassign == "no":
         return Objection("taker", "cannot_reassign", "the policy lets nobody hand this over")
-    if any(decision.by.user_id in {to.person_id, ask.by and ask.by.user_id} for decision in asked.request.decisions):
+    if ask.by and not is_named(asked, ask.by.user_id):
+        return Objection("taker", "cannot_reassign", "the part is not yours, you only stand in for whose it is")
+    both = {to.person_id, ask.by and ask.by.user_id}
+    if any(both & {decision.by.user_id, decision.part} for decision in asked.request.decisions):
         return Objection("taker", "cannot_reassign", "one of you has answered already")
     taker = to.as_actor(ask.by.authenticated_by if ask.by and ask.by.authenticated_by else "directory")
     for objection in about_person(asked, taker):
@@ -200,6 +206,7 @@ def _refuse(draft: Draft, asked: Asked, ask: HumanAsk, objection: Objection | No
             "snooze": format_duration(ask.snooze) if ask.snooze else None,
             "reason": ask.reason,
             "groups": asked.grounds,
+            "absences": asked.absences or None,
             "channel": ask.channel or None,
         },
     )

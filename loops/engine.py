@@ -14,8 +14,19 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from loops import decide, lifecycle, settling
+from loops.absence import ABSENCE, AGGREGATE_PREFIX, ways_to
+from loops.absent import Absent
 from loops.actors import Actor, Automation, Human, system
-from loops.answers import Asked, Confirmation, as_edited, decide_answer, judged_as, transition_of
+from loops.answers import (
+    Asked,
+    Confirmation,
+    as_edited,
+    concerned,
+    counts_alone,
+    decide_answer,
+    judged_as,
+    transition_of,
+)
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
 from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
@@ -70,6 +81,7 @@ class LoopEngine:
         self._redaction = redaction or RedactionRules()
         self._rounds = Rounds(store)
         self._on_call = on_call
+        self._absent = Absent(store)
 
     async def start(
         self,
@@ -88,6 +100,8 @@ class LoopEngine:
 
         *definition* is for a loop that was made for this very start and stands in no file.
         """
+        if aggregate_id.startswith(AGGREGATE_PREFIX) and definition is not ABSENCE:
+            return Refused(code="bad_request", message=f"what begins with {AGGREGATE_PREFIX} says who is away")
         definition = definition or self._definitions.get(loop_id)
         if definition is None:
             known = ", ".join(sorted(self._definitions.all())) or "none"
@@ -296,7 +310,17 @@ class LoopEngine:
         if loaded is None:
             return None
         known = await self._people.verified(tenant, by)
-        return explain(await self._asked_now(tenant, loaded, known), known)
+        asked = await self._asked_now(tenant, loaded, known)
+        away = await self._absent.one(tenant, known.user_id, asked.now) if known else None
+        return explain(asked, known, away)
+
+    async def concerned(self, tenant: str, request_id: str, by: Human | None) -> frozenset[str]:
+        """Return the people, by id, whom judging an act of *by* on a request depends on now; none of an unknown one."""
+        loaded = await self._store.load_request(tenant, request_id)
+        if loaded is None:
+            return frozenset()
+        asked = await self._asked_now(tenant, loaded, by)
+        return concerned(asked.request, by).union(absence.person for absence in asked.absences)
 
     async def disclose(
         self, *, tenant: str, request_id: str, by: Human | None, channel: Mapping[str, Any], key: str
@@ -537,7 +561,15 @@ class LoopEngine:
         """Return what an act of *by* on the loaded request is judged on, now."""
         request = _request_of(loaded)
         groups, doubts = await self._people.concerned(tenant, request, by)
-        return Asked(loaded, request, groups, self._clock.now(), doubts)
+        asked = Asked(loaded, request, groups, self._clock.now(), doubts)
+        if by is None or not request.is_open or request.policy.reassign == "no" or counts_alone(asked, by.user_id):
+            return asked
+        ways = ways_to(await self._absent.all(tenant, asked.now), by.user_id)
+        if not ways:
+            return asked
+        absences = {absence.person: absence for way in ways for absence in way}
+        groups, doubts = await self._people.concerned(tenant, request, by, absences)
+        return replace(asked, groups=groups, doubts=doubts, absences=tuple(absences.values()))
 
     async def _answer_verdicts(self, asked: Asked, answer: HumanAnswer) -> tuple[GuardVerdict, ...]:
         """Return what the guards say about the transition that *answer* takes."""
@@ -565,9 +597,12 @@ class LoopEngine:
             if schedule and self._on_call:
                 on_call[moment.number] = tuple(await self._on_call.on_call(tenant, schedule, now))
         request = escalated(request, Found(on_call), now)
-        groups, doubts = await self._people.concerned(tenant, request, None)
-        asked = Asked(loaded, request, groups, now, doubts)
-        return Found(on_call, whom_it_waits_for(asked, await self._people.everybody(tenant)))
+        everybody = await self._people.everybody(tenant)
+        absences = () if request.policy.reassign == "no" else await self._absent.all(tenant, now)
+        away = {absence.person for absence in absences}
+        groups, doubts = await self._people.concerned(tenant, request, None, away)
+        asked = Asked(loaded, request, groups, now, doubts, absences)
+        return Found(on_call, whom_it_waits_for(asked, everybody))
 
     async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:
         transition = decide.find(loaded, asked)

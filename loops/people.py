@@ -1,6 +1,6 @@
 """People: who an actor is and what they belong to, asked of the directory at the moment it matters."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from loops.actors import Actor, Human, System
 from loops.answers import concerned
@@ -48,15 +48,16 @@ class People:
         return actor.changed(on_behalf_of=person.person_id) if person else actor
 
     async def concerned(
-        self, tenant: str, request: ApprovalRequest, by: Human | None
+        self, tenant: str, request: ApprovalRequest, by: Human | None, others: Collection[str] = ()
     ) -> tuple[dict[str, frozenset[str]], frozenset[str]]:
         """
         Return the groups of everybody whom judging an act of *by* on *request* depends on, and what is in doubt.
 
-        Those barred from deciding are left out. In doubt are people, and groups the policy names, about whom too
-        little is known.
+        It depends on *others* too, where *by* acts in somebody's stead. Those barred from deciding are left out. In
+        doubt are people, and groups the policy names, about whom too little is known.
         """
-        found = [await self._directory.person(tenant, person_id) for person_id in concerned(request, by)]
+        depends_on = concerned(request, by).union(others)
+        found = [await self._directory.person(tenant, person_id) for person_id in depends_on]
         people = [person for person in found if person and not person.barred]
         named = {group for stage in request.policy.gates for need in stage.needs for group in need.groups}
         unconfirmed = {person.person_id for person in people if not person.is_confirmed}

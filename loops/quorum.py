@@ -22,10 +22,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One person's approval: who, and the stage that was open when they gave it, counted from 0."""
+    """
+    One person's approval: who, and the stage that was open when they gave it, counted from 0.
+
+    `part` is the person whose part they took; None where that is their own.
+    """
 
     person_id: str
     stage: int
+    part: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any
 
 from loops import decide, lifecycle, settling
+from loops.absence import Absence
 from loops.actors import ACTOR, Human
 from loops.answers import Asked, Confirmation, decide_answer
 from loops.approvals import ApprovalRequest, Decision, HumanAnswer, HumanAsk
@@ -221,7 +222,8 @@ class _Step:
         """What a person's act on the named request is judged on, with the groups that were recorded."""
         loaded, request = self.of_request()
         groups = {person: frozenset(names) for person, names in self.data.get("groups", {}).items()}
-        return Asked(loaded, request, groups, self.first.occurred_at)
+        absences = tuple(Absence.model_validate(each) for each in self.data.get("absences", ()))
+        return Asked(loaded, request, groups, self.first.occurred_at, absences=absences)
 
     def ids(self, *recorded: tuple[str, str]) -> IdSource:
         """The recorded ids of this step: those given, and the next approval request's where one is opened."""

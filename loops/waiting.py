@@ -5,9 +5,10 @@ Reminders, escalation and expiry, each as the policy says, by the system. Pure, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
+from loops.absence import way_from
 from loops.actors import Actor
 from loops.answers import Asked
 from loops.approvals import ApprovalRequest, Escalation
@@ -71,11 +72,16 @@ def escalated(request: ApprovalRequest, found: Found, now: datetime) -> Approval
 
 
 def whom_it_waits_for(asked: Asked, everybody: Sequence[Person]) -> list[str]:
-    """Return who of *everybody* could approve now, by the rules that would judge them, at most `WAITED_FOR_MAX`."""
+    """
+    Return who of *everybody* could approve now, by the rules that would judge them, at most `WAITED_FOR_MAX`.
+
+    Those first who are here: whoever is away is left out where somebody could approve in their stead.
+    """
     gates = asked.request.policy.gates
     needs = gates[min(asked.stage, len(gates) - 1)].needs if asked.request.answers else ()
     taken_over = {each.to_person for each in asked.request.reassignments}
-    able: list[str] = []
+    taken_over |= {way[-1].to for each in asked.absences if (way := way_from(asked.absences, each.person))}
+    able: dict[str, frozenset[str]] = {}
     for person in everybody:
         if person.barred:
             continue
@@ -84,12 +90,13 @@ def whom_it_waits_for(asked: Asked, everybody: Sequence[Person]) -> list[str]:
         if person.person_id not in taken_over and not any(may_fill(need, standing) for need in needs):
             continue
         groups = {**asked.groups, person.person_id: person.groups}
-        theirs = Asked(asked.loaded, asked.request, groups, asked.now)
-        if explain(theirs, person.as_actor("directory")).may_approve:
-            able.append(person.person_id)
+        found = explain(replace(asked, groups=groups), person.as_actor("directory"))
+        if found.may_approve:
+            able[person.person_id] = frozenset(each.person for each in found.stands_in_for)
         if len(able) == WAITED_FOR_MAX:
             break
-    return able
+    stood_in_for = frozenset[str]().union(*able.values())
+    return [person_id for person_id in able if person_id not in stood_in_for]
 
 
 def _take(draft: Draft, request: ApprovalRequest, moment: Moment, actor: Actor, found: Found) -> ApprovalRequest:

@@ -9,7 +9,6 @@ from gateway.jobs.grants import check_grant
 from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Claim, Effects
 from gateway.jobs.records import Records
-from loops.answers import concerned
 from loops.effects import Effect
 from loops.engine import LoopEngine
 from loops.errors import Rejected, Unavailable
@@ -46,7 +45,8 @@ class ActingHandlers:
         by, standing = await self._confirmer.who(effect.tenant, effect.payload["answer"].get("channel", {}))
         loaded = await self._records.request_of(effect)
         if by and loaded.request:
-            await self._confirmer.learn(effect.tenant, sorted(concerned(loaded.request, by)))
+            about = await self._engine.concerned(effect.tenant, loaded.request.request_id, by)
+            await self._confirmer.learn(effect.tenant, sorted(about))
         await self._engine.confirm(effect, claim.fence, by, standing)
 
     async def ask(self, claim: Claim) -> None:
