@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DEV_MARK := \# --- development: everything below is for tests and linters only ---
 
-.PHONY: help demo test lint fix unit bench races storm fuzz slack-schema lock clean
+.PHONY: help demo test lint fix unit bench races storm chaos fuzz slack-schema lock clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -40,6 +40,10 @@ races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a
 
 storm: $(VENV)/development  ## 300 requests and decisions in one channel while Slack limits, breaks and hangs
 	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/storm.py 300
+
+chaos: $(VENV)/development  ## Five seeds of five minutes while everything is killed and fails (SEED=, SECONDS_PER_SEED=, SEEDS=)
+	@SEED=$(SEED) SECONDS_PER_SEED=$(SECONDS_PER_SEED) SEEDS=$(SEEDS) PYTHONPATH=tests:tests/e2e \
+	$(BIN)/python tests/chaos/run.py
 
 fuzz: $(VENV)/development  ## 20,000 deliveries and API requests of every kind of wrongness, on a seed
 	@PYTHONPATH=tests $(BIN)/python tests/unit/intake/fuzzing.py 10000 $(or $(SEED),1)

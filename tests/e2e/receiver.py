@@ -1,13 +1,16 @@
 """
 A system of record for the tests, as a process of its own: acts once per effect id, and can be told to fail.
 
-``POST /hook`` verifies the signature and acts; ``GET /calls`` lists what came in, ``POST /faults`` {status, count}
-makes the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent.
+``POST /hook`` verifies the signature and acts; ``GET /calls`` lists what came in, when, and which call acted,
+``GET /count`` how much was done; ``POST /faults`` {status, count}
+makes the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent,
+``POST /heal`` ends both.
 """
 
 import asyncio
 import os
 import sys
+import time
 from typing import Any
 
 import uvicorn
@@ -37,9 +40,11 @@ class Receiver:
             return JSONResponse({"error": str(error)}, 401)
         effect_id = request.headers["webhook-id"]
         payload = await request.json()
-        self._received.append({"id": effect_id, "type": payload["type"], "data": payload["data"]})
+        call = {"id": effect_id, "type": payload["type"], "data": payload["data"], "at": time.time(), "acted": False}
+        self._received.append(call)
         if self._faults:
             return JSONResponse({"error": "not now"}, self._faults.pop(0))
+        call["acted"] = effect_id not in self._acted
         answer = self._acted.setdefault(effect_id, {"acted": len(self._acted) + 1})
         if self._hang_s:
             hang, self._hang_s = self._hang_s, 0.0
@@ -49,6 +54,10 @@ class Receiver:
     async def calls(self, _: Request) -> Response:
         """List what came in and what was done."""
         return JSONResponse({"received": self._received, "acted": self._acted})
+
+    async def count(self, _: Request) -> Response:
+        """Tell how much was done."""
+        return JSONResponse({"acted": len(self._acted)})
 
     async def faults(self, request: Request) -> Response:
         """Let the next calls fail."""
@@ -61,6 +70,12 @@ class Receiver:
         self._hang_s = (await request.json())["seconds"]
         return JSONResponse({})
 
+    async def heal(self, _: Request) -> Response:
+        """Fail and hang no more."""
+        self._faults.clear()
+        self._hang_s = 0.0
+        return JSONResponse({})
+
 
 def main() -> None:
     """Serve on the port given as the only argument."""
@@ -69,8 +84,10 @@ def main() -> None:
         routes=[
             Route("/hook", receiver.hook, methods=["POST"]),
             Route("/calls", receiver.calls),
+            Route("/count", receiver.count),
             Route("/faults", receiver.faults, methods=["POST"]),
             Route("/hang", receiver.hang, methods=["POST"]),
+            Route("/heal", receiver.heal, methods=["POST"]),
         ]
     )
     uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)

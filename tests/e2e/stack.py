@@ -129,7 +129,7 @@ class Stack:
         self._adjust = adjust
         self.home = home
         self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
-        self.receiver_port, self.sandbox_port, *self.gateway_ports = _free_ports(4)
+        self.receiver_port, self.sandbox_port, *self.gateway_ports = free_ports(4)
         self.sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         self.receiver = f"http://127.0.0.1:{self.receiver_port}"
         self._source_secret, self._deployer_secret = _webhook_secret(), _webhook_secret()
@@ -203,9 +203,9 @@ class Stack:
         self.gateways.append(process)
         return process
 
-    def start_worker(self) -> Process:
-        """Start one more worker."""
-        process = self._start(f"worker{len(self.workers)}", ["-m", "gateway.cli", "work"], _TAKES_NOTHING)
+    def start_worker(self, name: str = "") -> Process:
+        """Start one more worker; its output goes to the log of its *name*."""
+        process = self._start(name or f"worker{len(self.workers)}", ["-m", "gateway.cli", "work"], _TAKES_NOTHING)
         self.workers.append(process)
         return process
 
@@ -244,14 +244,17 @@ class Stack:
     ) -> httpx2.Response:
         """Send a signed webhook as the CI system."""
         payload = body if isinstance(body, str) else json.dumps(body)
-        delivery, now = delivery_id or f"msg_{secrets.token_hex(8)}", at or datetime.now(UTC)
-        headers = {
-            "content-type": "application/json",
-            "webhook-id": delivery,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": Webhook(self._source_secret).sign(delivery, now, payload),
-        }
+        headers = self.signed(payload, delivery_id or f"msg_{secrets.token_hex(8)}", at or datetime.now(UTC))
         return self.http.post(f"{self.gateway()}/webhooks/{source}", content=payload.encode(), headers=headers)
+
+    def signed(self, payload: str, delivery_id: str, at: datetime) -> dict[str, str]:
+        """Return the headers of a webhook that the CI system sends *at* a moment."""
+        return {
+            "content-type": "application/json",
+            "webhook-id": delivery_id,
+            "webhook-timestamp": str(int(at.timestamp())),
+            "webhook-signature": Webhook(self._source_secret).sign(delivery_id, at, payload),
+        }
 
     def propose(self, change_id: str, *, requested_by: str = "lee") -> dict[str, Any]:
         """Have the CI system propose a change; return the card that asks about it."""
@@ -480,7 +483,8 @@ def _webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Return ports of loopback that nobody listens on."""
     sockets = [socket.socket() for _ in range(count)]
     try:
         for each in sockets:
