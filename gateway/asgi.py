@@ -23,6 +23,7 @@ from channels.slack.asgi import slack_routes
 from channels.slack.reception import Reception
 from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import socket_mode
+from gateway.admission import admitted, standing
 from gateway.api.api import api_routes
 from gateway.api.approvals import Approvals
 from gateway.api.bell import Bell
@@ -34,13 +35,14 @@ from gateway.api.runs import Runs
 from gateway.api.table import endpoints
 from gateway.coherence import incoherences
 from gateway.gate import EngineGate
+from gateway.identifiers import process_name
 from gateway.intake.backpressure import Relieved
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.jobs.queues import QUEUE_OF
 from gateway.log import configure_logging
 from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
-from gateway.storage import health
+from gateway.storage.health import Verdict
 from gateway.storage.redis_openers import RedisOpeners
 from gateway.wiring import Parts, open_parts, open_slack, slack_accounts, slack_installation, slack_people, store_url
 from loops.errors import Rejected, StoreUnavailable
@@ -68,7 +70,7 @@ def serve(settings: Settings) -> None:
 
 
 async def _serve(settings: Settings, url: str) -> None:
-    async with open_parts(settings, url) as parts, open_app(parts) as app:
+    async with open_parts(settings, url) as parts, admitted(parts, process_name()), open_app(parts) as app:
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -209,17 +211,20 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
         """Say whether what is sent here can be recorded: 503 with the reasons where it cannot."""
         try:
-            problems = await health.check(parts.client)
+            verdict = await standing(parts)
             standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
         except StoreUnavailable as error:
             # Where the store is, is for our log: anybody may ask this.
             log.warning("store.away", error=str(error))
-            problems, standings = ["the store does not answer"], []
-        if problems:
+            verdict, standings = Verdict(troubled=("the store does not answer",)), []
+        allowed = verdict.unfit if parts.settings.unfit_store else ()
+        if problems := [each for each in (*verdict.unfit, *verdict.troubled) if each not in allowed]:
             return JSONResponse({"status": "unready", "error": "; ".join(problems)}, 503, {"Retry-After": "2"})
         # A system of record that is down is no reason to send people elsewhere: what is recorded here waits for it.
         let_be = [standing.name for standing in standings if standing.circuit != "closed"]
-        return JSONResponse({"status": "ready", "loops": sorted(parts.definitions.all()), "openCircuits": let_be})
+        warnings = {"warnings": allowed} if allowed else {}
+        loops = sorted(parts.definitions.all())
+        return JSONResponse({"status": "ready", "loops": loops, "openCircuits": let_be, **warnings})
 
     return ready
 

@@ -1,12 +1,20 @@
 """Ids: short, sortable by the time they were made, never repeated."""
 
+import os
 import secrets
+import socket
 import threading
 import time
 
 #: Crockford's base 32: no I, L, O, U, so that an id read aloud is an id typed right.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
+
+
+def process_name() -> str:
+    """Return a name for this process as the holder of leases, another one at each call."""
+    # Two containers may share a host name and a process id, but must not share a lease.
+    return f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
 
 
 class TimeOrderedIds:

@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     replicas: Annotated[int, Field(ge=0, le=16)] = Field(
         default=1, description="how many replicas must have a commit that is not only `local`"
     )
+    unfit_store: bool = Field(
+        default=False, description="work on a store that is set up so that it loses what was acknowledged"
+    )
     host: str = Field(default="127.0.0.1", description="where `serve` listens")
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_080
     slack_mode: SlackMode = Field(

@@ -4,9 +4,6 @@ import asyncio
 import contextlib
 import faulthandler
 import gc
-import os
-import secrets
-import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
@@ -15,6 +12,8 @@ from typing import TypeVar
 import structlog
 import uvloop
 
+from gateway.admission import admitted
+from gateway.identifiers import process_name
 from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName
 from gateway.jobs.reconcile import Reconciler
@@ -53,8 +52,7 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
     configure_logging(settings.log_format, settings.log_level)
     stop = StopSignal()
     stop.install()
-    # Two containers may share a host name and a process id, but must not share a lease.
-    holder = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+    holder = process_name()
     with (
         store_url(settings) as url,
         loop_in_thread(uvloop.new_event_loop) as loop,
@@ -107,7 +105,7 @@ def _watched(loop: asyncio.AbstractEventLoop, stuck_s: float) -> Callable[[], No
 @asynccontextmanager
 async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
     """Yield the parts and the runner, with the sweep going on beside them."""
-    async with open_parts(settings, url) as parts, open_handlers(parts) as handlers:
+    async with open_parts(settings, url) as parts, admitted(parts, holder), open_handlers(parts) as handlers:
         sweep = Sweep(
             holder,
             parts.effects,

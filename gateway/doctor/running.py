@@ -1,14 +1,18 @@
 """What runs: the store and how it keeps things, clocks, the gateway on this machine, and a worker."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 import httpx2
 
 from gateway.doctor.findings import Finding, doubtful, failing, skipped, well
 from gateway.doctor.patient import Patient
+from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_leases import RedisLeases
+from gateway.storage.schema import version_of
+from gateway.wiring import durability
 from loops.errors import LoopgateError
 
 #: How far a clock may be off. Slack signs with its own, and a delivery older than five minutes is refused.
@@ -28,11 +32,20 @@ async def store_keeps(patient: Patient) -> Sequence[Finding]:
         return [
             failing("store", f"{error}; start the server that LOOPGATE_REDIS_URL names, and see that it is reached")
         ]
-    problems = health.problems(info)
-    if problems:
-        return [failing("store", f"{health.named(info)}: {problem}") for problem in problems]
+    verdict, name = health.judge(info, durability(patient.settings)), health.named(info)
+    found = [failing("store", f"{name}: {each}") for each in verdict.troubled]
+    how = doubtful if patient.settings.unfit_store else failing
+    found += [how("store", f"{name}: {each}") for each in verdict.unfit]
+    try:
+        await version_of(patient.store)
+    except LoopgateError as error:
+        found.append(failing("store", str(error)))
+    if found:
+        return found
     place = "" if patient.settings.redis_url else ", embedded: for the processes of this machine only"
-    return [well("store", f"{health.named(info)}, append-only file on, nothing evicted{place}")]
+    return [
+        well("store", f"{name}, append-only file on{_synced(info)}, nothing evicted{_kept(patient.settings)}{place}")
+    ]
 
 
 async def clocks_agree(patient: Patient) -> Sequence[Finding]:
@@ -87,6 +100,23 @@ async def worker_lives(patient: Patient) -> Sequence[Finding]:
     if not lives:
         return [failing("worker", "none lives, so nothing that was approved is carried out; start `loopgate work`")]
     return [well("worker", "at least one lives")]
+
+
+def _synced(info: Mapping[str, Any]) -> str:
+    match info.get("appendfsync"):
+        case "always":
+            return " and synced at every commit"
+        case "everysec":
+            return " and synced every second, which a power cut may cost"
+        case "no":
+            return " and synced whenever the system likes, which a power cut may cost"
+        case _:
+            return ", synced nobody may ask how often"
+
+
+def _kept(settings: Settings) -> str:
+    durable = durability(settings)
+    return f", commits {durable.mode} on {durable.needs} replicas" if durable.mode != "local" else ""
 
 
 def _skew(whose: str, ahead: timedelta) -> Finding:

@@ -1,33 +1,64 @@
 """Whether a server keeps what Loopgate acknowledges."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from redis import exceptions as redis_errors
 from redis.asyncio import Redis
 
+from gateway.storage.durability import LOCAL, Durability
 from gateway.storage.seam import store_errors
 
 #: The first Redis with all the scripts use. Valkey, 7.2 and later, calls itself Redis 7.2.4 for this purpose.
 OLDEST_SERVER = (7, 0)
 
+#: Fields that CONFIG can give where INFO does not, and what they are called there.
+_CONFIGURED = {"appendfsync": "appendfsync", "maxmemory_policy": "maxmemory-policy"}
 
-async def check(client: "Redis") -> list[str]:
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
     """
-    Return what is wrong with the server of *client*, one sentence each with what to do; none is best.
+    What is wrong with a server, one sentence each with what to do.
 
-    Reads INFO only, which managed servers allow where they refuse CONFIG.
+    Args:
+        unfit: How it is set up: acknowledged decisions will be lost. Somebody must change it, or allow it.
+        troubled: What keeps it from taking commits now, and may pass.
+    """
+
+    unfit: tuple[str, ...] = ()
+    troubled: tuple[str, ...] = ()
+
+
+async def check(client: "Redis", durability: Durability = LOCAL) -> Verdict:
+    """
+    Return what is wrong with the server of *client* for commits that need *durability*.
 
     Raises:
         StoreUnavailable: If the server cannot be asked.
     """
-    return problems(await told(client))
+    return judge(await told(client), durability)
 
 
 async def told(client: "Redis") -> dict[str, Any]:
-    """Return what the server says of itself: the fields of INFO. Raises StoreUnavailable."""
+    """
+    Return what the server says of itself: the fields of INFO, and ``appendfsync``, where it tells, from CONFIG.
+
+    Managed servers forbid CONFIG, and some shorten INFO; what neither says is missing. Raises StoreUnavailable.
+    """
     with store_errors():
         info: dict[str, Any] = await client.info()
-    return info
+        try:
+            configured: dict[Any, Any] = await client.config_get("appendfsync", "appendonly", "maxmemory-policy")
+        except redis_errors.ResponseError as error:
+            if str(error).startswith(("LOADING", "NOAUTH", "BUSY")):
+                raise
+            return info
+    given: dict[str, Any] = {key: configured[name] for key, name in _CONFIGURED.items() if name in configured}
+    if "appendonly" in configured:
+        given["aof_enabled"] = int(configured["appendonly"] == "yes")
+    return given | info
 
 
 async def clock(client: "Redis") -> datetime:
@@ -44,22 +75,28 @@ def named(info: dict[str, Any]) -> str:
     return f"Redis {info.get('redis_version', 'of an unknown version')}"
 
 
-def problems(info: dict[str, Any]) -> list[str]:
-    """Return what is wrong with a server that says *info* (fields as in the INFO command) of itself."""
-    found = []
+def judge(info: dict[str, Any], durability: Durability = LOCAL) -> Verdict:
+    """Return what is wrong with a server that says *info* (fields as `told` gives them) of itself."""
+    unfit, troubled = [], []
     version = str(info.get("redis_version", ""))
     if _numbers(version) < OLDEST_SERVER:
-        found.append(f"the server is Redis {version or 'of an unknown version'}; run Redis 7.0 or Valkey 7.2, or later")
+        unfit.append(f"the server is Redis {version or 'of an unknown version'}; run Redis 7.0 or Valkey 7.2, or later")
     if not info.get("aof_enabled"):
-        found.append("AOF is off, so acknowledged decisions die with the server; set appendonly yes")
+        unfit.append("AOF is off, so acknowledged decisions die with the server; set appendonly yes")
     elif info.get("aof_last_write_status", "ok") != "ok":
-        found.append("the server cannot write its AOF, so it will refuse commits; free or mend its disk")
-    policy = info.get("maxmemory_policy")
+        troubled.append("the server cannot write its AOF, so it will refuse commits; free or mend its disk")
+    policy = info.get("maxmemory_policy", "not told")
     if policy != "noeviction":
-        found.append(f"maxmemory-policy is {policy}, which throws away loops when memory is short; set noeviction")
+        unfit.append(f"maxmemory-policy is {policy}, which throws away loops when memory is short; set noeviction")
     if info.get("cluster_enabled"):
-        found.append("the server is in cluster mode, which neither Loopgate nor RQ supports; use a single primary")
-    return found
+        unfit.append("the server is in cluster mode, which neither Loopgate nor RQ supports; use a single primary")
+    has = int(info.get("connected_slaves", 0))
+    if has < durability.needs:
+        troubled.append(
+            f"commits must reach {durability.needs} replicas and {has} are there; "
+            "start them, or see LOOPGATE_DURABILITY and LOOPGATE_REPLICAS"
+        )
+    return Verdict(tuple(unfit), tuple(troubled))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

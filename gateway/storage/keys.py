@@ -95,6 +95,8 @@ FEED = "lg:feed:"
 KNOWN = "lg:known:"
 #: How often a channel said that it changed. team:name.
 TURN = "lg:turn:"
+#: The version of the schema, a number (`gateway.storage.schema`).
+SCHEMA = "lg:schema"
 #: Written where what was written before must be known to be kept; says nothing by itself.
 CONFIRMED = "lg:confirmed"
 
@@ -135,6 +137,7 @@ LUA: Mapping[str, str] = MappingProxyType(
         "FEED": FEED,
         "LIMIT": LIMIT,
         "LIMIT_LINE": LIMIT_LINE,
+        "SCHEMA": SCHEMA,
     }
 )
 

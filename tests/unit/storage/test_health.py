@@ -5,15 +5,16 @@ from typing import Any
 import pytest
 
 from gateway.storage.connect import connect
+from gateway.storage.durability import Durability
 from gateway.storage.embedded import EmbeddedServer
-from gateway.storage.health import check, problems
+from gateway.storage.health import Verdict, check, judge, told
 
 SOUND = {"redis_version": "7.0.15", "aof_enabled": 1, "aof_last_write_status": "ok", "maxmemory_policy": "noeviction"}
 
 
 def test_a_sound_server_has_no_problems() -> None:
     """The oldest supported server, set up as it must be, passes."""
-    assert problems(SOUND) == []
+    assert judge(SOUND) == Verdict()
 
 
 @pytest.mark.parametrize(
@@ -21,10 +22,6 @@ def test_a_sound_server_has_no_problems() -> None:
     [
         ({"redis_version": "6.2.14"}, "the server is Redis 6.2.14; run Redis 7.0 or Valkey 7.2, or later"),
         ({"aof_enabled": 0}, "AOF is off, so acknowledged decisions die with the server; set appendonly yes"),
-        (
-            {"aof_last_write_status": "err"},
-            "the server cannot write its AOF, so it will refuse commits; free or mend its disk",
-        ),
         (
             {"maxmemory_policy": "allkeys-lru"},
             "maxmemory-policy is allkeys-lru, which throws away loops when memory is short; set noeviction",
@@ -37,20 +34,44 @@ def test_a_sound_server_has_no_problems() -> None:
 )
 def test_each_problem_is_named(change: dict[str, Any], expected: str) -> None:
     """One thing wrong gives one sentence that names it and the remedy."""
-    assert problems(SOUND | change) == [expected]
+    assert judge(SOUND | change) == Verdict(unfit=(expected,))
+
+
+def test_what_may_pass_is_told_apart_from_how_the_server_is_set_up() -> None:
+    """A full disk and missing replicas keep a server from taking commits now; nobody need set it up anew."""
+    full = judge(SOUND | {"aof_last_write_status": "err"})
+    alone = judge(SOUND | {"connected_slaves": 1}, Durability("replicated", replicas=2))
+
+    assert full.troubled == ("the server cannot write its AOF, so it will refuse commits; free or mend its disk",)
+    assert alone.troubled == (
+        "commits must reach 2 replicas and 1 are there; start them, or see LOOPGATE_DURABILITY and LOOPGATE_REPLICAS",
+    )
+    assert not full.unfit + alone.unfit
+    assert judge(SOUND, Durability("local", replicas=2)) == Verdict()
+
+
+async def test_a_server_that_forbids_config_is_judged_by_info(redis_server: EmbeddedServer) -> None:
+    """Managed servers forbid CONFIG: all but how often the file is synced is known without."""
+    async with connect(redis_server.url) as admin:
+        await admin.execute_command("ACL", "SETUSER", "managed", "on", ">p", "~*", "+@all", "-config")
+    url = redis_server.url.replace("unix://", "unix://managed:p@")
+    async with connect(url) as client, connect(redis_server.url) as admin:
+        assert await check(client) == Verdict()
+        assert "appendfsync" not in await told(client)
+        assert (await told(admin))["appendfsync"] == "everysec"
 
 
 def test_a_server_that_says_nothing_is_not_trusted() -> None:
     """Missing fields count as wrong, not as right."""
-    assert len(problems({})) == 3
+    assert len(judge({}).unfit) == 3
 
 
 async def test_a_real_server_is_read_right(redis_server: EmbeddedServer) -> None:
     """What a real server says of itself is understood, for good and for bad."""
     async with connect(redis_server.url) as client:
-        assert await check(client) == []
+        assert await check(client) == Verdict()
         await client.config_set("maxmemory-policy", "allkeys-lru")
         try:
-            assert len(await check(client)) == 1
+            assert len((await check(client)).unfit) == 1
         finally:
             await client.config_set("maxmemory-policy", "noeviction")
