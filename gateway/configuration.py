@@ -20,7 +20,7 @@ from gateway.intake.presets import upon_preset
 from gateway.marked import FileProblem, read_mapping
 from loops.durations import Duration
 from loops.errors import LoopgateError
-from loops.hours import Hours
+from loops.hours import Hours, Zone
 from loops.policy import ApprovalPolicy
 from loops.problems import Place, misfits, suggestion
 from loops.redaction import RedactionRules
@@ -40,7 +40,8 @@ class PersonConfig(Value):
     Somebody who may take part.
 
     `slack` is their user id in the configured workspace. `aliases` are what other systems call them (an e-mail
-    address, a login): whoever stands behind an agent under one of these may not approve what it asks.
+    address, a login): whoever stands behind an agent under one of these may not approve what it asks. `zone` is where
+    they live, such as Europe/Vienna, for times they write; what Slack says about it comes first.
     """
 
     id: Identifier
@@ -50,6 +51,7 @@ class PersonConfig(Value):
     groups: tuple[Identifier, ...] = ()
     slack: Identifier | None = None
     aliases: tuple[Identifier, ...] = ()
+    zone: Zone | None = None
 
 
 def _reachable(url: str) -> str:

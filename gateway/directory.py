@@ -61,4 +61,5 @@ def _person(entry: PersonConfig, slack_team: str) -> Person:
         roles=entry.roles,
         groups=frozenset(entry.groups),
         identities=tuple(identities),
+        zone=entry.zone,
     )

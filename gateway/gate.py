@@ -1,9 +1,11 @@
 """The gate: what Slack's listeners may do with the engine and the store, and no more."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from channels.slack.ports import EffectState, Entitled
+from loops.absence import Absence, way_from, ways_to
 from loops.actors import Human
 from loops.answers import Asked, concerned, objections
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
@@ -11,8 +13,9 @@ from loops.definition import LoopDefinition
 from loops.effects import Effect
 from loops.engine import LoopEngine
 from loops.events import Event
-from loops.explaining import Explanation
+from loops.explaining import Explanation, explain
 from loops.instance import LoopInstance
+from loops.leaving import Leaving
 from loops.managing import may_manage, may_retry
 from loops.outcomes import Executed, Outcome, Refused
 from loops.policy import Need
@@ -71,6 +74,7 @@ class EngineGate:
         self._definitions = definitions
         self._directory = directory
         self._clock = clock
+        self._leaving = Leaving(engine, store, directory, clock)
 
     async def answer(self, answer: HumanAnswer, *, tenant: str) -> Outcome:
         """Judge and commit one person's answer."""
@@ -124,6 +128,20 @@ class EngineGate:
             key=f"details:{request.digest}:{by.user_id}:{failed}",
         )
 
+    async def leave(
+        self, *, tenant: str, by: Human, until: datetime, to: str, channel: Mapping[str, Any], key: str
+    ) -> Outcome:
+        """Let *by* be away, and the person *to* decide in their stead."""
+        return await self._leaving.leave(tenant=tenant, by=by, until=until, to=to, channel=channel, key=key)
+
+    async def come_back(self, *, tenant: str, by: Human, channel: Mapping[str, Any]) -> Absence | None:
+        """End the absence of *by*; None where they were not away."""
+        return await self._leaving.come_back(tenant=tenant, by=by, channel=channel)
+
+    async def absences(self, tenant: str) -> Sequence[Absence]:
+        """Return who is away now, and who decides in their stead."""
+        return await self._leaving.absences(tenant)
+
     async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
         """Return the instance of an approval request, with that request, or None."""
         return await self._store.load_request(tenant, request_id)
@@ -151,7 +169,9 @@ class EngineGate:
     async def waiting_for(self, subjects: Sequence[Loaded], by: Human) -> Sequence[Loaded]:
         """Return those of *subjects* whose request *by* could approve now."""
         known: dict[str, Person | None] = {}
-        return [each for each in subjects if await self._objection(each, by, known) is None]
+        tenants = {each.instance.tenant for each in subjects}
+        absences = [absence for tenant in tenants for absence in await self._leaving.absences(tenant)]
+        return [each for each in subjects if await self._objection(each, by, known, absences) is None]
 
     async def entitled(self, subject: Loaded) -> Sequence[Entitled]:
         """Return everybody who belongs to the stage that is open, with what keeps them from deciding."""
@@ -159,8 +179,9 @@ class EngineGate:
         if request is None:
             return []
         everybody = await self._directory.everybody(subject.instance.tenant)
+        absences = await self._leaving.absences(subject.instance.tenant)
         known: dict[str, Person | None] = {person.person_id: person for person in everybody}
-        asked = await self._asked(subject, request, None, known)
+        asked = await self._asked(subject, request, None, known, absences)
         gates = request.policy.gates
         if not request.answers or asked.stage >= len(gates):
             return []
@@ -168,12 +189,33 @@ class EngineGate:
         named = [person for person in everybody if _belongs(needs, person.person_id, person.groups)]
         taken_over = {each.to_person for each in request.reassignments}
         named += [person for person in everybody if person.person_id in taken_over and person not in named]
-        return [Entitled(person, await self._why_not(subject, person, known)) for person in named]
+        here = {person.person_id for person in named}
+        ends = {way[-1].to for person_id in here if (way := way_from(absences, person_id))}
+        named += [person for person in everybody if person.person_id in ends - here]
+        return [await self._entitled(subject, request, person, known, absences) for person in named]
 
-    async def _why_not(self, subject: Loaded, person: Person, known: dict[str, Person | None]) -> str | None:
+    async def _entitled(
+        self,
+        subject: Loaded,
+        request: ApprovalRequest,
+        person: Person,
+        known: dict[str, Person | None],
+        absences: Sequence[Absence],
+    ) -> Entitled:
+        by = person.as_actor("slack")
+        away = next((absence for absence in absences if absence.person == person.person_id), None)
+        why_not = await self._objection(subject, by, known, absences)
         if not person.is_confirmed:
-            return "Slack has not said lately whether they may; an answer of theirs waits until it has"
-        return await self._objection(subject, person.as_actor("slack"), known)
+            why_not = "Slack has not said lately whether they may; an answer of theirs waits until it has"
+        found = explain(await self._asked(subject, request, by, known, absences), by, away)
+        to = known.get(away.to) if away else None
+        return Entitled(
+            person,
+            why_not,
+            in_stead_of=tuple(each.name for each in found.stands_in_for) if found.in_stead_of else (),
+            away_until=away.until if away else None,
+            away_to=to.name if to else None,
+        )
 
     async def look_up(self, tenant: str, name: str, *, limit: int) -> Sequence[Loaded]:
         """Return what *name* means: a thing by its id, or those whose ids it is part of."""
@@ -207,6 +249,10 @@ class EngineGate:
         if record is None or record.effect.tenant != tenant:
             return None
         return _state(record, await self._store.load(tenant, record.effect.instance_id))
+
+    def now(self) -> datetime:
+        """Return the present."""
+        return self._clock.now()
 
     def definitions(self) -> Mapping[str, LoopDefinition]:
         """Return the definitions loops may be started from, by id."""
@@ -248,7 +294,9 @@ class EngineGate:
             return Refused(code="unknown_effect", message=f"there is no effect {effect_id}")
         return await self._engine.retry(record.effect, record.state, by=by, channel=channel, key=key)
 
-    async def _objection(self, subject: Loaded, by: Human, known: dict[str, Person | None]) -> str | None:
+    async def _objection(
+        self, subject: Loaded, by: Human, known: dict[str, Person | None], absences: Sequence[Absence]
+    ) -> str | None:
         request = subject.request
         offered = next((each for each in request.answers if each.kind != "reject"), None) if request else None
         if request is None or offered is None:
@@ -262,7 +310,7 @@ class EngineGate:
             channel={},
             key="why-not",
         )
-        asked = await self._asked(subject, request, by, known)
+        asked = await self._asked(subject, request, by, known, absences)
         person = known.get(by.user_id)
         if person and person.barred:
             return f"{by.name} may not decide: {person.barred} in Slack"
@@ -270,14 +318,22 @@ class EngineGate:
         return found.message if found else None
 
     async def _asked(
-        self, subject: Loaded, request: ApprovalRequest, by: Human | None, known: dict[str, Person | None]
+        self,
+        subject: Loaded,
+        request: ApprovalRequest,
+        by: Human | None,
+        known: dict[str, Person | None],
+        absences: Sequence[Absence],
     ) -> Asked:
-        for person_id in concerned(request, by):
+        ways = ways_to(absences, by.user_id) if by and request.policy.reassign != "no" else []
+        between = {absence.person: absence for way in ways for absence in way}
+        depends_on = concerned(request, by) | between.keys()
+        for person_id in depends_on:
             if person_id not in known:
                 known[person_id] = await self._directory.person(subject.instance.tenant, person_id)
-        people = [person for each in concerned(request, by) if (person := known[each]) and not person.barred]
+        people = [person for each in depends_on if (person := known[each]) and not person.barred]
         groups = {person.person_id: person.groups for person in people}
-        return Asked(subject, request, groups, self._clock.now())
+        return Asked(subject, request, groups, self._clock.now(), absences=tuple(between.values()))
 
 
 def _belongs(needs: Sequence[Need], person_id: str, groups: frozenset[str]) -> bool:

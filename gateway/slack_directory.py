@@ -7,6 +7,7 @@ from channels.slack.evidence import EMAIL, KIND
 from channels.slack.roster import Roster
 from gateway.directory import ConfiguredDirectory
 from gateway.identities import ByConfiguration, ByEmail, is_of, recognised
+from loops.hours import is_zone
 from loops.ports import Account, ChannelIdentity, Identities, Person
 
 
@@ -77,6 +78,7 @@ class SlackDirectory:
             is_confirmed=is_confirmed,
             barred=standings[0][1] if is_barred else None,
             groups=person.groups | {name for name, users in groups.items() if users and users & eligible},
+            zone=next((member.tz for member in found if member and is_zone(member.tz)), person.zone),
             doubtful=frozenset(name for name, users in groups.items() if users is None and accounts),
         )
 

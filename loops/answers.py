@@ -405,7 +405,7 @@ def _edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> Ed
 
 
 def _closed(request: ApprovalRequest) -> Objection:
-    by = f" by {request.closed_by.by.name}" if request.closed_by else ""
+    by = f" by {request.closed_by.name}" if request.closed_by else ""
     at = f" at {request.closed_at:%Y-%m-%d %H:%M:%S} UTC" if request.closed_at else ""
     code: RefusalCode = "already_decided" if request.closed_by else "request_closed"
     if request.status == "expired":

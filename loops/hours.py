@@ -35,6 +35,15 @@ def known_zone(name: str) -> str:
     return name
 
 
+def is_zone(name: str) -> bool:
+    """Return whether the time zone database has *name*."""
+    try:
+        known_zone(name)
+    except ValueError:
+        return False
+    return True
+
+
 def _days(written: Any) -> Any:
     """Return single days for what may hold ranges: ``[mon-wed, fri]``."""
     if not isinstance(written, (list, tuple)):

@@ -122,7 +122,7 @@ class Person:
 
     `barred` is what keeps them from deciding anything, such as ``guest``. Where a channel has said nothing about them
     lately, `is_confirmed` is False; `doubtful` are the groups whose members nobody knows just now, which are not among
-    `groups`. Either way their answer waits until it is found out.
+    `groups`. Either way their answer waits until it is found out. `zone` is the time zone they live in, where known.
     """
 
     person_id: str
@@ -133,6 +133,7 @@ class Person:
     barred: str | None = None
     is_confirmed: bool = True
     doubtful: frozenset[str] = frozenset()
+    zone: str | None = None
 
     def as_actor(self, via: str) -> Human:
         """Return the human actor of this person, verified by the channel *via*."""

@@ -15,6 +15,7 @@ from channels.slack.blocks import Block
 from channels.slack.course import (
     NAME_MAX,
     counted,
+    decider,
     handovers,
     is_shared,
     name_of,
@@ -113,7 +114,7 @@ def summary(subject: Loaded, request: ApprovalRequest) -> str:
     """Return how *request* stands in one line, for notifications and lists; escaped, without formatting."""
     face = face_of(subject, request)
     title = inline(request.title, TITLE_MAX).text
-    by = name_of(request.closed_by.by) if request.closed_by else None
+    by = decider(request.closed_by) if request.closed_by else None
     line = wording.notification(face, title, by=by, chosen=chosen(request))
     if face in OPEN and request.expires_at:
         line += f" ({wording.decide_by(utc(request.expires_at))})"
@@ -219,7 +220,7 @@ def _status(request: ApprovalRequest, face: Face) -> str:
     if size(one_line(request.title)) > TITLE_MAX // 2:
         lines.insert(0, f"*{inline(request.title, TITLE_MAX).text}*")
     if decision:
-        lines.append(wording.decided_by(name_of(decision.by), when(decision.at)))
+        lines.append(wording.decided_by(decider(decision), when(decision.at)))
     elif request.closed_at:
         lines[-1] += f", {when(request.closed_at)}"
     lines.extend(_ending(request.ending, face))

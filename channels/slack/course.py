@@ -30,9 +30,14 @@ def name_of(actor: Actor) -> str:
     return inline(actor.name, NAME_MAX).text
 
 
+def decider(decision: Decision) -> str:
+    """Return who gave *decision*, escaped: ``Bea``, or ``Bea for Ann``."""
+    return inline(decision.name, 2 * NAME_MAX).text
+
+
 def named(decisions: Sequence[Decision]) -> list[str]:
     """Return who gave *decisions* and when; past `NAMES_MAX`, how many more."""
-    names = [f"*{name_of(decision.by)}* ({when(decision.at)})" for decision in decisions[:NAMES_MAX]]
+    names = [f"*{decider(decision)}* ({when(decision.at)})" for decision in decisions[:NAMES_MAX]]
     left = len(decisions) - len(names)
     return [*names, wording.more_people(left)] if left else names
 
@@ -141,7 +146,7 @@ def _who(need: Need) -> str:
 
 
 def _people(decisions: Sequence[Decision]) -> list[str]:
-    names = list(dict.fromkeys(f"*{name_of(decision.by)}*" for decision in decisions))
+    names = list(dict.fromkeys(f"*{decider(decision)}*" for decision in decisions))
     left = len(names) - GONE_MAX
     return [*names[:GONE_MAX], wording.more_people(left)] if left > 0 else names
 

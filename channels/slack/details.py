@@ -53,12 +53,12 @@ def document(subject: Loaded) -> str:
     beside |= {
         "checks": [verdict.as_json() for verdict in request.verdicts],
         "decisions": [
-            {"by": decision.by.name, "answer": decision.transition_id, "reason": decision.reason}
+            {"by": decision.name, "answer": decision.transition_id, "reason": decision.reason}
             for decision in request.decisions
         ],
         "handedOver": [each.as_json() for each in request.reassignments],
         "votesOnEarlierVersions": [
-            {"by": decision.by.name, "version": decision.request_version} for decision in request.voided
+            {"by": decision.name, "version": decision.request_version} for decision in request.voided
         ],
         "result": integration_result(subject, request),
     }

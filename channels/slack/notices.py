@@ -82,7 +82,7 @@ def _already(subject: Loaded, request: ApprovalRequest, notice: Notice) -> str:
     if face in OPEN:
         # The request is open as it stands now; the engine's own words say what stood in the way then.
         return _plain_refusal(notice)
-    by = inline(request.closed_by.by.name, NAME_MAX).text if request.closed_by else None
+    by = inline(request.closed_by.name, 2 * NAME_MAX).text if request.closed_by else None
     at = when(request.closed_at) if request.closed_at else None
     return wording.already(face, by, at, chosen=chosen(request))
 

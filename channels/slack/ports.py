@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol
 
+from loops.absence import Absence
 from loops.actors import Human
 from loops.approvals import HumanAnswer, HumanAsk
 from loops.definition import LoopDefinition
@@ -17,10 +18,18 @@ from loops.ports import Loaded, Person
 
 @dataclass(frozen=True, slots=True)
 class Entitled:
-    """Somebody a policy names. `why_not` says what keeps them from deciding now; None where nothing does."""
+    """
+    Somebody a policy names, or who stands in for them. `why_not` says what keeps them from deciding now, or None.
+
+    `in_stead_of` are those for whom they would decide, where not on their own account; `away_until` is until when they
+    are away themselves, and `away_to` names who decides in their stead.
+    """
 
     person: Person
     why_not: str | None
+    in_stead_of: tuple[str, ...] = ()
+    away_until: datetime | None = None
+    away_to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,21 @@ class Gate(Protocol):
         A refusal is committed too, with a notice that a worker tells privately. May be called again with the same
         `answer.key`: the first result is given again.
         """
+
+    async def leave(
+        self, *, tenant: str, by: Human, until: datetime, to: str, channel: Mapping[str, Any], key: str
+    ) -> Executed | Recorded | Refused:
+        """
+        Let *by* be away until *until*, and the person *to* decide in their stead; once under *key*.
+
+        A refusal is told by the caller.
+        """
+
+    async def come_back(self, *, tenant: str, by: Human, channel: Mapping[str, Any]) -> Absence | None:
+        """End the absence of *by* and return it; None where they were not away."""
+
+    async def absences(self, tenant: str) -> Sequence[Absence]:
+        """Return who is away now, and who decides in their stead."""
 
     async def load_request(self, tenant: str, request_id: str) -> Loaded | None:
         """Return the instance of an approval request, with that request, or None."""
@@ -89,6 +113,9 @@ class Gate(Protocol):
 
     async def effect(self, tenant: str, effect_id: str) -> EffectState | None:
         """Return how far one effect of *tenant* got."""
+
+    def now(self) -> datetime:
+        """Return the present, as decisions are judged by."""
 
     def definitions(self) -> Mapping[str, LoopDefinition]:
         """Return the definitions loops may be started from, by id."""

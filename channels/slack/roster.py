@@ -38,6 +38,7 @@ class Member(BaseModel):
     is_stranger: bool = False
     is_email_confirmed: bool = False
     email: str = ""
+    tz: str = ""
 
     @model_validator(mode="before")
     @classmethod

@@ -120,10 +120,16 @@ def _told(event: Event) -> str:
 def _decision(data: Mapping[str, Any]) -> str:
     decision = data["decision"]
     words = {"approve": "✅ {} approved", "reject": "⛔ {} rejected"}
-    said = words.get(decision["kind"], "☑️ {} answered " + _name(decision["transitionId"])).format(_who(decision["by"]))
+    other = "☑️ {} answered " + _name(decision["transitionId"])
+    said = words.get(decision["kind"], other).format(_who(decision["by"]) + _for(decision))
     needed: Sequence[int] | None = data.get("needed")
     progress = f" ({sum(data['filled'])} of {sum(needed)})" if needed else ""
     return f"{said}{progress}{_because(decision)}"
+
+
+def _for(decision: Mapping[str, Any]) -> str:
+    absent = decision.get("onBehalfOf")
+    return f" for *{_name(absent['name'])}*" if absent else ""
 
 
 def _closed(data: Mapping[str, Any]) -> str:

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from channels.slack import wording
 from channels.slack.course import is_shared, standing
-from channels.slack.mrkdwn import inline
+from channels.slack.mrkdwn import inline, when
 from loops.approvals import ApprovalRequest
 from loops.explaining import Explanation
 
-TITLE_MAX, NEEDS_MAX = 200, 400
+TITLE_MAX, NEEDS_MAX, NAME_MAX, NAMES_MAX = 200, 400, 80, 5
 
 
 def why_text(request: ApprovalRequest, found: Explanation) -> str:
@@ -23,8 +23,11 @@ def why_text(request: ApprovalRequest, found: Explanation) -> str:
 
 def why_lines(found: Explanation) -> Iterator[str]:
     """Yield what somebody may do about an open request, or why not, each as a sentence to them."""
+    if found.away:
+        yield wording.why_away(when(found.away.until))
     if found.may_approve:
-        yield wording.WHY_YOU_CAN
+        absent = found.in_stead_of
+        yield wording.why_for(inline(absent.name, NAME_MAX).text) if absent else wording.WHY_YOU_CAN
         return
     if "requester" in found.roles:
         yield wording.WHY_REQUESTER
@@ -34,6 +37,8 @@ def why_lines(found: Explanation) -> Iterator[str]:
         yield wording.WHY_ANSWERED
     elif found.has_handed_over:
         yield wording.WHY_HANDED_OVER
+    elif found.stands_in_for and not found.roles:
+        yield wording.why_taken([inline(each.name, NAME_MAX).text for each in found.stands_in_for[:NAMES_MAX]])
     elif not found.named_in:
         yield wording.WHY_NOT_NAMED
     elif found.stage not in found.named_in:

@@ -431,6 +431,21 @@ WHY_NOT_NEEDED = "✅ Your part is filled already. You may still reject it or as
 WHY_YOU_CAN = "✅ You can: press Approve or Reject on the card."
 
 
+def why_for(name: str) -> str:
+    """Tell somebody in whose stead they may decide."""
+    return f"✅ You can, for *{name}*, who is away: press Approve or Reject on the card."
+
+
+def why_taken(names: Sequence[str]) -> str:
+    """Tell somebody that there is nothing left to decide in the stead of those who are away."""
+    return f"✅ You stand in for {', '.join(f'*{name}*' for name in names)}; that part is filled already."
+
+
+def why_away(until: str) -> str:
+    """Remind somebody that they are away."""
+    return f"🌴 You are away until {until}; somebody decides in your stead. Your own answer counts all the same."
+
+
 # What is told privately
 
 

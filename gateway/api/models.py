@@ -243,6 +243,8 @@ class DecisionView(Value):
     transition_id: str
     person_id: str
     name: str
+    on_behalf_of: str | None = None
+    """The id of who was away, where it is their part."""
     at: Instant
     reason: str | None = None
 

@@ -73,6 +73,7 @@ def decision_view(decision: Decision) -> DecisionView:
         transition_id=decision.transition_id,
         person_id=decision.by.user_id,
         name=decision.by.name,
+        on_behalf_of=decision.on_behalf_of.person if decision.on_behalf_of else None,
         at=decision.at,
         reason=decision.reason,
     )

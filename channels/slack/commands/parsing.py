@@ -12,7 +12,20 @@ from typing import Any
 from loops.durations import parse_duration
 
 #: What the command knows, in the order of its help.
-VERBS = ("pending", "show", "history", "who", "definitions", "start", "cancel", "snooze", "retry", "help")
+VERBS = (
+    "pending",
+    "show",
+    "history",
+    "who",
+    "definitions",
+    "start",
+    "cancel",
+    "snooze",
+    "away",
+    "back",
+    "retry",
+    "help",
+)
 SHARE, PAGE = "--share", "--page"
 #: Pages are counted up to here.
 PAGE_MAX = 50

@@ -8,6 +8,7 @@ from channels.slack import wording as card_words
 from channels.slack.commands import wording
 from channels.slack.commands.acting import Acting
 from channels.slack.commands.answer import answered
+from channels.slack.commands.being_away import BeingAway
 from channels.slack.commands.parsing import VERBS, Typed, nearest, parse, span_of
 from channels.slack.commands.showing import MEANT_MAX, Lines, Showing
 from channels.slack.deliveries import Command, Submission
@@ -29,6 +30,7 @@ class Commands:
         self._desk = desk
         self._showing = Showing(desk)
         self._acting = Acting(desk, command)
+        self._being_away = BeingAway(desk)
 
     async def run(self, command: Command) -> BoltResponse:
         """Answer one command. May answer with nothing but a window that opened."""
@@ -43,7 +45,7 @@ class Commands:
             lines = await self._lines(command, typed, by, name)
         except Unavailable:
             # What starts something may have got through; the rest only read.
-            is_doubtful = typed.verb in {"start", "retry", "snooze"}
+            is_doubtful = typed.verb in {"start", "retry", "snooze", "away", "back"}
             return answered([wording.COULD_NOT_RECORD if is_doubtful else card_words.COULD_NOT_LOAD])
         return done() if lines is None else answered(lines, is_shared=typed.is_shared)
 
@@ -67,6 +69,10 @@ class Commands:
                 return await soon(self._acting.retry(command, typed, by, name), ANSWER_S)
             case "snooze":
                 return await self._snooze(command, typed, by, name)
+            case "away":
+                return await soon(self._being_away.away(command, typed, by, name), ANSWER_S)
+            case "back":
+                return await soon(self._being_away.back(command, by), ANSWER_S)
             case "show" | "history" | "who" | "cancel":
                 return await self._about_one(command, typed, by, name)
             case _:

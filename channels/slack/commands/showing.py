@@ -9,6 +9,7 @@ from channels.slack.commands import wording
 from channels.slack.commands.parsing import Typed
 from channels.slack.listening import Desk
 from channels.slack.mrkdwn import inline, when
+from channels.slack.ports import Entitled
 from channels.slack.threads import told
 from channels.slack.why import why_lines
 from loops.actors import Human
@@ -87,7 +88,7 @@ class Showing:
             for decision in request.decisions[:DECISIONS_MAX]:
                 offered = request.answer(decision.transition_id)
                 answer = _name(offered.label if offered else decision.transition_id)
-                lines.append(wording.gave(_name(decision.by.name), answer, when(decision.at)))
+                lines.append(wording.gave(inline(decision.name, 2 * NAME_MAX).text, answer, when(decision.at)))
         effects = await self._desk.gate.effects_of(self._desk.tenant, instance.instance_id)
         for effect in [each for each in effects if each.is_retriable][:DEAD_MAX]:
             error = inline(effect.error, TITLE_MAX).text if effect.error else None
@@ -125,9 +126,7 @@ class Showing:
         lines += _decided(request)
         entitled = await self._desk.gate.entitled(subject)
         for each in entitled[:WHO_MAX]:
-            name = _name(each.person.name)
-            why = inline(each.why_not, TITLE_MAX).text if each.why_not else None
-            lines.append(wording.may_not(name, why) if why else wording.may(name))
+            lines.append(_entitled(each))
         if len(entitled) > WHO_MAX:
             lines.append(wording.more_lines(len(entitled) - WHO_MAX))
         if all(each.why_not for each in entitled):
@@ -207,8 +206,21 @@ def _decided(request: ApprovalRequest) -> Lines:
     for decision in request.decisions[:DECISIONS_MAX]:
         offered = request.answer(decision.transition_id)
         answer = _name(offered.label if offered else decision.transition_id)
-        lines.append(wording.gave(_name(decision.by.name), answer, when(decision.at)))
+        lines.append(wording.gave(inline(decision.name, 2 * NAME_MAX).text, answer, when(decision.at)))
     return lines
+
+
+def _entitled(each: Entitled) -> str:
+    name = _name(each.person.name)
+    if each.why_not:
+        line = wording.may_not(name, inline(each.why_not, TITLE_MAX).text)
+    elif each.in_stead_of:
+        line = wording.may_for(name, [_name(absent) for absent in each.in_stead_of])
+    else:
+        line = wording.may(name)
+    if each.away_until is None:
+        return line
+    return wording.is_away(line, when(each.away_until), _name(each.away_to) if each.away_to else None)
 
 
 def _groups(subject: Loaded) -> set[str]:

@@ -17,6 +17,7 @@ HELP: tuple[tuple[str, str], ...] = (
     ("definitions", "the loops there are"),
     ("start LOOP id=ID KEY=VALUE ...", "start a loop; asks for what is missing"),
     ("snooze ID 1h", "be reminded of a request later, by direct message"),
+    ("away until TIME to PERSON", "have somebody decide in your stead; `away` shows it, `back` ends it"),
     ("cancel ID", "cancel a loop, after asking you once more"),
     ("retry EFFECT", "try again what failed"),
     ("help", "this"),
@@ -188,6 +189,21 @@ def may(name: str) -> str:
     return f"✅ *{name}* may decide"
 
 
+def may_for(name: str, absent: Sequence[str]) -> str:
+    """List somebody who may decide in the stead of people who are away."""
+    return f"✅ *{name}* may decide for {_all(absent)}, who {'is' if len(absent) == 1 else 'are'} away"
+
+
+def is_away(line: str, until: str, to: str | None) -> str:
+    """Add to the line of somebody that they are away."""
+    return f"{line} (🌴 away until {until}{f', {to} stands in' if to else ''})"
+
+
+def _all(names: Sequence[str]) -> str:
+    *most, last = (f"*{name}*" for name in names)
+    return f"{', '.join(most)} and {last}" if most else last
+
+
 def may_not(name: str, why: str) -> str:
     """List somebody who belongs there and may not decide."""
     return f"⛔ *{name}* may not: {why}"
@@ -325,3 +341,55 @@ def needs_span(command: str) -> list[str]:
 def nothing_to_snooze(aggregate: str) -> list[str]:
     """Answer `snooze` of a loop that asks nobody."""
     return [f"{aggregate} waits for nobody just now, so there is nothing to be reminded of."]
+
+
+# away, back
+
+
+def needs_away(command: str) -> list[str]:
+    """Answer `away` that says something, but not until when, or who stands in."""
+    return [
+        f"Until when, and who decides in your stead? `{command} away until friday 9:00 to @bea`. A time is written "
+        "like `2026-12-24`, `2026-12-24 18:00`, `18:00`, `tomorrow`, `monday 9:00`, `3d` or `4h30m`."
+    ]
+
+
+def no_such_time(words: str, command: str) -> list[str]:
+    """Answer `away` with a time that cannot be read."""
+    return [f"“{words}” is no time I can read.", *needs_away(command)]
+
+
+def no_such_person(name: str) -> list[str]:
+    """Answer `away` with somebody nobody knows."""
+    return [f"⛔ Nobody called “{name}” is known here, or more than one; write their @name. Nothing was changed."]
+
+
+def away(to: str, until: str, there: str, command: str) -> list[str]:
+    """Say that somebody is away from now on; *there* is when that is on their own clocks."""
+    return [
+        f"🌴 You are away until {until} ({there}), and *{to}* decides in your stead, where a policy lets parts be "
+        f"handed over. It ends by itself then; `{command} back` ends it now. Your own answers count all the same.",
+    ]
+
+
+def stays_away(to: str, until: str, command: str) -> list[str]:
+    """Show somebody their absence."""
+    return [f"🌴 You are away until {until}; *{to}* decides in your stead. `{command} back` ends it."]
+
+
+def is_here(command: str) -> list[str]:
+    """Answer `away` of somebody who is not."""
+    return [f"You are not away. `{command} away until TIME to PERSON` has somebody decide in your stead."]
+
+
+def stands_in(name: str, until: str) -> str:
+    """Tell somebody in whose stead they decide."""
+    return f"You decide in the stead of *{name}*, who is away until {until}."
+
+
+def back(to: str) -> list[str]:
+    """Say that somebody is back."""
+    return [f"👋 Welcome back. *{to}* decides in your stead no more."]
+
+
+WAS_HERE = "You are not away; there is nothing to end."

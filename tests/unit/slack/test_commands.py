@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from builders import TENANT, a_change, a_house, an_answer, person
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import assert_slack_takes_message, assert_slack_takes_modal, said
 
+from channels.slack.card import render
+from channels.slack.threads import told
 from loops.approvals import ApprovalRequest
 
 
@@ -314,6 +317,7 @@ async def test_help_is_for_everybody(rig: Rig) -> None:
         "definitions",
         "start LOOP",
         "cancel ID",
+        "away until TIME to PERSON",
         "retry EFFECT",
     ):
         assert f"`/loops {verb}" in told
@@ -351,3 +355,61 @@ async def test_snooze_reminds_its_sender_later_by_direct_message(rig: Rig) -> No
     [snooze] = loaded.request.snoozes
     assert snooze.person == "dana"
     assert "slackChannelId" not in snooze.channel
+
+
+async def test_away_says_until_when_who_decides_and_back_ends_it(rig: Rig) -> None:
+    """The time is repeated with its zone; shown, on the list of deciders and to who stands in; and ended."""
+    rig.house.people.known["dana"] = replace(rig.house.people.known["dana"], zone="Europe/Vienna")
+    here = await command(rig, "UDANA", "/loops away")
+    left = await command(rig, "UDANA", "/loops away until 2026-12-01 9:30 to <@UKIM|kim>")
+    shown = await command(rig, "UDANA", "/loops away")
+    of_kim = await command(rig, "UKIM", "/loops away")
+    who = await command(rig, "UKIM", "/loops who CHG-7")
+    decided = await rig.house.engine.answer(an_answer(rig.request, "approve", "kim"), tenant=TENANT)
+    back, again = await command(rig, "UDANA", "/loops back"), await command(rig, "UDANA", "/loops back")
+
+    assert here.startswith("You are not away.")
+    assert "(Tue 01 Dec 2026 09:30 Europe/Vienna), and *Kim* decides in your stead" in left
+    assert shown.startswith("🌴 You are away until <!date^1796113800^")
+    assert "You decide in the stead of *Dana*, who is away until <!date^1796113800^" in of_kim
+    assert "✅ *Dana* may decide (🌴 away until <!date^1796113800^" in who
+    assert "✅ *Kim* may decide for *Dana*, who is away" in who
+    assert "✅ You can, for *Dana*, who is away: press Approve" in who
+    assert decided.outcome == "executed"
+    assert back == "👋 Welcome back. *Kim* decides in your stead no more."
+    assert again == "You are not away; there is nothing to end."
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("away until tomorrow", "Until when, and who decides"),
+        ("away to kim", "Until when, and who decides"),
+        ("away until the cows come home to kim", "“the cows come home” is no time I can read."),
+        ("away until 99:99 to kim", "“99:99” is no time I can read."),
+        ("away until tomorrow to nobody", "⛔ Nobody called “nobody” is known here"),
+        ("away until tomorrow to <@UGHOST>", "⛔ Nobody called"),
+        ("away until tomorrow to dana", "⛔ that is yourself"),
+        ("away until 2026-01-01 to kim", "⛔ 2026-01-01 00:00 UTC is over already"),
+    ],
+)
+async def test_away_that_cannot_be_is_told_why(rig: Rig, text: str, answer: str) -> None:
+    """What is missing is asked for with an example; what cannot be is refused; nothing was changed."""
+    assert (await command(rig, "UDANA", f"/loops {text}")).startswith(answer)
+    assert (await command(rig, "UDANA", "/loops away")).startswith("You are not away.")
+
+
+async def test_a_card_names_who_decided_for_whom() -> None:
+    """On the card, in its notification and in the thread: Kim for Dana."""
+    async with a_rig(a_house()) as rig:
+        await command(rig, "UDANA", "/loops away until 3d to kim")
+        request = await approve(rig, "kim")
+        loaded = await rig.house.store.load_request(TENANT, request.request_id)
+        assert loaded is not None
+        card = render(loaded)
+        events = await rig.house.store.events(TENANT, request.instance_id)
+        [decided] = [told(event) for event in events if event.type == "approval.decision.recorded"]
+
+    assert "Decided by *Kim for Dana*" in said(card.blocks)
+    assert "Kim for Dana" in card.text
+    assert decided == "✅ *Kim* for *Dana* approved"
