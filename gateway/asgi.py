@@ -32,6 +32,7 @@ from gateway.api.events import Events
 from gateway.api.loops import Loops
 from gateway.api.problems import Problem, unrouted
 from gateway.api.runs import Runs
+from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
 from gateway.coherence import incoherences
 from gateway.gate import EngineGate
@@ -192,6 +193,7 @@ async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
         ),
         Runs(parts.store, parts.checkpoints, parts.clock),
         Events(parts.feed, bell, parts.api_keys, parts.clock),
+        Subscriptions(parts.subscriptions, parts.feed, parts.clock, parts.ids),
     )
     door = Door(
         parts.api_keys,

@@ -24,6 +24,7 @@ from channels.slack.roster import Roster
 from channels.slack.turns import MemoryTurns, SharedTurns
 from channels.slack.usergroups import UserGroups
 from gateway.api.ports import Feed, Keys
+from gateway.api.subscription_ports import Subscriptions
 from gateway.auditing.ports import Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences, with_approvals, with_calendars
@@ -75,6 +76,7 @@ from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_openers import RedisOpeners
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
+from gateway.storage.redis_subscriptions import RedisSubscriptions
 from gateway.storage.redis_turns import RedisTurns
 from loops.actors import folded
 from loops.engine import LoopEngine
@@ -105,6 +107,7 @@ class Parts:
     checkpoints: Checkpoints
     api_keys: Keys
     feed: Feed
+    subscriptions: Subscriptions
     deadlines: Deadlines
     leases: Leases
     lanes: Lanes
@@ -203,6 +206,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             checkpoints=RedisCheckpoints(client),
             api_keys=RedisApiKeys(client),
             feed=RedisFeed(client, store),
+            subscriptions=RedisSubscriptions(client),
             deadlines=RedisDeadlines(client),
             leases=RedisLeases(client),
             lanes=RedisLanes(client, effect_grace=timedelta(seconds=settings.effect_grace_s)),

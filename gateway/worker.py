@@ -9,10 +9,12 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from datetime import timedelta
 from typing import TypeVar
 
+import httpx2
 import structlog
 import uvloop
 
 from gateway.admission import admitted
+from gateway.delivering import Deliverer
 from gateway.identifiers import process_name
 from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName
@@ -105,7 +107,12 @@ def _watched(loop: asyncio.AbstractEventLoop, stuck_s: float) -> Callable[[], No
 @asynccontextmanager
 async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
     """Yield the parts and the runner, with the sweep going on beside them."""
-    async with open_parts(settings, url) as parts, admitted(parts, holder), open_handlers(parts) as handlers:
+    async with (
+        open_parts(settings, url) as parts,
+        admitted(parts, holder),
+        open_handlers(parts) as handlers,
+        httpx2.AsyncClient() as http,
+    ):
         sweep = Sweep(
             holder,
             parts.effects,
@@ -134,10 +141,12 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
             parts.engine,
             every=timedelta(seconds=settings.sweep_every_s),
         )
+        deliverer = Deliverer(holder, parts.subscriptions, parts.feed, parts.leases, parts.clock, http)
         chores = {
             asyncio.create_task(reconciler.run(), name="cards"),
             asyncio.create_task(sweep.run(), name="sweep"),
             asyncio.create_task(sealer.run(), name="sealing"),
+            asyncio.create_task(deliverer.run(), name="subscriptions"),
         }
         try:
             yield parts, effect_runner(parts, handlers)
@@ -149,7 +158,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
                     chore.cancel()
                 _, chores = await asyncio.wait(chores, timeout=_POLL_S)
             with contextlib.suppress(Unavailable):
-                for name in ("relay", "sweep", "cards", "sealing"):
+                for name in ("relay", "sweep", "cards", "sealing", "subscriptions"):
                     await parts.leases.let_go(name, holder)
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
 
 from loops.durations import Duration
+from loops.events import EventType
 from loops.instance import Status
 from loops.values import Identifier, Instant, Value
 
@@ -389,6 +390,49 @@ class EventPage(Value):
     events: tuple[Json, ...]
     next_cursor: str
     gap: bool = False
+
+
+class Subscribe(Value):
+    """Have events sent to `url`: https, or http on loopback. Redirects are not followed."""
+
+    url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
+    events: Annotated[tuple[EventType, ...], Field(max_length=40)] = ()
+    """Of which types; without one, of all."""
+    loop_id: Identifier | None = None
+
+
+class SubscriptionView(Value):
+    """
+    A subscription, and how its deliveries stand.
+
+    `status` is `active`, `failing` (tried again at `next_attempt_at`) or `disabled`; `error` says why.
+    """
+
+    subscription_id: str
+    url: str
+    events: tuple[EventType, ...]
+    loop_id: str | None = None
+    created_at: Instant
+    status: Literal["active", "failing", "disabled"]
+    cursor: str
+    """The last event that is dealt with."""
+    failures: int
+    failing_since: Instant | None = None
+    next_attempt_at: Instant | None = None
+    disabled_at: Instant | None = None
+    error: str | None = None
+
+
+class SubscriptionMade(SubscriptionView):
+    """A subscription with its signing secret, which is not shown again."""
+
+    secret: str
+
+
+class SubscriptionPage(Value):
+    """Every subscription of the tenant, the oldest first."""
+
+    subscriptions: tuple[SubscriptionView, ...]
 
 
 class ProblemView(Value):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from gateway.api.approvals import Approvals
-from gateway.api.endpoint import Endpoint
+from gateway.api.endpoint import Endpoint, Handler, Method
 from gateway.api.events import Events
 from gateway.api.keys import Scope
 from gateway.api.loops import Loops
@@ -32,10 +32,16 @@ from gateway.api.models import (
     RunView,
     Standing,
     StartLoop,
+    Subscribe,
+    SubscriptionMade,
+    SubscriptionPage,
+    SubscriptionView,
     Transition,
     Withdraw,
 )
 from gateway.api.runs import Runs
+from gateway.api.subscriptions import Subscriptions
+from loops.values import Value
 
 #: Where the API lives.
 BASE = "/api/v1"
@@ -59,9 +65,17 @@ _ASKED_NOT = {
 _WITHDRAWN_NOT = {403: ("not_the_requester",), 404: ("unknown_request",), 409: ("request_closed",)}
 
 
-def endpoints(loops: Loops, approvals: Approvals, runs: Runs, events: Events) -> tuple[Endpoint, ...]:
+def endpoints(
+    loops: Loops, approvals: Approvals, runs: Runs, events: Events, subscriptions: Subscriptions
+) -> tuple[Endpoint, ...]:
     """Return the table. Paths that end in a name of any length come after those that say more."""
-    return (*_of_loops(loops), *_of_approvals(approvals), *_of_runs(runs), *_of_events(events))
+    return (
+        *_of_loops(loops),
+        *_of_approvals(approvals),
+        *_of_runs(runs),
+        *_of_events(events),
+        *_of_subscriptions(subscriptions),
+    )
 
 
 def _of_loops(loops: Loops) -> Iterable[Endpoint]:
@@ -145,3 +159,26 @@ def _of_events(events: Events) -> Iterable[Endpoint]:
         "GET", f"{BASE}/events/stream", "Follow events as they are committed", read, events.follow_events,
         {200: "text/event-stream"}, query=EventsFollowed, tag="events",
     )  # fmt: skip
+
+
+def _of_subscriptions(subscriptions: Subscriptions) -> Iterable[Endpoint]:
+    one = f"{BASE}/subscriptions/{{subscription_id}}"
+    admin: tuple[Scope, ...] = ("admin",)
+    none_such = {404: ("unknown_subscription",)}
+    yield Endpoint(
+        "POST", f"{BASE}/subscriptions", "Have events sent to you", admin, subscriptions.subscribe,
+        {201: SubscriptionMade, 200: SubscriptionMade}, body=Subscribe, tag="subscriptions",
+        refusals={409: ("too_many_subscriptions",), 422: ("idempotency_key_reused",)},
+    )  # fmt: skip
+    yield Endpoint(
+        "GET", f"{BASE}/subscriptions", "List subscriptions", admin, subscriptions.list_subscriptions,
+        {200: SubscriptionPage}, tag="subscriptions",
+    )  # fmt: skip
+    rows: tuple[tuple[Method, str, str, Handler, type[Value]], ...] = (
+        ("POST", f"{one}/rotate", "Change the signing secret", subscriptions.rotate_subscription, SubscriptionMade),
+        ("POST", f"{one}/enable", "Go on with deliveries", subscriptions.enable_subscription, SubscriptionView),
+        ("GET", one, "Show a subscription", subscriptions.get_subscription, SubscriptionView),
+        ("DELETE", one, "Remove a subscription", subscriptions.unsubscribe, SubscriptionView),
+    )
+    for method, path, summary, handle, model in rows:
+        yield Endpoint(method, path, summary, admin, handle, {200: model}, refusals=none_such, tag="subscriptions")

@@ -52,7 +52,7 @@ class WebhookIntegration:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = checked_url(url, "a webhook integration's url")
-        self._signer = _signer(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
+        self._signer = signer(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
         self._client = client
         self._timeout_s = timeout_s
         self._now = now
@@ -99,7 +99,13 @@ class WebhookIntegration:
         }
 
 
-def _signer(secret: str) -> Webhook:
+def signer(secret: str) -> Webhook:
+    """
+    Return what signs with *secret*, ``whsec_`` and base64 of 24 to 64 bytes.
+
+    Raises:
+        ValueError: If it is not such; the message does not repeat it.
+    """
     # The library decodes leniently: a mistyped secret would become another, weaker key without a word.
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)

@@ -91,6 +91,10 @@ API_KEYS = "lg:api-keys:"
 RATE = "lg:rate:"
 #: Stream of what was committed, for those who follow: i instance, n sequence of its last event, c how many. tenant.
 FEED = "lg:feed:"
+#: Sorted set of the subscriptions of all tenants, ``tenant:subscription``, all scores 0.
+SUBSCRIPTIONS = "lg:subscriptions"
+#: Hash: b body, p how far its deliveries are. tenant, subscription.
+SUBSCRIPTION = "lg:subscription:"
 #: What a channel said, after the turn it was asked in. team:name.
 KNOWN = "lg:known:"
 #: How often a channel said that it changed. team:name.
@@ -135,6 +139,7 @@ LUA: Mapping[str, str] = MappingProxyType(
         "API_KEY": API_KEY,
         "RATE": RATE,
         "FEED": FEED,
+        "SUBSCRIPTION": SUBSCRIPTION,
         "LIMIT": LIMIT,
         "LIMIT_LINE": LIMIT_LINE,
         "SCHEMA": SCHEMA,

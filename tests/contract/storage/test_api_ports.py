@@ -1,4 +1,4 @@
-"""What API keys and the feed of events promise, in memory and on a real server."""
+"""What API keys, the feed of events and subscriptions promise, in memory and on a real server."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,13 +9,17 @@ from builders import House, a_house
 
 from gateway.api.keys import ApiKey, digest_of, new_token
 from gateway.api.ports import Feed, Keys
+from gateway.api.subscription import Progress, Subscription
+from gateway.api.subscription_ports import Subscribed, Subscriptions
 from gateway.storage.connect import connect
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_api_keys import MemoryApiKeys
 from gateway.storage.memory_feed import MemoryFeed
+from gateway.storage.memory_subscriptions import MemorySubscriptions
 from gateway.storage.redis_api_keys import RedisApiKeys
 from gateway.storage.redis_feed import RedisFeed
 from gateway.storage.redis_store import RedisStore
+from gateway.storage.redis_subscriptions import RedisSubscriptions
 from loops.errors import Rejected
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
@@ -192,3 +196,52 @@ async def test_follower_that_is_too_far_behind_is_told(request: pytest.FixtureRe
     assert late.is_gap
     assert late.events
     assert not start.is_gap
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def subscriptions(request: pytest.FixtureRequest) -> AsyncIterator[Subscriptions]:
+    """Each implementation in turn, empty."""
+    if request.param == "memory":
+        yield MemorySubscriptions()
+        return
+    async with connect(request.getfixturevalue("redis_url")) as client:
+        yield RedisSubscriptions(client)
+
+
+def a_subscription(name: str, tenant: str = "a:b", **said: object) -> Subscribed:
+    fields = {"subscription_id": name, "tenant": tenant, "url": "https://x.example/", "secret": "s", "created_at": NOW}
+    return Subscribed(Subscription.model_validate(fields | said), Progress(cursor="0-0.0"))
+
+
+async def test_subscriptions_are_each_tenants_own(subscriptions: Subscriptions) -> None:
+    """What is added is found by its tenant and id, listed oldest first, and gone when it is removed."""
+    older, newer = a_subscription("sub_2"), a_subscription("sub_1", created_at=NOW + timedelta(seconds=1))
+    for each in (newer, older, a_subscription("sub_1", "a"), a_subscription("sub_9", "a:b:c")):
+        await subscriptions.add(each)
+
+    assert await subscriptions.find("a:b", "sub_1") == newer
+    assert list(await subscriptions.of_tenant("a:b")) == [older, newer]
+    assert len(await subscriptions.every()) == 4
+
+    await subscriptions.remove("a:b", "sub_1")
+
+    assert await subscriptions.find("a:b", "sub_1") is None
+    assert list(await subscriptions.of_tenant("a:b")) == [older]
+
+
+async def test_progress_and_changes_do_not_undo_each_other_nor_a_removal(subscriptions: Subscriptions) -> None:
+    """A rotation keeps the progress, a delivery keeps the rotation, and neither brings back what was removed."""
+    added = a_subscription("sub_1")
+    await subscriptions.add(added)
+    rotated = added.subscription.rotated("t", NOW, None)
+    far = Progress(cursor="5-0.1", failures=2, error="answered 500", failing_since=NOW, not_before=NOW)
+    await subscriptions.change(rotated)
+    await subscriptions.note("a:b", "sub_1", far)
+    found = await subscriptions.find("a:b", "sub_1")
+    await subscriptions.remove("a:b", "sub_1")
+    await subscriptions.change(rotated)
+    await subscriptions.note("a:b", "sub_1", far)
+
+    assert found == Subscribed(rotated, far)
+    assert await subscriptions.find("a:b", "sub_1") is None
+    assert list(await subscriptions.every()) == []

@@ -55,6 +55,7 @@ UNWRITTEN = {
     "malformed", "bad_request", "too_large", "too_slow", "unsupported_media_type", "not_found", "method_not_allowed",
     "human_actor_forbidden", "system_actor_forbidden", "adhoc_not_allowed", "unmanned", "bad_evidence",
     "unknown_loop", "unknown_instance", "unknown_request", "idempotency_key_reused", "already_active", "missing_scope",
+    "unknown_subscription", "too_many_subscriptions",
 }  # fmt: skip
 
 #: What the path's names are in those requests that are about something.
@@ -62,7 +63,6 @@ KNOWN: dict[str, list[str]] = {
     "aggregateId": ["CHG-1", "CHG-2"],
     "runId": ["CHG-1"],
     "loopId": ["test.change"],
-    "approvalId": [],
 }
 
 
@@ -109,8 +109,10 @@ def fuzz(cases: int, number: int) -> Tally:
 def _fuzz(api: Rig, runner: asyncio.Runner, cases: int, number: int, tally: Tally) -> None:
     runner.run(api.started("CHG-1"))
     runner.run(api.started("CHG-2"))
+    admin = runner.run(api.a_token("admin"))
+    made = runner.run(api.post("/subscriptions", {"url": "https://receiver.example.com/"}, token=admin)).json()
     parked = runner.run(api.submitted("CHG-2"))
-    known = KNOWN | {"approvalId": [parked["approvalId"]]}
+    known = KNOWN | {"approvalId": [parked["approvalId"]], "subscriptionId": [made["subscriptionId"]]}
     described = runner.run(api.client.get("/api/v1/openapi.json")).json()
     del described["security"]  # every request has the key: those without one are test_door's
     schema = schemathesis.openapi.from_dict(described)
@@ -128,7 +130,7 @@ def _fuzz(api: Rig, runner: asyncio.Runner, cases: int, number: int, tally: Tall
                         lambda path, mode=mode, operation=operation: operation.as_strategy(mode, path_parameters=path)
                     )
                 )
-        send = _sender(api, runner, tally)
+        send = _sender(api, runner, tally, admin)
         settled = settings(
             max_examples=max(1, cases // len(operations)),
             phases=[Phase.generate],
@@ -139,12 +141,12 @@ def _fuzz(api: Rig, runner: asyncio.Runner, cases: int, number: int, tally: Tall
         settled(seed(number)(given(case=st.one_of(strategies))(send)))()
 
 
-def _sender(api: Rig, runner: asyncio.Runner, tally: Tally) -> Callable[[Case], None]:
+def _sender(api: Rig, runner: asyncio.Runner, tally: Tally, token: str) -> Callable[[Case], None]:
     def send(case: Case) -> None:
         store = api.store
         assert isinstance(store, CountingStore)
         kwargs = case.as_transport_kwargs(base_url="http://gateway")
-        kwargs["headers"]["Authorization"] = f"Bearer {api.token}"
+        kwargs["headers"]["Authorization"] = f"Bearer {token}"
         try:
             prepared = requests.Request(**kwargs).prepare()
         except (requests.RequestException, ValueError):

@@ -21,10 +21,12 @@ from gateway.api.keys import ApiKey, Scope, digest_of, new_token
 from gateway.api.loops import Loops
 from gateway.api.problems import unrouted
 from gateway.api.runs import Runs
+from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_api_keys import MemoryApiKeys
 from gateway.storage.memory_feed import MemoryFeed
+from gateway.storage.memory_subscriptions import MemorySubscriptions
 from loops.definition import LoopDefinition
 from loops.staffing import shortfalls
 
@@ -45,6 +47,8 @@ class Rig:
     token: str
     bell: Bell
     app: Starlette
+    feed: MemoryFeed
+    subscriptions: MemorySubscriptions
 
     async def a_token(self, *scopes: Scope, tenant: str = "default", service: str = "ci", **said: Any) -> str:
         """Return the token of a fresh key."""
@@ -58,6 +62,10 @@ class Rig:
     async def get(self, path: str, *, token: str | None = None, **headers: str) -> httpx2.Response:
         sent = {"authorization": f"Bearer {token or self.token}"} | {k.replace("_", "-"): v for k, v in headers.items()}
         return await self.client.get(f"/api/v1{path}", headers=sent)
+
+    async def delete(self, path: str, *, token: str | None = None) -> httpx2.Response:
+        headers = {"authorization": f"Bearer {token or self.token}"}
+        return await self.client.delete(f"/api/v1{path}", headers=headers)
 
     async def started(self, aggregate: str = "CHG-1", **payload: Any) -> dict[str, Any]:
         """Start the test loop on *aggregate*."""
@@ -108,7 +116,7 @@ async def an_api(
     store = store or MemoryStore()
     ids = CountingIds()
     house = a_house(a_change(), store=store, ids=ids)
-    keys, feed = MemoryApiKeys(house.clock.now), MemoryFeed(store)
+    keys, feed, subscriptions = MemoryApiKeys(house.clock.now), MemoryFeed(store), MemorySubscriptions()
     bell = Bell(feed)
 
     def unmanned(definition: LoopDefinition) -> list[str]:
@@ -121,11 +129,12 @@ async def an_api(
         Approvals(house.engine, store, ids, adhoc, unmanned, bell),
         Runs(store, store, house.clock),
         Events(feed, bell, keys, house.clock, heartbeat_s=0.05),
+        Subscriptions(subscriptions, feed, house.clock, ids),
     )
     token, key = await a_key(keys, house, ALL, tenant="default", service="ci")
     door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9)
     app = Starlette(routes=api_routes(table, door), exception_handlers={HTTPException: unrouted})
     listening = asyncio.create_task(bell.listen())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:
-        yield Rig(house, store, keys, client, table, key, token, bell, app)
+        yield Rig(house, store, keys, client, table, key, token, bell, app, feed, subscriptions)
     listening.cancel()

@@ -1,0 +1,249 @@
+"""Deliveries of events: signed, in order, at least once, to whoever subscribed, whatever becomes of the sender."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import httpx2
+import pytest
+from builders import TENANT, House, a_house
+from contract.integration.receiver import SECRET, Receiver, receiving
+from standardwebhooks import Webhook
+
+from gateway.api.subscription import Progress, Subscription, new_secret
+from gateway.api.subscription_ports import Subscribed
+from gateway.delivering import Deliverer
+from gateway.storage.memory import MemoryStore
+from gateway.storage.memory_feed import MemoryFeed
+from gateway.storage.memory_subscriptions import MemorySubscriptions
+from loops.events import EventType
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Receiver]:
+    """A receiver, served for all tests here."""
+    with receiving(Receiver()) as receiver:
+        yield receiver
+
+
+@pytest.fixture
+def receiver(served: Receiver) -> Receiver:
+    """The receiver, as new."""
+    served.reset()
+    return served
+
+
+@dataclass
+class Rig:
+    """What commits, what is subscribed, and what delivers."""
+
+    house: House
+    feed: MemoryFeed
+    subscriptions: MemorySubscriptions
+    client: httpx2.AsyncClient
+    receiver: Receiver
+
+    def deliverer(self, name: str = "w1", **said: Any) -> Deliverer:
+        store: Any = self.house.store
+        return Deliverer(name, self.subscriptions, self.feed, store, self.house.clock, self.client, **said)
+
+    async def subscribed(self, name: str = "sub_1", *events: EventType, **said: Any) -> Subscription:
+        fields = {"url": self.receiver.url, "secret": SECRET} | said
+        subscription = Subscription.model_validate(
+            {"subscription_id": name, "tenant": TENANT, "events": events, "created_at": self.house.clock.now()} | fields
+        )
+        await self.subscriptions.add(Subscribed(subscription, Progress(cursor=await self.feed.last(TENANT))))
+        return subscription
+
+    async def progress(self, name: str = "sub_1") -> Progress:
+        found = await self.subscriptions.find(TENANT, name)
+        assert found is not None
+        return found.progress
+
+    def got(self) -> list[tuple[str, int]]:
+        """Return (aggregate, sequence) of what was received, in its order."""
+        events = [json.loads(each["body"])["data"] for each in self.receiver.received]
+        return [(event["aggregateId"], event["sequence"]) for event in events]
+
+    def ids(self) -> list[str]:
+        return [each["headers"]["webhook-id"] for each in self.receiver.received]
+
+    async def ages(self, by: timedelta, name: str = "sub_1") -> None:
+        """Have the last failure be so long ago: signatures are stamped with the time it is."""
+        far = await self.progress(name)
+        since = far.failing_since - by if far.failing_since else None
+        not_before = far.not_before - by if far.not_before else None
+        await self.subscriptions.note(TENANT, name, far.changed(failing_since=since, not_before=not_before))
+
+    async def committed(self) -> list[tuple[str, int]]:
+        page = await self.feed.read(TENANT, after="0-0.0", limit=1_000)
+        return [(each.event.aggregate_id, each.event.sequence) for each in page.events]
+
+
+@pytest.fixture
+async def rig(receiver: Receiver) -> AsyncIterator[Rig]:
+    store = MemoryStore()
+    async with httpx2.AsyncClient() as client:
+        house = a_house(store=store)
+        house.clock.move(datetime.now(UTC) - house.clock.now())
+        yield Rig(house, MemoryFeed(store), MemorySubscriptions(), client, receiver)
+
+
+async def test_every_event_is_delivered_once_in_the_order_of_the_commits(rig: Rig) -> None:
+    """A subscriber is sent each event that was committed since, signed, one by one, under an id of its own."""
+    await rig.house.propose("CHG-0")
+    await rig.subscribed()
+    before = len(await rig.committed())
+    await asyncio.gather(*(rig.house.propose(f"CHG-{number}") for number in range(1, 4)))
+    deliverer = rig.deliverer()
+    for _ in range(3):
+        await deliverer.once()
+
+    assert rig.got() == (await rig.committed())[before:]
+    assert len(set(rig.ids())) == len(rig.ids())
+    assert (await rig.progress()).cursor == await rig.feed.last(TENANT)
+
+
+async def test_only_what_was_asked_for_is_sent(rig: Rig) -> None:
+    """Types and a loop narrow what is sent, and what is not sent does not hold up what comes after."""
+    await rig.subscribed("sub_1", "approval.requested")
+    await rig.subscribed("sub_2", loop_id="another.loop")
+    await rig.house.propose("CHG-1")
+    await rig.deliverer().once()
+    types = [json.loads(each["body"])["type"] for each in rig.receiver.received]
+
+    assert types == ["approval.requested"]
+    assert (await rig.progress("sub_2")).cursor == (await rig.progress()).cursor == await rig.feed.last(TENANT)
+
+
+async def test_refused_delivery_is_tried_again_in_its_place(rig: Rig) -> None:
+    """Whoever answers with an error gets the same event again, no sooner than they ask, and nothing overtakes it."""
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.status, rig.receiver.headers = 503, {"retry-after": "90"}
+    deliverer = rig.deliverer()
+    await deliverer.once()
+    await rig.ages(timedelta(seconds=85))
+    await deliverer.once()
+    failing = await rig.progress()
+    rig.receiver.status = 200
+    await rig.ages(timedelta(seconds=5))
+    await deliverer.once()
+
+    assert (failing.status, failing.failures, failing.error) == ("failing", 1, "answered 503")
+    assert rig.ids()[0] == rig.ids()[1]
+    assert rig.got()[1:] == await rig.committed()
+    assert (await rig.progress()).status == "active"
+
+
+async def test_death_in_the_middle_of_a_delivery_loses_nothing(rig: Rig) -> None:
+    """What was sent and not answered when its sender died is sent again, under the same id, by another one."""
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.fault = "slow"
+    dying = asyncio.create_task(rig.deliverer("w1").once())
+    async with asyncio.timeout(5):
+        while not rig.receiver.received:  # noqa: ASYNC110 - a server in a thread
+            await asyncio.sleep(0.005)
+    dying.cancel()
+    rig.receiver.release.set()
+    rig.receiver.fault = None
+    await asyncio.gather(dying, return_exceptions=True)
+    await rig.deliverer("w2").once()
+
+    assert rig.ids()[0] == rig.ids()[1]
+    assert rig.got()[1:] == await rig.committed()
+
+
+async def test_one_that_does_not_answer_holds_up_nobody_else(rig: Rig) -> None:
+    """While one receiver is silent the others get theirs; the silent one's time runs out."""
+    await rig.subscribed("sub_slow", url="http://127.0.0.1:9/nobody")
+    await rig.subscribed("sub_1")
+    await rig.house.propose()
+    await rig.deliverer(timeout_s=1).once()
+
+    assert rig.got() == await rig.committed()
+    assert (await rig.progress("sub_slow")).status == "failing"
+
+
+async def test_redirect_is_not_followed(rig: Rig) -> None:
+    """Whoever answers does not choose where a tenant's events go."""
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.fault = "redirect"
+    await rig.deliverer().once()
+
+    assert not rig.receiver.redirect_target_hit
+    assert (await rig.progress()).error == "answered 307"
+
+
+async def test_three_days_of_failures_disable_and_enabling_goes_on_where_it_stopped(rig: Rig) -> None:
+    """An address that fails for days is let be, with its reason shown; enabled again it misses nothing."""
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.status = 500
+    deliverer, attempts = rig.deliverer(), 0
+    while (await rig.progress()).disabled_at is None and attempts < 200:
+        await deliverer.once()
+        attempts += 1
+        await rig.ages(timedelta(hours=8))
+    disabled = await rig.progress()
+    await deliverer.once()
+    rig.receiver.status = 200
+    tried = len(rig.receiver.received)
+    await rig.subscriptions.note(TENANT, "sub_1", disabled.enabled())
+    await deliverer.once()
+
+    assert attempts == tried == 10
+    assert (disabled.status, disabled.error) == ("disabled", "answered 500")
+    assert rig.got()[tried:] == await rig.committed()
+
+
+async def test_address_that_is_gone_is_disabled_at_once(rig: Rig) -> None:
+    """410 says that nobody will ever listen there again."""
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.status = 410
+    await rig.deliverer().once()
+
+    assert (await rig.progress()).status == "disabled"
+
+
+async def test_while_a_secret_is_rotated_either_verifies(rig: Rig) -> None:
+    """For a day deliveries carry both signatures; afterwards only the new one's."""
+    first = await rig.subscribed()
+    fresh = new_secret()
+    await rig.subscriptions.change(first.rotated(fresh, rig.house.clock.now(), None))
+    await rig.house.propose()
+    await rig.deliverer().once()
+    sent = rig.receiver.received[0]["headers"]
+    rotated = first.rotated(fresh, rig.house.clock.now() - timedelta(hours=25), None)
+    await rig.subscriptions.change(rotated)
+    await rig.house.propose("CHG-9")
+    await rig.deliverer().once()
+
+    assert len(sent["webhook-signature"].split()) == 2
+    assert Webhook(fresh).verify(rig.receiver.received[0]["body"], sent)
+    assert Webhook(SECRET).verify(rig.receiver.received[0]["body"], sent)
+    assert (await rig.progress()).error == "answered 401"
+
+
+async def test_only_one_process_delivers_and_another_takes_over(rig: Rig) -> None:
+    """While one holds the chore another one sends nothing; when it lets go the other one goes on."""
+    await rig.subscribed()
+    every = timedelta(milliseconds=5)
+    first = asyncio.create_task(rig.deliverer("w1", every=every).run())
+    second = asyncio.create_task(rig.deliverer("w2", every=every).run())
+    for number in range(3):
+        await rig.house.propose(f"CHG-{number}")
+    async with asyncio.timeout(10):
+        while rig.got() != await rig.committed():  # noqa: ASYNC110 - a server in a thread
+            await asyncio.sleep(0.01)
+    for task in (first, second):
+        task.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+
+    assert len(set(rig.ids())) == len(rig.ids())
