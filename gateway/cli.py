@@ -1,5 +1,6 @@
 """
-The command line: `loopgate demo | serve | work | check | loops | metrics | audit | intake | doctor | slack`.
+The command line: `loopgate demo | serve | work | check | loops | metrics | audit | intake | keys | mcp | doctor |
+slack`.
 
 Tables for people by default, `--json` for programs. Every command imports what it needs when it runs, so that
 `--help` answers at once.

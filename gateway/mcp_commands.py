@@ -7,6 +7,9 @@ import typer
 
 from gateway.terminal import fail, say
 
+#: How long a tool goes on while the gateway is away: with the default wait, less than a client's 60 s.
+_PATIENCE_S = 10.0
+
 
 def mcp(
     http: Annotated[bool, typer.Option("--http", help="Serve streamable HTTP instead of stdio.")] = False,
@@ -38,7 +41,7 @@ def mcp(
     from gateway.client.loopgate import AsyncLoopgate
 
     who = _agent(agent, model, provider)
-    server = mcp_server(AsyncLoopgate(), Asker(on_behalf_of, who))
+    server = mcp_server(AsyncLoopgate(patience_s=_PATIENCE_S), Asker(on_behalf_of, who))
     if not http:
         server.run("stdio")
         return

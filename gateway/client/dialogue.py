@@ -103,7 +103,7 @@ def exchange(send: Send, patience: Patience) -> Dialogue[Any]:
         pause, why = _next(heard, attempt)
         until = patience.now() + patience.seconds if until is None else until
         if patience.now() + pause > until:
-            raise Unavailable(f"{send.method} {send.path}: {why}; try again under the same key", retry_after=pause)
+            raise Unavailable(f"{send.method} {send.path}: {why}; try again later", retry_after=pause)
         yield Pause(pause)
         attempt += 1
 

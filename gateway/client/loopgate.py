@@ -81,6 +81,7 @@ class Loopgate:
             TimedOut: If nobody has decided; the request stays open, and may be waited for again.
             Refused: If the gateway does not let this be asked.
             Unavailable: If the gateway was away for too long.
+            NotCanonical: If *parameters* are not JSON; nothing was sent.
         """
         return self.carry_on(self.asking.approve(title, parameters or {}, terms, key, timeout_s))
 

@@ -22,9 +22,9 @@ from loops.errors import LoopgateError
 from loops.instance import Status
 from loops.values import Identifier
 
-#: How long one call may wait, in seconds. MCP's TypeScript client gives a request up after 60 by default.
+#: How long one call may wait, in seconds. By default MCP clients give up after 60 (TypeScript) or 300 (Python).
 WAIT_DEFAULT_S = 45
-WAIT_MAX_S = 300
+WAIT_MAX_S = 240
 
 _NEXT = {
     "open": "Nobody has decided yet. Do not act. Call wait_for_approval with this approvalId, again if need be.",

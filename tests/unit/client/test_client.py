@@ -1,17 +1,20 @@
 """Both clients on the real API: what they ask, learn and are refused."""
 
 import asyncio
+import socket
 import subprocess
 import sys
 from datetime import timedelta
 from typing import Any
 
+import httpx2
 import pytest
 from unit.api.rig import Rig
 from unit.api.test_approvals import decide
 from unit.client.rig import GATEWAY, clients
+from unit.client.test_dialogues import VIEW
 
-from gateway.client import AsyncLoopgate, Loopgate, NotApproved, Refused, TimedOut
+from gateway.client import AsyncLoopgate, Loopgate, NotApproved, Refused, TimedOut, Unavailable
 from loops.errors import Rejected
 
 COLOURS = pytest.mark.parametrize("colour", ["blocking", "awaiting"])
@@ -136,6 +139,36 @@ async def test_cancelled_task_takes_its_request_back() -> None:
         found = await on.awaiting.get(page[0]["approvalId"])
 
     assert found.status == "withdrawn"
+
+
+def test_interrupted_caller_takes_its_request_back() -> None:
+    """Ctrl-C in a blocking call: one last word to the gateway, then the interrupt goes on."""
+    sent: list[str] = []
+
+    def gateway(request: httpx2.Request) -> httpx2.Response:
+        sent.append(f"{request.method} {request.url.path}")
+        if request.method == "GET":
+            raise KeyboardInterrupt
+        return httpx2.Response(201, json=VIEW)
+
+    with Loopgate(GATEWAY, "le_0", transport=httpx2.MockTransport(gateway)) as client, pytest.raises(KeyboardInterrupt):
+        client.approve("Delete it")
+
+    assert sent == [
+        "POST /api/v1/approvals", "GET /api/v1/approvals/ar_1", "POST /api/v1/approvals/ar_1/withdraw",
+    ]  # fmt: skip
+
+
+async def test_gateway_that_cannot_be_reached_is_unavailable() -> None:
+    """A refused connection is ours to report: no vendor's exception reaches a caller."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    with Loopgate(url, "le_0", patience_s=0) as blocking, pytest.raises(Unavailable, match="ConnectError"):
+        blocking.get("ar_1")
+    async with AsyncLoopgate(url, "le_0", patience_s=0) as awaiting:
+        with pytest.raises(Unavailable, match="ConnectError"):
+            await awaiting.get("ar_1")
 
 
 @pytest.mark.parametrize("kind", [Loopgate, AsyncLoopgate])

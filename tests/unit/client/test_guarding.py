@@ -188,7 +188,8 @@ async def test_secrets_taken_out_by_the_gateway_are_named_and_nobody_is_left_ask
         async def log_in(user: str, password: str, note: dict[str, str]) -> None: ...
 
         with pytest.raises(Redacted) as told:
-            await log_in("bot", "hunter2hunter2", {"how": "Bearer abcdefgh12345678"})
+            async with asyncio.timeout(20):
+                await log_in("bot", "hunter2hunter2", {"how": "Bearer abcdefgh12345678"})
         found = await statuses(on)
 
     assert told.value.paths == ("note.how", "password")

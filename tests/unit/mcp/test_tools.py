@@ -146,7 +146,7 @@ async def test_whom_the_model_acts_for_is_not_its_own_word() -> None:
         ("request_approval", ASK | {"key": "a b"}, "key"),
         ("get_approval", {"approval_id": "ar_nope"}, "unknown_request"),
         ("get_approval", {"approval_id": "../loops"}, "unknown_request"),
-        ("wait_for_approval", {"approval_id": "ar_nope", "timeout_s": 301}, "timeout_s"),
+        ("wait_for_approval", {"approval_id": "ar_nope", "timeout_s": 241}, "timeout_s"),
         ("withdraw", {"approval_id": "ar_nope", "reason": "x"}, "unknown_request"),
         ("withdraw", {"approval_id": "ar_nope"}, "reason"),
         ("list_loops", {"limit": 0}, "limit"),
