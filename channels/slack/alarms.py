@@ -1,7 +1,7 @@
 """Alarms: what whoever runs the gateway is told about what was given up. Pure, escaped."""
 
 from channels.slack import wording
-from channels.slack.mrkdwn import inline
+from channels.slack.mrkdwn import inline, quoted
 from loops.cards import LostCard
 from loops.effects import GivenUp
 from loops.ports import Loaded
@@ -15,7 +15,7 @@ TITLE_MAX, ERROR_MAX = 150, 500
 def alert_text(given_up: GivenUp, subject: Loaded | None) -> str:
     """Return what to tell of an effect that was given up, in one paragraph of `mrkdwn`."""
     about = inline(subject.instance.aggregate_id if subject else given_up.effect_id, TITLE_MAX).text
-    error = inline(given_up.error, ERROR_MAX).text.rstrip(".")
+    error = quoted(given_up.error, ERROR_MAX)
     what, effect = inline(given_up.what, TITLE_MAX).text, inline(given_up.effect_id, TITLE_MAX).text
     return wording.effect_given_up(what, about, error, effect)
 
@@ -25,7 +25,7 @@ def alarm_text(lost: LostCard, subject: Loaded | None) -> str:
     request = subject.request if subject else None
     title = inline(request.title if request else lost.request_id, TITLE_MAX).text
     about = inline(subject.instance.aggregate_id if subject else lost.request_id, TITLE_MAX).text
-    error = inline(lost.error, ERROR_MAX).text.rstrip(".")
+    error = quoted(lost.error, ERROR_MAX)
     effect = inline(lost.effect_id, TITLE_MAX).text
     if lost.kind == "card.post":
         return wording.card_not_shown(title, about, error, effect)

@@ -13,7 +13,7 @@ from channels.slack.limits import (
     OPTION_TEXT_MAX,
     PLAIN_TEXT_INPUT_MAX,
 )
-from channels.slack.mrkdwn import label
+from channels.slack.mrkdwn import label, value
 
 Block = dict[str, Any]
 
@@ -30,7 +30,7 @@ def plain(text: str, maximum: int) -> Block:
 
 def header(text: str) -> Block:
     """A header."""
-    return {"type": "header", "text": plain(text, HEADER_TEXT_MAX)}
+    return {"type": "header", "text": plain(value(text), HEADER_TEXT_MAX)}
 
 
 def section(text: str) -> Block:

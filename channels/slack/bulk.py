@@ -22,7 +22,7 @@ from channels.slack.deliveries import Click, Submission
 from channels.slack.evidence import click_evidence, submission_evidence
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX
 from channels.slack.listening import ANSWER_S, Desk, done, failed, log, soon, started
-from channels.slack.mrkdwn import inline
+from channels.slack.mrkdwn import code, inline, value
 from channels.slack.notices import notice_text
 from channels.slack.shown import TOLD_VIEW, Asked, NotOurs, Shown
 from channels.slack.views import View, modal, told
@@ -230,7 +230,7 @@ def bulk_view(group: Group) -> View:
 def _described(number: int, request: ApprovalRequest) -> str:
     lines = [f"*{number}. {inline(request.title, TITLE_MAX).text}*"]
     shown = request.facts[:FACTS_MAX]
-    lines += [f"{inline(fact.label, NAME_MAX).text}: {inline(fact.value, FACT_MAX).text}" for fact in shown]
+    lines += [wording.fact(inline(fact.label, NAME_MAX).text, inline(fact.value, FACT_MAX).text) for fact in shown]
     if left := len(request.facts) - len(shown):
         lines.append(wording.more_items(left, "fact"))
     lines += [wording.run(_name(run.integration), _name(run.action)) for run in request.proposal.runs[:RUNS_MAX]]
@@ -239,12 +239,12 @@ def _described(number: int, request: ApprovalRequest) -> str:
 
 def _origin(request: ApprovalRequest) -> str:
     by = wording.asked_by(_name(request.proposal.requester.name), request.proposal.requester.type)
-    return f"{_name(request.aggregate_id)} · {by} · {_name(short_digest(request.digest))}"
+    return f"{code(_name(request.aggregate_id))} · {by} · {_name(short_digest(request.digest))}"
 
 
 def _choice(requests: Sequence[ApprovalRequest]) -> Block:
     options = [
-        {"text": b.plain(f"{number}. {request.title}", OPTION_MAX), "value": str(number - 1)}
+        {"text": b.plain(f"{number}. {value(request.title)}", OPTION_MAX), "value": str(number - 1)}
         for number, request in enumerate(requests, 1)
     ]
     return {

@@ -27,7 +27,7 @@ from channels.slack.course import (
 )
 from channels.slack.faces import OPEN, Face, face_of, integration_result
 from channels.slack.limits import ACTIONS_ELEMENTS_MAX, BUTTON_TEXT_MAX, MESSAGE_BLOCK_TEXT_MAX, SECTION_FIELDS_MAX
-from channels.slack.mrkdwn import code, exact, inline, one_line, quote, size, utc, when
+from channels.slack.mrkdwn import code, exact, inline, one_line, quote, quoted, size, utc, when, worded
 from channels.slack.shown import (
     ANSWER,
     ASK,
@@ -113,7 +113,7 @@ def render(subject: Loaded, *, effect_id: str | None = None) -> SlackMessage:
 def summary(subject: Loaded, request: ApprovalRequest) -> str:
     """Return how *request* stands in one line, for notifications and lists; escaped, without formatting."""
     face = face_of(subject, request)
-    title = inline(request.title, TITLE_MAX).text
+    title = quoted(request.title, TITLE_MAX)
     by = decider(request.closed_by) if request.closed_by else None
     line = wording.notification(face, title, by=by, chosen=chosen(request))
     if face in OPEN and request.expires_at:
@@ -251,7 +251,7 @@ def _ending(ending: Ending | None, face: Face) -> Iterator[str]:
 
 def _origin(request: ApprovalRequest) -> str:
     proposal = request.proposal
-    parts = [inline(request.loop_name, NAME_MAX).text, inline(request.aggregate_id, NAME_MAX).text]
+    parts = [inline(request.loop_name, NAME_MAX).text, code(inline(request.aggregate_id, NAME_MAX).text)]
     parts.append(wording.asked_by(name_of(proposal.requester), proposal.requester.type))
     if proposal.submitter and proposal.submitter.id != proposal.requester.id:
         parts.append(wording.proposed_by(name_of(proposal.submitter), proposal.submitter.type))
@@ -310,6 +310,8 @@ def _facts(request: ApprovalRequest, room: int) -> Iterator[Block]:
             break
         room -= size(text)
         texts.append(text)
+    if texts:
+        yield b.context(wording.FACTS)
     for start in range(0, len(texts), SECTION_FIELDS_MAX):
         yield b.fields(texts[start : start + SECTION_FIELDS_MAX])
     if left := len(request.facts) - len(texts):
@@ -319,8 +321,8 @@ def _facts(request: ApprovalRequest, room: int) -> Iterator[Block]:
 def _recommendation(said: Recommendation, room: int) -> Iterator[Block]:
     head = wording.recommendation(
         inline(said.signal.replace("_", " ").replace("-", " "), NAME_MAX).text,
-        inline(said.model_id, NAME_MAX).text,
-        inline(said.provider, NAME_MAX).text,
+        code(inline(said.model_id, NAME_MAX).text),
+        code(inline(said.provider, NAME_MAX).text),
         wording.confidence(said.confidence) if said.confidence is not None else None,
     )
     yield b.section(_quoted(head, said.reasoning, max(REASONING_MIN, min(REASONING_MAX, room))))
@@ -332,8 +334,8 @@ def _quoted(head: str, text: str, maximum: int) -> str:
 
 def _cut(text: str, maximum: int, *, lines: int = 30) -> str:
     """Return *text* quoted, and how much of it stands under Details only."""
-    quoted = quote(text, maximum, lines=lines)
-    return f"{quoted.text}\n{wording.more_characters(quoted.left)}" if quoted.left else quoted.text
+    cut = quote(text, maximum, lines=lines)
+    return f"{cut.text}\n{wording.more_characters(cut.left)}" if cut.left else cut.text
 
 
 def _verdicts(verdicts: Sequence[GuardVerdict]) -> Iterator[Block]:
@@ -351,7 +353,7 @@ def _verdict(verdict: GuardVerdict) -> str:
     guard = inline(verdict.guard_id, NAME_MAX).text
     if verdict.passed:
         return wording.guard_passed(guard)
-    message = inline(verdict.message or verdict.code or "no reason given", VERDICT_MAX).text
+    message = quoted(verdict.message or verdict.code or "no reason given", VERDICT_MAX)
     return wording.guard_warned(guard, message) if verdict.severity == "soft" else wording.guard_failed(guard, message)
 
 
@@ -409,7 +411,7 @@ def _retries(subject: Loaded, request: ApprovalRequest) -> Iterator[Block]:
     failures = retriable(subject, request)
     for index, failure in enumerate(failures[:FAILURES_MAX]):
         run = f"{one_line(failure.integration)[:30]}: {one_line(failure.action)[:30]}"
-        text = wording.confirm_retry(run, one_line(request.title))
+        text = wording.confirm_retry(run, worded(request.title))
         is_risky = request.proposal.policy.risk == "high"
         yield b.button(
             wording.retry_one(run) if len(failures) > 1 else wording.RETRY,
@@ -448,5 +450,5 @@ def _answer_button(request: ApprovalRequest, answer: AnswerOffered, index: int, 
 def _confirm(request: ApprovalRequest, answer: AnswerOffered) -> Block:
     label = one_line(answer.label or answer.transition_id)[:NAME_MAX]
     runs = [f"{one_line(run.integration)[:20]}: {one_line(run.action)[:20]}" for run in request.proposal.runs[:2]]
-    text = wording.confirm_text(label, one_line(request.title), runs if answer.kind == "approve" else [])
+    text = wording.confirm_text(label, worded(request.title), runs if answer.kind == "approve" else [])
     return b.confirm(wording.CONFIRM_TITLE, text, label, wording.CONFIRM_NO)

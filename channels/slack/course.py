@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.mrkdwn import code, exact, inline, quote, size, when
+from channels.slack.mrkdwn import code, exact, inline, quote, quoted, size, when
 from channels.slack.shown import INFORM, More
 from loops.actors import Actor
 from loops.approvals import ApprovalRequest, Decision, Progress, Question
@@ -32,7 +32,7 @@ def name_of(actor: Actor) -> str:
 
 def decider(decision: Decision) -> str:
     """Return who gave *decision*, escaped: ``Bea``, or ``Bea for Ann``."""
-    return inline(decision.name, 2 * NAME_MAX).text
+    return inline(decision.name, NAME_MAX).text
 
 
 def named(decisions: Sequence[Decision]) -> list[str]:
@@ -120,7 +120,7 @@ def handovers(request: ApprovalRequest) -> Iterator[Block]:
         wording.handed_over(
             name_of(each.by),
             inline(each.to_person, NAME_MAX).text,
-            inline(each.reason, HANDOVER_REASON_MAX).text if each.reason else None,
+            quoted(each.reason, HANDOVER_REASON_MAX) if each.reason else None,
         )
         for each in shown
     ]
@@ -180,5 +180,5 @@ def _question(question: Question) -> str:
 
 
 def _quoted(text: str, maximum: int) -> str:
-    quoted = quote(text, maximum, lines=6)
-    return f"{quoted.text}\n{wording.more_characters(quoted.left)}" if quoted.left else quoted.text
+    cut = quote(text, maximum, lines=6)
+    return f"{cut.text}\n{wording.more_characters(cut.left)}" if cut.left else cut.text

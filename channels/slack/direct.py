@@ -31,7 +31,7 @@ def direct_text(subject: Loaded, event: Event | None, card: str) -> str:
     if event is not None:
         return wording.direct_news(title, reply_text(event, subject), card)
     facts = [
-        wording.direct_fact(inline(fact.label, FACT_MAX).text, inline(fact.value, FACT_MAX).text)
+        wording.fact(inline(fact.label, FACT_MAX).text, inline(fact.value, FACT_MAX).text)
         for fact in request.facts[:FACTS_MAX]
     ]
     proposal = request.proposal

@@ -18,7 +18,7 @@ from channels.slack.card import TITLE_MAX
 from channels.slack.course import counted, is_shared, named
 from channels.slack.deliveries import Submission, Typed
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX, SELECT_OPTIONS_MAX
-from channels.slack.mrkdwn import exact, inline, one_line, size
+from channels.slack.mrkdwn import exact, inline, one_line, size, value, worded
 from channels.slack.reason import reason_input
 from channels.slack.shown import EDIT_VIEW, Asked
 from channels.slack.views import View, modal
@@ -154,8 +154,11 @@ def _hint(rule: Rule, old: Any) -> str:
     least, most = (rule.get(name) for name in ("minimum", "maximum"))
     limits = wording.bounds(*(None if bound is None else _digits(bound) for bound in (least, most)))
     now = {True: wording.YES, False: wording.NO}[old] if isinstance(old, bool) else old
-    shown = now if isinstance(now, str) else wording.NO_VALUE if now is None else exact(now)
-    return b.plain(wording.value_now(_short(shown), limits), INPUT_LABEL_MAX)["text"]  # type: ignore[no-any-return]
+    if now is None or isinstance(old, bool):
+        shown = now or wording.NO_VALUE
+    else:
+        shown = worded(_short(now)) if isinstance(now, str) else value(_short(exact(now)))
+    return b.plain(wording.value_now(shown, limits), INPUT_LABEL_MAX)["text"]  # type: ignore[no-any-return]
 
 
 def _short(text: str) -> str:

@@ -24,7 +24,7 @@ from channels.slack.deliveries import Click, EventCallback, Submission
 from channels.slack.errors import error_code
 from channels.slack.evidence import KIND
 from channels.slack.listening import LOAD_S, SLACK_ERRORS, VIEW_S, Desk, done, log, soon, started
-from channels.slack.mrkdwn import inline, when
+from channels.slack.mrkdwn import code, inline, when
 from channels.slack.ports import Openers
 from channels.slack.shown import ANSWER, ASK, DETAILS, EDIT, HOME_PAGE, MORE, Asked, NotOurs
 from channels.slack.views import View
@@ -215,7 +215,7 @@ def _request(subject: Loaded) -> Iterator[Block]:
         return
     lines = [f"*{inline(request.title, TITLE_MAX).text}*"]
     shown = request.facts[:FACTS_MAX]
-    lines += [f"{inline(fact.label, NAME_MAX).text}: {inline(fact.value, FACT_MAX).text}" for fact in shown]
+    lines += [wording.fact(inline(fact.label, NAME_MAX).text, inline(fact.value, FACT_MAX).text) for fact in shown]
     if left := len(request.facts) - len(shown):
         lines.append(wording.more_items(left, "fact"))
     if request.proposal.runs:
@@ -224,7 +224,7 @@ def _request(subject: Loaded) -> Iterator[Block]:
     if left := len(request.proposal.runs) - RUNS_MAX:
         lines += [wording.more_items(left, "action")] if left > 0 else []
     yield b.section("\n".join(lines))
-    parts = [_name(request.loop_name), _name(request.aggregate_id)]
+    parts = [_name(request.loop_name), code(_name(request.aggregate_id))]
     parts.append(wording.asked_by(_name(request.proposal.requester.name), request.proposal.requester.type))
     quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
     if quorum > 1:

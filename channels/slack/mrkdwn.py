@@ -19,20 +19,42 @@ from loops.canonical import canonical_json
 #: Characters nobody sees, or that reorder what they see (bidirectional controls), private use and lone surrogates.
 _HIDDEN = (
     "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u070f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ud800-\udfff\ue000-\uf8ff\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
+    "\u2800\u2060-\u206f\u3164\ud800-\udfff\ue000-\uf8ff\ufeff\uffa0\ufff0-\ufffb\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
     "\U000f0000-\U0010ffff"
 )
+#: Marks that are drawn onto the letter before them, and so many of which reach into the lines around.
+_DRAWN_ON = "[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]"
+_PILED = re.compile(f"({_DRAWN_ON}{{3}}){_DRAWN_ON}+")
 _UNSEEN = re.compile(f"[{_HIDDEN}]")
 _INEXACT = re.compile(
-    f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]|@(?=channel|here|everyone)",
+    f"[`\u00a0\u1680\u2000-\u200a\u200c\u200d\u2028\u2029\u202f\u205f\u3000{_HIDDEN}]|@(?=channel|here|everyone)"
+    f"|(?<={_DRAWN_ON}{{3}}){_DRAWN_ON}",
     re.IGNORECASE,
 )
 _LINE_ENDS = re.compile("\r\n|[\r\x0b\x0c\x85\u2028\u2029]")
 _MARKS = re.compile(r"[*~`]|(?<![^\W_])_|_(?![^\W_])")
 _LOOKALIKES = {"*": "∗", "~": "∼", "`": "ˋ", "_": "ˍ"}
 _QUOTE_MARKS = re.compile(r"(?m)^[ \t>]*>")
-_EMOJI = re.compile(r":(?=[\w+'-]*[A-Za-z+])([\w+'-]+):")
+_EMOJI = re.compile(r":(?=[\w+'-]*[^\W\d_]|[\w'-]*\+)([\w+'-]+):")
 _EVERYBODY = re.compile(r"@(?=channel|here|everyone)", re.IGNORECASE)
+
+#: The signs our own words begin with, and their kin, as signs that no client draws in colour: only we use those.
+_SIGNS = {
+    **dict.fromkeys("✅☑✔✓🗸🆗", "√"),
+    **dict.fromkeys("❌✖✗✘❎✕🗙", "×"),
+    **dict.fromkeys("⛔🚫🛑🚷🔴", "⊘"),
+    **dict.fromkeys("⏳⌛⏰⏱⏲🕒💤", "◷"),
+    **dict.fromkeys("⚠🚨📣🟠🟡", "△"),
+    **dict.fromkeys("❓❔❗❕", "?"),
+    **dict.fromkeys("⏸⏯⏹", "‖"),
+    **dict.fromkeys("▶➡↪🚀🏁🟢", "→"),
+    **dict.fromkeys("↩⬅", "←"),
+    **dict.fromkeys("🤖💬💡✏🔁🤝📎", "∘"),
+}
+_SIGN = re.compile(f"([{''.join(_SIGNS)}])[\ufe0e\ufe0f]?")
+#: What parts our own words, where it stands alone.
+_PARTS = re.compile(r"(?<!\S)[·•‧∙⋅・](?!\S)")
+_QUOTATION = str.maketrans("“”„‟❝❞〝〞«»", "‘’‚‛‘’‘’‹›")
 
 #: Shown for a text of which nothing can be seen: Slack refuses empty texts, and a gap must be seen.
 NOTHING = "—"
@@ -58,7 +80,7 @@ def escape(text: str) -> str:
 
 def seen(text: str) -> str:
     """Return *text* as a person sees it: one kind of line end, no hidden or reordering characters."""
-    return _UNSEEN.sub("", _LINE_ENDS.sub("\n", text)).replace("\t", " ")
+    return _PILED.sub(r"\1", _UNSEEN.sub("", _LINE_ENDS.sub("\n", text))).replace("\t", " ")
 
 
 def one_line(text: str) -> str:
@@ -71,26 +93,41 @@ def label(text: str, maximum: int) -> str:
     return _label(one_line(text), maximum)
 
 
+def value(text: str) -> str:
+    """Return what is seen of untrusted *text* on one line, without the signs by which our own words are known."""
+    return _PARTS.sub("-", _SIGN.sub(lambda sign: _SIGNS[sign[1]], one_line(text)))
+
+
+def worded(text: str) -> str:
+    """Return untrusted *text* as `value` in quotation marks that it cannot close, to stand in a sentence of ours."""
+    return f"“{value(text).translate(_QUOTATION)}”"
+
+
 def inline(text: str, maximum: int) -> Cut:
     """Return untrusted *text* as one line of at most *maximum* units, neutral and escaped."""
-    return _fitted(_neutral(one_line(text)), maximum)
+    return _fitted(_neutral(value(text)), maximum)
+
+
+def quoted(text: str, maximum: int) -> str:
+    """Return untrusted *text* as `inline`, in quotation marks that it cannot close."""
+    return f"“{inline(text.translate(_QUOTATION), maximum - 2).text}”"
 
 
 def quote(text: str, maximum: int, *, lines: int = 30) -> Cut:
     """Return untrusted *text* as a quote: every line of it marked, at most *lines* of them and *maximum* units."""
     source = _neutral(re.sub(r"\n{3,}", "\n\n", seen(text)).strip()) or NOTHING
-    quoted: list[str] = []
+    marked: list[str] = []
     shown, room = 0, maximum
     for line in source.split("\n")[:lines]:
         # What a line costs beside itself: the mark and its space, the line end, the ellipsis if it is the last.
         keep = _fitting(line, room - 4)
-        quoted.append(f"> {escape(line[:keep])}")
+        marked.append(f"> {escape(line[:keep])}")
         shown += keep + 1
-        room -= size(quoted[-1]) + 1
+        room -= size(marked[-1]) + 1
         if keep < len(line) or room < 12:
             break
     left = max(0, len(source) - shown + 1)
-    return Cut("\n".join(quoted) + ("…" if left else ""), left)
+    return Cut("\n".join(marked) + ("…" if left else ""), left)
 
 
 def code(text: str) -> str:

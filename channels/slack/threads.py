@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from channels.slack.mrkdwn import inline
+from channels.slack.mrkdwn import exact, inline, quoted
 from loops.events import Event
 from loops.ports import Loaded
 
@@ -79,9 +79,9 @@ def _told(event: Event) -> str:
             voided = " Earlier approvals no longer count." if data.get("voided") else ""
             return f"✏️ {_who(data['by'])} edited the proposal: {changes}.{voided}"
         case "approval.question.asked":
-            return f"❓ {_who(data['actor'])} asks: “{_text(data['text'])}”"
+            return f"❓ {_who(data['actor'])} asks: {_text(data['text'])}"
         case "approval.question.answered":
-            return f"💡 {_who(data['actor'])} answers: “{_text(data['answer'])}”"
+            return f"💡 {_who(data['actor'])} answers: {_text(data['answer'])}"
         case "approval.reassigned":
             return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
         case "approval.snoozed":
@@ -170,7 +170,7 @@ def _effect(event: Event) -> str:
 
 
 def _change(change: Mapping[str, Any]) -> str:
-    return f"{_name(change['path'])} from {_text(change.get('old'))} to {_text(change.get('new'))}"
+    return f"{_name(change['path'])} from {_value(change.get('old'))} to {_value(change.get('new'))}"
 
 
 def _run(data: Mapping[str, Any]) -> str:
@@ -181,7 +181,7 @@ def _run(data: Mapping[str, Any]) -> str:
 
 def _because(data: Mapping[str, Any]) -> str:
     reason = data.get("reason")
-    return f": “{_text(reason)}”" if reason else ""
+    return f": {_text(reason)}" if reason else ""
 
 
 def _who(actor: Mapping[str, Any]) -> str:
@@ -194,4 +194,8 @@ def _name(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return inline(str(value), TEXT_MAX).text
+    return quoted(str(value), TEXT_MAX)
+
+
+def _value(value: Any) -> str:
+    return quoted(value, TEXT_MAX) if isinstance(value, str) else inline(exact(value), TEXT_MAX).text

@@ -154,6 +154,14 @@ def confidence(value: float) -> str:
     return f"{int(value * 1000 + 1e-6) / 10:g}\N{NO-BREAK SPACE}%"
 
 
+FACTS = "As proposed:"
+
+
+def fact(label: str, value: str) -> str:
+    """State one fact in a list: quoted, as both are somebody else's words."""
+    return f"> {label}: {value}"
+
+
 REASON_GIVEN = "*Reason given:*"
 CHECKS = "*Checks*"
 RUNS_IF_APPROVED = "*Runs if approved*"
@@ -204,12 +212,12 @@ _GUARDS = {
 
 def who_may_decide(approvers: str, quorum: int | None, separation: Sequence[str]) -> str:
     """Say whose answers count; *quorum* is None where *approvers* says already how many."""
-    many = "each person counts once"
+    many = "Each person counts once."
     if quorum is not None:
-        many = f"{quorum} different people must approve" if quorum > 1 else "one approval is enough"
-    apart = {"requester": "whoever asked", "submitter": "whoever proposed it"}
-    excluded = "".join(f"; not {apart[role]}" for role in separation)
-    return f"*Who may decide:* {approvers}; {many}{excluded}"
+        many = f"{quorum} different people must approve." if quorum > 1 else "One approval is enough."
+    did = {"requester": "asked for it", "submitter": "proposed it"}
+    excluded = f" Whoever {' or '.join(did[role] for role in separation)} may not." if separation else ""
+    return f"*Who may decide:* {approvers}. {many}{excluded}"
 
 
 def fingerprint(request_id: str, digest: str, size_bytes: int) -> str:
@@ -634,11 +642,6 @@ def direct_news(title: str, line: str, card: str) -> str:
 def direct_ask(line: str, facts: Sequence[str], card: str) -> str:
     """Tell somebody that they are asked to decide."""
     return "\n".join([f"*{line}*", *facts, _to_card(card)])
-
-
-def direct_fact(label: str, value: str) -> str:
-    """State one fact."""
-    return f"• {label}: {value}"
 
 
 def _to_card(card: str) -> str:

@@ -239,7 +239,7 @@ def test_loops_show_says_how_a_request_stands_to_one_person(stack: Stack, slack_
     released(stack, slack_as("kim"), "REL-SHOW", 7)
     dana, sam = slack_as("dana"), slack_as("sam")
     typed(dana, "/loops show rel-sho")
-    answer = whispered(dana, "Approval needed: Release REL-SHOW")
+    answer = whispered(dana, "Approval needed: “Release REL-SHOW")
 
     expect(answer).to_contain_text("team.release 1.0.0, in PENDING_HUMAN_APPROVAL")
     expect(answer).to_contain_text("Replicas: 7")
@@ -253,7 +253,7 @@ def test_what_failed_is_retried_from_its_card_and_robin_was_asked_directly(stack
     robin = slack_as("robin")
     robin.get_by_test_id("channel-home").click()
     robin.get_by_role("tab", name="Messages").click()
-    asked = robin.get_by_role("article").filter(has_text="Approval needed: Release REL-RETRY")
+    asked = robin.get_by_role("article").filter(has_text="Approval needed: “Release REL-RETRY")
     expect(asked.get_by_role("link", name="Open its card")).to_have_attribute(
         "href", re.compile("/archives/" + CHANNEL)
     )

@@ -8,7 +8,7 @@ from channels.slack.card import summary
 from channels.slack.commands import wording
 from channels.slack.commands.parsing import Typed
 from channels.slack.listening import Desk
-from channels.slack.mrkdwn import inline, when
+from channels.slack.mrkdwn import inline, quoted, when
 from channels.slack.ports import Entitled
 from channels.slack.threads import told
 from channels.slack.why import why_lines
@@ -84,14 +84,14 @@ class Showing:
         lines.append(wording.asked_by(_name(instance.requester.name), when(instance.started_at)))
         if request:
             facts = request.facts[:FACTS_MAX]
-            lines += [wording.fact(_name(fact.label), inline(fact.value, TITLE_MAX).text) for fact in facts]
+            lines += [card_words.fact(_name(fact.label), inline(fact.value, TITLE_MAX).text) for fact in facts]
             for decision in request.decisions[:DECISIONS_MAX]:
                 offered = request.answer(decision.transition_id)
                 answer = _name(offered.label if offered else decision.transition_id)
                 lines.append(wording.gave(inline(decision.name, 2 * NAME_MAX).text, answer, when(decision.at)))
         effects = await self._desk.gate.effects_of(self._desk.tenant, instance.instance_id)
         for effect in [each for each in effects if each.is_retriable][:DEAD_MAX]:
-            error = inline(effect.error, TITLE_MAX).text if effect.error else None
+            error = quoted(effect.error, TITLE_MAX) if effect.error else None
             lines.append(wording.given_up(_name(effect.name), _name(effect.effect_id), error, command))
         request_id = _name(request.request_id) if request else None
         lines.append(wording.ids(request_id, _name(instance.instance_id)))
@@ -237,7 +237,7 @@ def _page(things: Sequence[T], number: int, size: int) -> tuple[Sequence[T], boo
 def _headed(request: ApprovalRequest) -> str:
     """Return the business object and the title, which often begins with it."""
     aggregate, title = _name(request.aggregate_id), _title(request)
-    return f"*{title}*" if title.startswith(aggregate) else f"*{aggregate}*  {title}"
+    return f"*{title}*" if title.startswith(aggregate) else f"*{aggregate}*  {quoted(request.title, TITLE_MAX)}"
 
 
 def _title(request: ApprovalRequest) -> str:

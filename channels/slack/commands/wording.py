@@ -144,11 +144,6 @@ def gave(name: str, answer: str, when: str) -> str:
     return f"• *{name}*: {answer}, {when}"
 
 
-def fact(label: str, value: str) -> str:
-    """State one fact."""
-    return f"• {label}: {value}"
-
-
 def ids(request: str | None, instance: str) -> str:
     """Give the ids."""
     return " · ".join(each for each in (f"request {request}" if request else None, f"instance {instance}") if each)

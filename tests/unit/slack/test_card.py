@@ -140,13 +140,13 @@ def test_a_waiting_card_says_everything_an_approver_needs() -> None:
     for expected in (
         "Roll out CHG-7",
         "⏳ *Waiting for approval*\n0 of 2 approvals · Decide by <!date^1795352400^",
-        "Test change · CHG-7 · Asked by *CI* (service) · proposed by *anthropic:claude* (AI agent)",
-        "*Service*\ncheckout",
-        "Written by the model claude (anthropic), confidence 87\N{NO-BREAK SPACE}%. Quoted, not verified:\n> Rolls",
+        "Test change · `CHG-7` · Asked by *CI* (service) · proposed by *anthropic:claude* (AI agent)",
+        "As proposed:\n*Service*\ncheckout",
+        "Written by the model `claude` (`anthropic`), confidence 87\N{NO-BREAK SPACE}%. Quoted, not verified:\n> Rolls",
         "🤖 *AI recommendation:* submit analysis\n",
         "*Checks*\n✅ Confidence high enough\n✅ Required evidence present",
         '*Runs if approved*\n• *deployer*: rollout `{"replicas":12,"service":"checkout"}`',
-        "*Who may decide:* sre; 2 different people must approve; not whoever asked; not whoever proposed it",
+        "*Who may decide:* sre. 2 different people must approve. Whoever asked for it or proposed it may not.",
         f"digest `{subject.request.digest[:19]}…` · parameters 55 bytes, complete under Details",
     ):
         assert expected in text
@@ -154,8 +154,8 @@ def test_a_waiting_card_says_everything_an_approver_needs() -> None:
 
 def test_notifications_read_well_without_blocks() -> None:
     """The fallback text names the proposal and what is wanted."""
-    assert render(waiting()).text == "⏳ Approval needed: Roll out CHG-7 (Decide by 2026-11-22 13:00 UTC)"
-    assert render(decided("reject", "no")).text == "⛔ Rejected: Roll out CHG-7 (decided by Dana)"
+    assert render(waiting()).text == "⏳ Approval needed: “Roll out CHG-7” (Decide by 2026-11-22 13:00 UTC)"
+    assert render(decided("reject", "no")).text == "⛔ Rejected: “Roll out CHG-7” (decided by Dana)"
 
 
 def test_one_of_two_approvals_says_whose() -> None:
@@ -194,7 +194,7 @@ def test_what_failed_without_a_signal_is_told_with_its_retry() -> None:
     assert list(found) == ["Retry", "Details"]
     assert "confirm" not in found["Retry"]
     confirm = buttons(render(failed(risk="high")).blocks)["Retry"]["confirm"]
-    assert confirm["text"]["text"] == "At once this is tried again: deployer: rollout. It is about: Roll out CHG-7"
+    assert confirm["text"]["text"] == "At once this is tried again: deployer: rollout. It is about: “Roll out CHG-7”"
 
 
 @pytest.mark.parametrize(
@@ -312,7 +312,7 @@ def test_soft_objections_come_first_and_in_words() -> None:
 
     text = said(render(with_request(waiting(), verdicts=(*passed, warned))).blocks)
 
-    assert "*Checks*\n⚠️ Enough time since the last move: *no*, moved 2 s ago\n✅ check-0 passed" in text
+    assert "*Checks*\n⚠️ Enough time since the last move: *no*, “moved 2 s ago”\n✅ check-0 passed" in text
     assert "13 more checks under Details" in text
 
 
@@ -566,5 +566,5 @@ def test_a_card_names_those_an_escalation_added_among_who_may_decide() -> None:
     assert before.request is not None
     taken = Escalation(step=0, at=MORNING)
 
-    assert "*Who may decide:* sre;" in said(render(before).blocks)
-    assert "*Who may decide:* sre, leads;" in said(render(with_request(before, escalations=(taken,))).blocks)
+    assert "*Who may decide:* sre." in said(render(before).blocks)
+    assert "*Who may decide:* sre, leads." in said(render(with_request(before, escalations=(taken,))).blocks)

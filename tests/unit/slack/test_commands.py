@@ -62,7 +62,7 @@ async def test_pending_lists_what_waits_with_who_may_decide(rig: Rig) -> None:
     """Each request is named with its title, how long it waits, who decides and whether that is you."""
     told = await command(rig, "UDANA", "/loops pending")
 
-    assert told.startswith("*Waiting for people:* 1\n⏳ *CHG-7*  Roll out CHG-7\n      Test change · asked <!date^")
+    assert told.startswith("*Waiting for people:* 1\n⏳ *CHG-7*  “Roll out CHG-7”\n      Test change · asked <!date^")
     assert told.endswith(" · 1 of sre · ✅ you may decide")
     assert "you may decide" not in await command(rig, "UKIM", "/loops pending")
     await approve(rig, "dana")
@@ -99,9 +99,9 @@ async def test_show_finds_by_any_part_of_an_id(rig: Rig, name: str) -> None:
     name = rig.request.request_id if name == "request" else name
     told = await command(rig, "UDANA", f"/loops show {name}")
 
-    assert told.startswith("*CHG-7*  ⏳ Approval needed: Roll out CHG-7")
+    assert told.startswith("*CHG-7*  ⏳ Approval needed: “Roll out CHG-7”")
     assert "test.change 1.0.0, in *PENDINGˍHUMANˍAPPROVAL*" in told or "in *PENDING_HUMAN_APPROVAL*" in told
-    assert "• Service: checkout" in told
+    assert "> Service: checkout" in told
     assert rig.request.request_id in told
 
 

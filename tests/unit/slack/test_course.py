@@ -40,7 +40,7 @@ def test_stages_say_what_is_done_what_waits_and_what_comes() -> None:
 
     assert "1 of 2 sre; then 1 of finance · Decide by" in text
     assert "Approved so far by *Dana* (<!date^" in text
-    assert "*Who may decide:* 2 of sre, then 1 of finance; each person counts once; not whoever asked" in text
+    assert "*Who may decide:* 2 of sre, then 1 of finance. Each person counts once. Whoever asked for it" in text
     assert "✓ 2 of sre; 0 of 1 finance · Decide by" in finance
 
 
@@ -137,7 +137,7 @@ def test_a_hand_over_is_on_the_card() -> None:
         await house.engine.consult(HumanAsk(**ask, to_person="sam", reason="On leave"), tenant=TENANT)
         return await loaded(house, request)
 
-    assert "🔁 *Dana* handed their part to *sam*: On leave" in told(asyncio.run(hand_over()))
+    assert "🔁 *Dana* handed their part to *sam*: “On leave”" in told(asyncio.run(hand_over()))
 
 
 def test_a_failed_execution_says_what_went_wrong() -> None:

@@ -303,7 +303,7 @@ async def test_a_risky_answer_is_asked_for_twice() -> None:
         await rig.approve("UDANA")
 
     assert found["Approve"]["confirm"]["text"]["text"] == (
-        "“Approve” counts as soon as you confirm. At once this runs: deployer: rollout. It is about: Roll out CHG-7"
+        "“Approve” counts as soon as you confirm. At once this runs: deployer: rollout. It is about: “Roll out CHG-7”"
     )
     assert "confirm" not in found["Reject"]
     assert (await rig.stored()).request.status == "approved"  # type: ignore[union-attr]

@@ -51,7 +51,7 @@ async def test_home_shows_what_waits_for_me(rig: Rig) -> None:
     view = await home(rig, "UDANA")
     told = said(view["blocks"])
 
-    assert told.startswith("Waiting for you: 1\n*Roll out CHG-7*\nService: checkout\n")
+    assert told.startswith("Waiting for you: 1\n*Roll out CHG-7*\n> Service: checkout\n")
     assert "*deployer*: rollout" in told
     assert "Waiting for people, by loop: Test change: 1" in told
     rows = [block for block in view["blocks"] if block["type"] == "actions"]
@@ -68,7 +68,7 @@ async def test_home_of_somebody_who_may_not_decide_offers_nothing(rig: Rig) -> N
     assert "Nothing waits for you" in said(kim["blocks"])
     assert not [block for block in kim["blocks"] if block["type"] == "actions"]
     assert "Waiting for you: 1" in said(robin["blocks"])
-    assert "What you asked for\n• ⏳ Approval needed: Roll out CHG-7" in said(robin["blocks"])
+    assert "What you asked for\n• ⏳ Approval needed: “Roll out CHG-7”" in said(robin["blocks"])
 
 
 async def test_strangers_see_how_to_be_mapped(rig: Rig) -> None:

@@ -118,7 +118,7 @@ def test_what_was_run_is_told_and_what_a_model_answered_is_not() -> None:
     asked = an_event("effect.succeeded", kind="provider.ask")
 
     assert worth_telling([failed, asked]) == [failed]
-    assert told(failed) == "❌ deployer: rollout failed: no quota"
+    assert told(failed) == "❌ deployer: rollout failed: “no quota”"
 
 
 async def thread_of(jobs: JobsHouse) -> list[str]:
