@@ -1,6 +1,6 @@
 """The directory of people and groups, as the configuration file names them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from gateway.configuration import PersonConfig
 from loops.actors import folded
@@ -26,6 +26,10 @@ class ConfiguredDirectory:
     async def person(self, tenant: str, person_id: str) -> Person | None:
         """Return the person *person_id*, or None for somebody unknown."""
         return self._people.get((tenant, person_id))
+
+    async def people(self, tenant: str, person_ids: Collection[str]) -> Mapping[str, Person]:
+        """Return those of *person_ids* who are known, by id."""
+        return {each: person for each in person_ids if (person := self._people.get((tenant, each)))}
 
     async def called(self, tenant: str, name: str) -> Person | None:
         """Return whom another system means by *name*; None where that is nobody, or more than one."""

@@ -1,10 +1,10 @@
 """The directory of people with what Slack says about them now: whether they may decide, in which groups they are."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 from channels.slack.evidence import EMAIL, KIND
-from channels.slack.roster import Roster
+from channels.slack.roster import Member, Roster
 from gateway.directory import ConfiguredDirectory
 from gateway.identities import ByConfiguration, ByEmail, is_of, recognised
 from loops.hours import is_zone
@@ -51,8 +51,12 @@ class SlackDirectory:
 
     async def person(self, tenant: str, person_id: str) -> Person | None:
         """Return the person *person_id* as Slack says they stand."""
-        person = await self._people.person(tenant, person_id)
-        return await self._now(tenant, person) if person else None
+        return (await self.people(tenant, [person_id])).get(person_id)
+
+    async def people(self, tenant: str, person_ids: Collection[str]) -> Mapping[str, Person]:
+        """Return those of *person_ids* who are configured, as Slack says they stand."""
+        configured = await self._people.people(tenant, person_ids)
+        return {person.person_id: person for person in await self._now(tenant, list(configured.values()))}
 
     async def called(self, tenant: str, name: str) -> Person | None:
         """Return whom another system means by *name*."""
@@ -60,14 +64,26 @@ class SlackDirectory:
 
     async def everybody(self, tenant: str) -> Sequence[Person]:
         """Return everybody of the configuration, as Slack says they stand."""
-        return [await self._now(tenant, person) for person in await self._people.everybody(tenant)]
+        return await self._now(tenant, await self._people.everybody(tenant))
 
-    async def _now(self, tenant: str, person: Person) -> Person:
-        accounts = await self._accounts(tenant, person)
-        users = [account.user for account in accounts if account.kind == KIND]
+    async def _now(self, tenant: str, people: Sequence[Person]) -> list[Person]:
+        """Return *people* as they stand, by one look at the roster; one more where addresses tell who they are."""
+        accounts = await self._accounts(tenant, people)
+        users = list({account.user: None for theirs in accounts for account in theirs if account.kind == KIND})
         found, within = await self._roster.look(users, list(self._groups.values()))
+        members = {user: member for user, member in zip(users, found, strict=True) if member}
         groups = dict(zip(self._groups, within, strict=True))
-        standings = [(member.id, member.why_not(self._roster.team_id)) for member in found if member]
+        return [self._as_said(*each, members, groups) for each in zip(people, accounts, strict=True)]
+
+    def _as_said(
+        self,
+        person: Person,
+        accounts: tuple[ChannelIdentity, ...],
+        members: Mapping[str, Member],
+        groups: Mapping[str, frozenset[str] | None],
+    ) -> Person:
+        known = [members[account.user] for account in accounts if account.kind == KIND and account.user in members]
+        standings = [(member.id, member.why_not(self._roster.team_id)) for member in known]
         eligible = {user for user, why_not in standings if why_not is None}
         # An address nobody has looked up is an account that is not known, too.
         is_confirmed = len(standings) == len(accounts)
@@ -78,17 +94,25 @@ class SlackDirectory:
             is_confirmed=is_confirmed,
             barred=standings[0][1] if is_barred else None,
             groups=person.groups | {name for name, users in groups.items() if users and users & eligible},
-            zone=next((member.tz for member in found if member and is_zone(member.tz)), person.zone),
+            zone=next((member.tz for member in known if is_zone(member.tz)), person.zone),
             doubtful=frozenset(name for name, users in groups.items() if users is None and accounts),
         )
 
-    async def _accounts(self, tenant: str, person: Person) -> tuple[ChannelIdentity, ...]:
-        """Return the accounts of *person*: those configured, and those Slack has for their addresses."""
-        emails = [email for email in self._people.names(tenant, person.person_id) if is_of(email, self._domains)]
-        if not emails:
-            return person.identities
-        users = await self._roster.accounts(emails)
+    async def _accounts(self, tenant: str, people: Sequence[Person]) -> list[tuple[ChannelIdentity, ...]]:
+        """Return the accounts of each of *people*: those configured, and those Slack has for their addresses."""
+        emails = [
+            [email for email in self._people.names(tenant, person.person_id) if is_of(email, self._domains)]
+            for person in people
+        ]
+        asked = list({email: None for theirs in emails for email in theirs})
+        users = dict(zip(asked, await self._roster.accounts(asked), strict=True)) if asked else {}
+        return [
+            tuple(dict.fromkeys((*person.identities, *self._named(theirs, users))))
+            for person, theirs in zip(people, emails, strict=True)
+        ]
+
+    def _named(self, emails: Sequence[str], users: Mapping[str, str | None]) -> list[ChannelIdentity]:
         team = self._roster.team_id
-        known = [ChannelIdentity(KIND, team, user) for user in users if user]
-        unknown = [ChannelIdentity(EMAIL, "", email) for email, user in zip(emails, users, strict=True) if user is None]
-        return tuple(dict.fromkeys((*person.identities, *known, *unknown)))
+        known = [ChannelIdentity(KIND, team, user) for email in emails if (user := users[email])]
+        unknown = [ChannelIdentity(EMAIL, "", email) for email in emails if users[email] is None]
+        return [*known, *unknown]

@@ -242,8 +242,7 @@ class LoopEngine:
         answer = answer.changed(reason=self._hidden(answer.reason))
 
         async def judged(loaded: Loaded) -> Decided:
-            known = await self._people.known(tenant, answer)
-            asked = await self._asked_now(tenant, loaded, known.by)
+            known, asked = await self._answered_now(tenant, loaded, answer)
             if not known.is_confirmed or (known.by and asked.doubts):
                 return hold(asked, known, self._ids)
             return decide_answer(asked, known, await self._answer_verdicts(asked, known), self._ids)
@@ -265,8 +264,7 @@ class LoopEngine:
         answer = answer.changed(by=by, standing=dict(standing), is_confirmed=True)
 
         async def judged(loaded: Loaded) -> Decided:
-            known = await self._people.known(effect.tenant, answer)
-            asked = await self._asked_now(effect.tenant, loaded, known.by)
+            known, asked = await self._answered_now(effect.tenant, loaded, answer)
             if known.by and asked.doubts:
                 raise Unavailable(f"too little is known about {', '.join(sorted(asked.doubts))}")
             verdicts = await self._answer_verdicts(asked, known)
@@ -560,16 +558,27 @@ class LoopEngine:
     async def _asked_now(self, tenant: str, loaded: Loaded, by: Human | None) -> Asked:
         """Return what an act of *by* on the loaded request is judged on, now."""
         request = _request_of(loaded)
-        groups, doubts = await self._people.concerned(tenant, request, by)
-        asked = Asked(loaded, request, groups, self._clock.now(), doubts)
+        on = await self._people.concerned(tenant, request, by)
+        return await self._with_absences(tenant, Asked(loaded, request, on.groups, self._clock.now(), on.doubts), by)
+
+    async def _answered_now(self, tenant: str, loaded: Loaded, answer: HumanAnswer) -> tuple[HumanAnswer, Asked]:
+        """Return *answer* with its giver as they are known now, and what it is judged on."""
+        request = _request_of(loaded)
+        known, on = await self._people.known(tenant, request, answer)
+        asked = Asked(loaded, request, on.groups, self._clock.now(), on.doubts)
+        return known, await self._with_absences(tenant, asked, known.by)
+
+    async def _with_absences(self, tenant: str, asked: Asked, by: Human | None) -> Asked:
+        """Return *asked* with whom *by* acts in the stead of, where their own part is not enough."""
+        request = asked.request
         if by is None or not request.is_open or request.policy.reassign == "no" or counts_alone(asked, by.user_id):
             return asked
         ways = ways_to(await self._absent.all(tenant, asked.now), by.user_id)
         if not ways:
             return asked
         absences = {absence.person: absence for way in ways for absence in way}
-        groups, doubts = await self._people.concerned(tenant, request, by, absences)
-        return replace(asked, groups=groups, doubts=doubts, absences=tuple(absences.values()))
+        on = await self._people.concerned(tenant, request, by, absences)
+        return replace(asked, groups=on.groups, doubts=on.doubts, absences=tuple(absences.values()))
 
     async def _answer_verdicts(self, asked: Asked, answer: HumanAnswer) -> tuple[GuardVerdict, ...]:
         """Return what the guards say about the transition that *answer* takes."""
@@ -600,8 +609,8 @@ class LoopEngine:
         everybody = await self._people.everybody(tenant)
         absences = () if request.policy.reassign == "no" else await self._absent.all(tenant, now)
         away = {absence.person for absence in absences}
-        groups, doubts = await self._people.concerned(tenant, request, None, away)
-        asked = Asked(loaded, request, groups, now, doubts, absences)
+        on = await self._people.concerned(tenant, request, None, away)
+        asked = Asked(loaded, request, on.groups, now, on.doubts, absences)
         return Found(on_call, whom_it_waits_for(asked, everybody))
 
     async def _asked(self, loaded: Loaded, asked: TransitionRequest) -> tuple[GuardVerdict, ...]:

@@ -5,7 +5,7 @@ Adapters fit these protocols without inheriting; the type checker proves it in `
 suite per port runs against every implementation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -169,6 +169,9 @@ class Directory(Protocol):
 
     async def person(self, tenant: str, person_id: str) -> Person | None:
         """Return the person *person_id* as they stand now, or None for somebody unknown."""
+
+    async def people(self, tenant: str, person_ids: Collection[str]) -> Mapping[str, Person]:
+        """Return those of *person_ids* who are known, by id, as they all stand at one moment."""
 
     async def called(self, tenant: str, name: str) -> Person | None:
         """

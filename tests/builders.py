@@ -1,6 +1,6 @@
 """What tests build their cases from: a clock that stands still, ids that count, people, loops and a wired engine."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -177,6 +177,11 @@ class People:
         """Return the person *person_id*."""
         del tenant
         return self.known.get(person_id)
+
+    async def people(self, tenant: str, person_ids: Collection[str]) -> dict[str, Person]:
+        """Return those of *person_ids* who are known."""
+        del tenant
+        return {each: self.known[each] for each in person_ids if each in self.known}
 
     async def called(self, tenant: str, name: str) -> Person | None:
         """Return whom another system means by *name*."""

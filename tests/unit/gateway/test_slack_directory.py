@@ -1,6 +1,6 @@
 """What the directory says of people is what Slack said lately; what it did not say is in doubt, never granted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -140,3 +140,34 @@ async def test_somebody_without_an_account_is_in_no_doubt(roster: Roster) -> Non
     ada = await known(a_directory(roster), "ada")
 
     assert (ada.is_confirmed, ada.barred, ada.groups, ada.doubtful) == (True, None, {"ops"}, set())
+
+
+class CountedKnowledge(MemoryKnowledge):
+    """Counts how often it is looked into."""
+
+    looks = 0
+
+    async def known(self, team: str, names: Sequence[str]) -> Sequence[str | None]:
+        """Look once more."""
+        self.looks += 1
+        return await super().known(team, names)
+
+
+async def test_people_are_looked_up_together() -> None:
+    """However many a decision depends on, they stand as of one moment; addresses take one look more."""
+    knowledge = CountedKnowledge()
+    roster = Roster(knowledge, "T1")
+    await told(roster, "UDANA")
+    await told(roster, "USAM", is_restricted=True, is_email_confirmed=True, profile={"email": "sam@acme.com"})
+    await roster.keep_group("S1", ["UDANA", "USAM"], 0)
+    plain, by_email = a_directory(roster, domains=()), a_directory(roster)
+    knowledge.looks = 0
+
+    found = await plain.people(TENANT, ["dana", "sam", "nobody"])
+    after_one = knowledge.looks
+    also_found = await by_email.people(TENANT, ["dana", "sam", "ada"])
+
+    assert (after_one, knowledge.looks) == (1, 3)
+    assert {name: person.groups for name, person in found.items()} == {"dana": {"ops", "sre"}, "sam": set()}
+    assert also_found == {name: await by_email.person(TENANT, name) for name in ("dana", "sam", "ada")}
+    assert await by_email.everybody(TENANT) == list(also_found.values())
