@@ -40,6 +40,7 @@ class Mischief:
         #: Seconds from the death or freezing of a worker until another claimed what it held, and until that ended.
         self.taken_up: list[float] = []
         self.ended: list[float] = []
+        self.slowest = (0.0, "none")
         self.surprises: list[str] = []
 
     async def run(self) -> None:
@@ -256,7 +257,10 @@ class Mischief:
             await asyncio.sleep(0.2)
         if is_taken:
             # Else its worker ended it: it lived on, or was done a moment before it died.
-            self.ended.append(time.monotonic() - began)
+            took = time.monotonic() - began
+            self.ended.append(took)
+            if record and took > self.slowest[0]:
+                self.slowest = took, f"{record.effect.kind} {effect_id} after {record.attempts} attempts"
 
     async def _slack(self, fault: Mapping[str, object]) -> None:
         await self._http.post(f"{self._world.sandbox}/sandbox/faults", json=dict(fault))

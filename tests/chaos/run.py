@@ -102,6 +102,7 @@ def _figures(found: Found, crowd: Crowd, mischief: Mischief, quiet_s: float) -> 
         "s to progress after a fault": _spread([wait for wait in waits if wait is not None]),
         "s from a worker's loss until its effects were taken up": _spread(mischief.taken_up),
         "s from a worker's loss until they were done": _spread(mischief.ended),
+        "the slowest of those": mischief.slowest[1],
         "quiet after s": round(quiet_s, 1),
     }
 

@@ -10,7 +10,7 @@ from chaos.run import run
 
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
-def test_nothing_is_lost_doubled_or_stuck_while_everything_fails() -> None:
+def test_nothing_acknowledged_is_lost_while_everything_fails() -> None:
     """Processes are killed and frozen, the store goes away, Slack and the receiver fail: every promise holds after."""
     with tempfile.TemporaryDirectory(prefix="loopgate-chaos-") as home:
         report = run(3, 25, Path(home))

@@ -120,6 +120,18 @@ def test_every_test_named_in_the_readme_is_there() -> None:
     assert lost == []
 
 
+def test_each_promise_has_a_test_named_after_it() -> None:
+    """There are nine, and `test_promises.py` has one test for each, with the promise's own words for a name."""
+    section = _TEXT.partition("## What it promises")[2].partition("\n## ")[0]
+    promises = re.findall(r"^\d\. \*\*(.+?)\*\*", section, re.MULTILINE)
+    names = ["test_" + "_".join(re.findall(r"\w+", promise.lower())) for promise in promises]
+    tests = re.findall(r"^def (test_\w+)\(", (ROOT / "tests/e2e/test_promises.py").read_text(), re.MULTILINE)
+
+    assert len(promises) == 9
+    assert tests == names
+    assert [name for name in names if f"[`{name}`](tests/e2e/test_promises.py)" not in section] == []
+
+
 def test_the_settings_in_the_readme_are_the_settings() -> None:
     """Every setting is in the table, with its default, and nothing else."""
     shown = dict(_SETTING.findall(_TEXT))
