@@ -165,8 +165,19 @@ class Draft:
     def _replies(self) -> Iterator[Effect]:
         for event in worth_telling(self._events):
             request_id = event.data.get("requestId") or self.instance.request_id
-            if request_id:
-                yield self._effect("card.thread", {"requestId": request_id, "sequence": event.sequence})
+            if not request_id:
+                continue
+            payload = {"requestId": request_id, "sequence": event.sequence}
+            yield self._effect("card.thread", payload)
+            if event.type == "approval.reminded":
+                for copy in self._copies(request_id):
+                    yield self._effect("card.thread", {**payload, "copy": copy})
+
+    def _copies(self, request_id: str) -> list[int]:
+        """Return the copies of a card that stand where it was asked before now: what is asked now is no reminder."""
+        request = self._requests.get(request_id)
+        taken = request.escalations if request else ()
+        return [each.step + 1 for each in taken if each.channel and each.at < self.now]
 
     def _messages(self) -> Iterator[Effect]:
         """Yield a direct message to every person behind who asked, of what somebody else did about it."""

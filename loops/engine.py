@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
 
 from loops import decide, lifecycle, settling
-from loops.absence import ABSENCE, AGGREGATE_PREFIX, ways_to
+from loops.absence import ABSENCE, AGGREGATE_PREFIX, Absence, ways_to
 from loops.absent import Absent
 from loops.actors import Actor, Automation, Human, system
 from loops.answers import (
@@ -330,6 +330,10 @@ class LoopEngine:
             return disclose(Asked(loaded, _request_of(loaded), {}, self._clock.now()), known, channel, self._ids)
 
         return await self._about_request(tenant, request_id, judged, click_key(key, "disclose", request_id))
+
+    async def absences(self, tenant: str) -> Sequence[Absence]:
+        """Return who is away now, and who decides in their stead."""
+        return await self._absent.all(tenant, self._clock.now())
 
     async def inform(
         self,

@@ -135,7 +135,7 @@ class ApprovalPolicy(Value):
     calendar: Identifier | None = None
     """Business hours by the name of a calendar of the gateway's configuration, instead of `hours`."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
-    """To whom an approver may hand their part: nobody, other approvers, or anyone known."""
+    """To whom an approver may hand their part: nobody (nor do stand-ins decide), other approvers, or anyone known."""
     notify: Literal["none", "approvers"] | Approvers = "none"
     """Whom a direct message asks, beside the card: none, all who may decide, or of those only these."""
     risk: Literal["low", "high"] = "low"

@@ -35,7 +35,7 @@ _TOLD = frozenset(
 )
 
 #: Events that may matter besides.
-_MAY_MATTER = _TOLD | {"approval.closed", "loop.cancelled", "effect.succeeded", "effect.failed"}
+_MAY_MATTER = _TOLD | {"approval.closed", "approval.reminded", "loop.cancelled", "effect.succeeded", "effect.failed"}
 
 #: How a request may close without anybody having answered it. Answers tell of themselves, a cancellation does too.
 _UNANSWERED = frozenset({"expired", "superseded", "withdrawn"})

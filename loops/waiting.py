@@ -92,7 +92,7 @@ def whom_it_waits_for(asked: Asked, everybody: Sequence[Person]) -> list[str]:
         groups = {**asked.groups, person.person_id: person.groups}
         found = explain(replace(asked, groups=groups), person.as_actor("directory"))
         if found.may_approve:
-            able[person.person_id] = frozenset(each.person for each in found.stands_in_for)
+            able[person.person_id] = frozenset(each.person for each in found.stands_in_for if found.in_stead_of)
         if len(able) == WAITED_FOR_MAX:
             break
     stood_in_for = frozenset[str]().union(*able.values())

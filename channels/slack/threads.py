@@ -11,7 +11,7 @@ from loops.ports import Loaded
 REPLY_TYPE = "loopgate_reply"
 
 NAME_MAX, TEXT_MAX = 80, 300
-RUNS_MAX = 5
+RUNS_MAX, PEOPLE_MAX = 5, 5
 
 _KINDS = {
     "card.post": "The card was posted",
@@ -145,7 +145,11 @@ def _reminded(data: Mapping[str, Any]) -> str:
     if data.get("person"):
         return f"⏰ {_name(data['person'])} was reminded, as they had asked"
     number, of = int(data["number"]), int(data["of"])
-    return f"⏰ This still waits for a decision (reminder {number} of {of})"
+    people = [_name(person) for person in data.get("waitsFor", ())]
+    left = len(people) - PEOPLE_MAX
+    named = [*people[:PEOPLE_MAX], f"{left} more"] if left > 0 else people
+    whom = f" of {', '.join(named)}" if named else ""
+    return f"⏰ This still waits for a decision{whom} (reminder {number} of {of})"
 
 
 def _escalated(data: Mapping[str, Any]) -> str:

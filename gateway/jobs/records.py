@@ -46,18 +46,20 @@ class Records:
         found = [await self.card(effect, number) for number in numbers]
         return [card for card in found if card]
 
-    async def posted(self, effect: Effect) -> Card:
+    async def posted(self, effect: Effect, number: int = 0) -> Card:
         """
-        Return the first card of the effect's request.
+        Return the first card of the effect's request, or the copy *number*.
 
         Raises:
             NotItsTurn: If it is not posted yet.
             Rejected: If it never will be.
         """
-        card = await self.card(effect)
+        card = await self.card(effect, number)
         if card is not None:
             return card
         for record in await self.about(effect):
-            if record.effect.kind == "card.post" and "copy" not in record.effect.payload and record.state == "dead":
+            is_its_post = record.effect.kind == "card.post" and record.effect.payload.get("copy", 0) == number
+            # A copy is not posted where the request was decided meanwhile.
+            if is_its_post and (record.state == "dead" or (number and record.state not in AHEAD)):
                 raise Rejected("the card was never posted")
         raise NotItsTurn("the card is not posted yet", retry_after=0.5)

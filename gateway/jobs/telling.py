@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gateway.jobs.ports import Claim, Effects
 from gateway.jobs.records import AHEAD, NotItsTurn, Records
+from loops.absence import way_from
 from loops.cards import Notice
 from loops.effects import Effect
 from loops.engine import LoopEngine
@@ -40,7 +41,7 @@ class TellingHandlers:
         effect, sequence = claim.effect, claim.effect.payload["sequence"]
         loaded = await self._records.request_of(effect)
         await self._in_order(effect)
-        card = await self._records.posted(effect)
+        card = await self._records.posted(effect, effect.payload.get("copy", 0))
         event = await self._event(effect, sequence)
         await self._channel.reply(loaded, event, card.address, effect.effect_id, again=claim.attempt > 1)
         await self._effects.finish(effect.effect_id, claim.fence, {})
@@ -57,13 +58,20 @@ class TellingHandlers:
         effect = claim.effect
         loaded = await self._records.request_of(effect)
         policy = loaded.request.proposal.policy if loaded.request else None
-        invited: list[Person] = []
-        for person in await self._directory.everybody(effect.tenant) if policy else ():
+        everybody = {person.person_id: person for person in await self._directory.everybody(effect.tenant)}
+        is_open_to_others = policy is not None and policy.reassign != "no"
+        absences = await self._engine.absences(effect.tenant) if is_open_to_others else ()
+        invited: dict[str, Person] = {}
+        for person in everybody.values() if policy else ():
             if policy and _is_to_be_invited(policy.notify, person) and len(invited) < INVITED_MAX:
-                by = person.as_actor("directory")
-                found = await self._engine.explain(effect.payload["requestId"], by, tenant=effect.tenant)
-                invited += [person] if found and found.may_approve else []
-        told = await self._messaged(claim, invited, None)
+                # Whoever is away is asked through who stands in, where there is somebody who may.
+                way = way_from(absences, person.person_id)
+                stand_in = everybody.get(way[-1].to) if way else None
+                if stand_in and await self._may_approve(effect, stand_in, person):
+                    invited[stand_in.person_id] = stand_in
+                elif await self._may_approve(effect, person):
+                    invited[person.person_id] = person
+        told = await self._messaged(claim, list(invited.values()), None)
         await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
 
     async def file(self, claim: Claim) -> None:
@@ -87,6 +95,14 @@ class TellingHandlers:
         loaded = await self._store.load_request(tenant, request_id) if request_id else None
         await self._channel.tell(notice, loaded)
         await self._effects.finish(claim.effect.effect_id, claim.fence, {})
+
+    async def _may_approve(self, effect: Effect, person: Person, absent: Person | None = None) -> bool:
+        """Return whether an approval of theirs would count now, in the stead of *absent* if given."""
+        by, request_id = person.as_actor("directory"), effect.payload["requestId"]
+        found = await self._engine.explain(request_id, by, tenant=effect.tenant)
+        if found is None or not found.may_approve:
+            return False
+        return absent is None or absent.person_id in {each.person for each in found.stands_in_for}
 
     async def _messaged(self, claim: Claim, people: Sequence[Person], sequence: int | None) -> list[str]:
         """Tell *people* directly of the event *sequence*, or that they are asked; return who could be told."""
@@ -120,7 +136,8 @@ class TellingHandlers:
         for record in await self._records.about(effect):
             if record.effect.effect_id == effect.effect_id:
                 return
-            if record.effect.kind == "card.thread" and record.state in AHEAD:
+            is_same_thread = record.effect.payload.get("copy") == effect.payload.get("copy")
+            if record.effect.kind == "card.thread" and is_same_thread and record.state in AHEAD:
                 raise NotItsTurn("an earlier reply is not posted yet", retry_after=0.3)
 
 

@@ -94,3 +94,23 @@ class Moving(MemoryChannel):
             self.meanwhile = None
             await jobs.answer(await jobs.request(), "approve", "kim")
         return address
+
+
+async def test_a_reminder_reaches_every_channel_that_is_asked_now() -> None:
+    """Before the escalation in the first thread, after it in both; whoever is asked only then is not reminded."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(a_change(**ESCALATING, remindAfter="30m", reminders=3), channel=channel)
+    await jobs.propose()
+    await jobs.run("card.post")
+    reminded = list[list[int]]()
+    for _ in range(3):
+        jobs.later(timedelta(minutes=30))
+        await a_sweep(jobs).once()
+        for effect in await jobs.house.effects(jobs.instance_id, "card.post"):
+            await jobs.runner.run(effect.effect_id)
+        for effect in await jobs.house.effects(jobs.instance_id, "card.thread"):
+            await jobs.runner.run(effect.effect_id)
+        told = [number for number, event in channel.replies.values() if event.type == "approval.reminded"]
+        reminded.append(told)
+
+    assert reminded == [[1], [1, 1], [1, 1, 1, 2]]

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from builders import TENANT, a_change, a_person, an_answer, person
 from unit.jobs.rig import JobsHouse, a_jobs_house
+from unit.loops.test_absence import away
 
 from channels.memory import MemoryChannel
 from loops.approvals import ApprovalRequest, HumanAsk
@@ -123,6 +124,20 @@ async def test_who_may_decide_is_asked_directly_only_as_the_policy_says(notify: 
     await run_all(jobs, "card.invite")
 
     assert told(jobs) == [(who, "asked") for who in asked]
+
+
+async def test_whoever_stands_in_is_asked_instead_of_who_is_away() -> None:
+    """Dana is away with Kim: Kim is asked; where nobody may stand in, Dana is."""
+    found = []
+    for reassign in ("approvers", "no"):
+        jobs = a_jobs_house(a_change(notify={"users": ["dana"]}, reassign=reassign))
+        jobs.instance_id = (await jobs.house.propose()).instance_id
+        await away(jobs.house, "dana", "kim")
+        await jobs.run("card.post")
+        await run_all(jobs, "card.invite")
+        found.append(told(jobs))
+
+    assert found == [[("kim", "asked")], [("dana", "asked")]]
 
 
 async def test_the_next_stage_is_asked_when_its_turn_comes() -> None:
