@@ -1,6 +1,7 @@
 """The approval policy: who may decide a pending state, how many, until when, and what happens if nobody answers."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -15,6 +16,9 @@ ReasonRule = Literal["required", "optional", "none"]
 #: What an answer does to a request. `other` is a human exit that is neither, offered under its own label.
 AnswerKind = Literal["approve", "reject", "other"]
 
+#: Names of nobody: people stand by their ids.
+_BY_ID: Mapping[str, str] = MappingProxyType({})
+
 
 class Approvers(Value):
     """The people who may decide: members of any of *groups*, and *users* by person id. Both empty means nobody."""
@@ -24,9 +28,9 @@ class Approvers(Value):
     users: tuple[Identifier, ...] = ()
     """People by id."""
 
-    def named(self) -> str:
-        """Say who this is, for cards and errors: ``sre, dana``."""
-        return ", ".join((*self.groups, *self.users)) or "nobody"
+    def named(self, names: Mapping[str, str] = _BY_ID) -> str:
+        """Say who this is, for cards and errors: ``sre, Dana``; people by what *names* calls them, else by id."""
+        return _joined_names(self.groups, self.users, names)
 
 
 class Need(Value):
@@ -41,10 +45,13 @@ class Need(Value):
     quorum: Annotated[int, Field(ge=1, le=50)] = 1
     """How many people it takes. One person counts once in the whole request."""
 
-    def named(self) -> str:
+    def who(self, names: Mapping[str, str] = _BY_ID) -> str:
+        """Say whom this takes: ``sre``; people by what *names* calls them, else by id."""
+        return self.name or _joined_names(self.groups, self.users, names)
+
+    def named(self, names: Mapping[str, str] = _BY_ID) -> str:
         """Say who this is: ``2 of sre``."""
-        who = self.name or ", ".join((*self.groups, *self.users)) or "nobody"
-        return f"{self.quorum} of {who}"
+        return f"{self.quorum} of {self.who(names)}"
 
 
 class Stage(Value):
@@ -174,9 +181,13 @@ class ApprovalPolicy(Value):
             )
         )
 
-    def named(self) -> str:
-        """Say who must approve: ``2 of sre and 1 of security, then 1 of cto``."""
-        return ", then ".join(" and ".join(need.named() for need in stage.needs) for stage in self.gates)
+    def named(self, names: Mapping[str, str] = _BY_ID) -> str:
+        """Say who must approve: ``2 of sre and 1 of security, then 1 of Dana``."""
+        return ", then ".join(" and ".join(need.named(names) for need in stage.needs) for stage in self.gates)
+
+
+def _joined_names(groups: tuple[str, ...], users: tuple[str, ...], names: Mapping[str, str]) -> str:
+    return ", ".join((*groups, *(names.get(user, user) for user in users))) or "nobody"
 
 
 def _joined(who: Approvers | Need, step: EscalationStep, on_call: tuple[str, ...]) -> dict[str, tuple[str, ...]]:

@@ -12,6 +12,7 @@ from typing import Any
 from slack_bolt import BoltResponse
 
 from channels.slack import wording
+from channels.slack.course import NO_NAMES, Names
 from channels.slack.deliveries import Click, Submission
 from channels.slack.editing import block_id, edit_view, edits_of
 from channels.slack.evidence import click_evidence, click_key, submission_evidence, submission_key
@@ -217,10 +218,11 @@ class Answering:
             subject = await self._desk.load(shown.request_id)
         except Unavailable:
             subject = None
-        return self._words(Notice(code=refused.code, message=refused.message, address=evidence), subject)
+        names = await self._desk.names(subject.request) if subject and subject.request else {}
+        return self._words(Notice(code=refused.code, message=refused.message, address=evidence), subject, names)
 
-    def _words(self, notice: Notice, subject: Loaded | None) -> str:
-        return notice_text(notice, subject, team_id=self._desk.installation.team_id)
+    def _words(self, notice: Notice, subject: Loaded | None, names: Names = NO_NAMES) -> str:
+        return notice_text(notice, subject, team_id=self._desk.installation.team_id, names=names)
 
 
 def _reason_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked) -> View:

@@ -1,5 +1,7 @@
 """The modals for what people do short of deciding: ask, answer a question, hand their part over, withdraw. Pure."""
 
+from collections.abc import Mapping
+
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.card import TITLE_MAX
@@ -46,9 +48,9 @@ def reply_view(request: ApprovalRequest, question: Question, asked: Asked) -> Vi
     )
 
 
-def hand_over_view(request: ApprovalRequest, asked: Asked) -> View:
-    """Return the modal that chooses who decides instead."""
-    needs = inline(request.policy.named(), NEEDS_MAX).text
+def hand_over_view(request: ApprovalRequest, asked: Asked, names: Mapping[str, str]) -> View:
+    """Return the modal that chooses who decides instead; *names* are what people are called, by id."""
+    needs = inline(request.policy.named(names), NEEDS_MAX).text
     person = {"type": "users_select", "action_id": PERSON_ACTION}
     return modal(
         wording.HAND_OVER_TITLE,

@@ -43,7 +43,7 @@ LISTED_MAX = 10
 #: Requests looked through for those of one kind.
 LOOKED_THROUGH = 100
 OPTION_MAX = 75
-NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 8, 3
+NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX, NEEDS_MAX = 80, 150, 120, 8, 3, 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +189,8 @@ class Bulk:
             case Recorded(code="unconfirmed"):
                 return wording.bulk_checking(title)
             case Recorded():
-                return wording.bulk_counted(title, request.policy.named() if request else "")
+                needs = request.policy.named(await self._desk.names(request)) if request else ""
+                return wording.bulk_counted(title, inline(needs, NEEDS_MAX).text)
             case Refused():
                 notice = Notice(code=outcome.code, message=outcome.message, address=evidence)
                 try:

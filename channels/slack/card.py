@@ -14,6 +14,8 @@ from channels.slack import wording
 from channels.slack.blocks import Block
 from channels.slack.course import (
     NAME_MAX,
+    NO_NAMES,
+    Names,
     counted,
     decider,
     handovers,
@@ -90,9 +92,11 @@ class SlackMessage:
     metadata: dict[str, Any] | None = None
 
 
-def render(subject: Loaded, *, effect_id: str | None = None) -> SlackMessage:
+def render(subject: Loaded, *, effect_id: str | None = None, names: Names = NO_NAMES) -> SlackMessage:
     """
     Return the card of *subject*'s request; with *effect_id*, carrying the metadata it is found again by.
+
+    *names* are what those whom the policy names are called, by id.
 
     Raises:
         Rejected: If *subject* has no request.
@@ -103,7 +107,7 @@ def render(subject: Loaded, *, effect_id: str | None = None) -> SlackMessage:
     face = face_of(subject, request)
     return SlackMessage(
         text=summary(subject, request),
-        blocks=_blocks(subject, request, face),
+        blocks=_blocks(subject, request, face, names),
         metadata={"event_type": EVENT_TYPE, "event_payload": {"effect_id": effect_id, "request_id": request.request_id}}
         if effect_id
         else None,
@@ -135,10 +139,11 @@ def parameters_size(request: ApprovalRequest) -> int:
     return len(canonical_json(request.proposal.parameters))
 
 
-def approvers(request: ApprovalRequest) -> str:
+def approvers(request: ApprovalRequest, names: Names = NO_NAMES) -> str:
     """Return who may decide, escaped; with stages, how many of each."""
     policy = request.policy
-    return inline(policy.named() if policy.stages else policy.approvers.named(), APPROVERS_MAX).text
+    who = policy.named(names) if policy.stages else policy.approvers.named(names)
+    return inline(who, APPROVERS_MAX).text
 
 
 def short_digest(digest: str) -> str:
@@ -147,10 +152,10 @@ def short_digest(digest: str) -> str:
     return f"{kind}:{digits[:DIGEST_SHOWN]}…" if kind else f"{digits[:DIGEST_SHOWN]}…"
 
 
-def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block]:
+def _blocks(subject: Loaded, request: ApprovalRequest, face: Face, names: Names) -> list[Block]:
     above = [
         b.header(request.title),
-        b.section(_status(request, face)),
+        b.section(_status(request, face, names)),
         b.context(_origin(request)),
         *_parked(subject, request),
         *_decision(request),
@@ -161,7 +166,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face) -> list[Block
     below = [
         *(_verdicts(request.verdicts) if face in OPEN else ()),
         *_runs(request.proposal.runs, face),
-        *_rules(subject, request, face),
+        *_rules(subject, request, face, names),
         *_buttons(subject, request, face),
     ]
     room = MESSAGE_BLOCK_TEXT_MAX - MARGIN - text_size([*above, *below])
@@ -202,19 +207,19 @@ def _ahead(subject: Loaded, request: ApprovalRequest) -> Iterator[str]:
                 pass  # one person's own affair
 
 
-def _rules(subject: Loaded, request: ApprovalRequest, face: Face) -> Iterator[Block]:
-    yield from handovers(request)
+def _rules(subject: Loaded, request: ApprovalRequest, face: Face, names: Names) -> Iterator[Block]:
+    yield from handovers(request, names)
     if face in OPEN:
         policy = request.policy
         quorum = None if policy.stages else policy.quorum
-        yield b.context(wording.who_may_decide(approvers(request), quorum, policy.separation))
+        yield b.context(wording.who_may_decide(approvers(request, names), quorum, policy.separation))
         if coming := " · ".join(_ahead(subject, request)):
             yield b.context(coming)
     digest = code(inline(short_digest(request.digest), NAME_MAX).text)
     yield b.context(wording.fingerprint(inline(request.request_id, 200).text, digest, parameters_size(request)))
 
 
-def _status(request: ApprovalRequest, face: Face) -> str:
+def _status(request: ApprovalRequest, face: Face, names: Names) -> str:
     decision = request.closed_by
     lines = [wording.headline(face, chosen=chosen(request))]
     if size(one_line(request.title)) > TITLE_MAX // 2:
@@ -225,7 +230,7 @@ def _status(request: ApprovalRequest, face: Face) -> str:
         lines[-1] += f", {when(request.closed_at)}"
     lines.extend(_ending(request.ending, face))
     if face in OPEN:
-        parts = [standing(request)] if is_shared(request) else []
+        parts = [standing(request, names)] if is_shared(request) else []
         if request.expires_at:
             parts.append(wording.decide_by(when(request.expires_at)))
         lines.append(" · ".join(parts))

@@ -15,6 +15,7 @@ from channels.slack.direct import DIRECT_TYPE, direct_text
 from channels.slack.evidence import KIND
 from channels.slack.files import details_file, suffix
 from channels.slack.installation import SlackInstallation
+from channels.slack.naming import names_of
 from channels.slack.notices import notice_text
 from channels.slack.outgoing import OutgoingClient
 from channels.slack.threads import REPLY_TYPE, reply_text
@@ -45,7 +46,8 @@ class SlackChannel:
         default_route: The Slack channel id for requests whose policy names no channel.
         fallback: The Slack channel id where cards that cannot be shown are told of.
         alerts: The one where effects that were given up are told of; without it, the fallback.
-        directory: Who people are in Slack, to mention those a reminder waits for; without it nobody is mentioned.
+        directory: Who people are: what they are called, and whom in Slack a reminder mentions; without it nobody is
+            mentioned, and they stand by their ids.
     """
 
     def __init__(
@@ -74,7 +76,7 @@ class SlackChannel:
 
         Slack has no idempotency key for posts: the effect id goes into the message's metadata; *again* looks for it.
         """
-        message = render(subject, effect_id=effect_id)
+        message = render(subject, effect_id=effect_id, names=await self._names(subject))
         channel = self._channel_for(subject, route)
         if again and (found := await self._find(channel, effect_id, _made_at(subject))):
             return found
@@ -95,7 +97,7 @@ class SlackChannel:
 
     async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
         """Render the card at *address* anew; see `loops.ports.Channel.update`."""
-        message = render(subject)
+        message = render(subject, names=await self._names(subject))
         channel, ts = address.get("channel"), address.get("ts")
         if not isinstance(channel, str) or not isinstance(ts, str):
             raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
@@ -297,11 +299,15 @@ class SlackChannel:
 
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell the clicker what became of their click, where they clicked; see `loops.ports.Channel.tell`."""
-        text = notice_text(notice, subject, team_id=self._installation.team_id)
+        names = await self._names(subject) if subject else {}
+        text = notice_text(notice, subject, team_id=self._installation.team_id, names=names)
         user = notice.address.get("slackUserId")
         if not isinstance(user, str):
             raise Rejected("the notice's address names no slackUserId; nobody can be told")
         await self._call(f"tell {user}", tell_privately(self._client, notice.address, user, text))
+
+    async def _names(self, subject: Loaded) -> Mapping[str, str]:
+        return await names_of(self._directory, subject.instance.tenant, subject.request)
 
     def _channel_for(self, subject: Loaded, route: str | None) -> str:
         name = route or (subject.request.proposal.policy.channel if subject.request else None)

@@ -87,13 +87,14 @@ class Consulting:
         if found.stop:
             return self._words(found.stop, found.stop, click_evidence(click, None), subject), None
         asked = _asked(click, request, more)
+        names = await self._desk.names(request)
         match more.verb:
             case "why":
-                return why_text(request, found), None
+                return why_text(request, found, names), None
             case "ask" if found.may_act:
                 return "", question_view(request, asked)
             case "hand" if found.may_act:
-                return "", hand_over_view(request, asked)
+                return "", hand_over_view(request, asked, names)
             case "later" if found.may_act:
                 return await self._later(click, by, who.evidence, subject, request.request_id), None
             case "back":
@@ -101,7 +102,7 @@ class Consulting:
             case None if more.question_id is not None:
                 return self._reply(request, asked, more.question_id)
             case _:
-                return why_text(request, found), None
+                return why_text(request, found, names), None
 
     async def _later(
         self, click: Click, by: Human, evidence: Mapping[str, Any], subject: Loaded, request_id: str

@@ -4,7 +4,8 @@ The course of a request so far, for its card: how far the approvals are, version
 Pure, and within a budget of its own: the latest comes first where not all of it fits, and what does not is counted.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from channels.slack import blocks as b
 from channels.slack import wording
@@ -15,6 +16,10 @@ from loops.actors import Actor
 from loops.approvals import ApprovalRequest, Decision, Progress, Question
 from loops.editing import Change
 from loops.policy import Need, Stage
+
+#: What people are called, by id; and of those whom nothing calls otherwise.
+Names = Mapping[str, str]
+NO_NAMES: Names = MappingProxyType({})
 
 NAME_MAX = 80
 #: People named one by one: those whose approvals count, and those whose do not any more.
@@ -54,15 +59,15 @@ def counted(request: ApprovalRequest) -> tuple[Decision, ...]:
     return tuple(decision for decision in request.approvals if decision.by.user_id not in lapsed)
 
 
-def standing(request: ApprovalRequest) -> str:
-    """Return how far the approvals are: ``1 of 2 sre; then 1 of finance``."""
+def standing(request: ApprovalRequest, names: Names = NO_NAMES) -> str:
+    """Return how far the approvals are: ``1 of 2 sre; then 1 of Dana``; *names* are those of people, by id."""
     gates = request.policy.gates
     reached = request.progress or Progress(stage=0, filled=(0,) * len(gates[0].needs))
     if len(gates) == 1 and len(gates[0].needs) == 1 and not gates[0].needs[0].name:
         return wording.approvals_so_far(reached.filled[0] if reached.filled else 0, gates[0].needs[0].quorum)
     parts, room = list[str](), STANDING_MAX
     for number, stage in enumerate(gates):
-        text = _stage(stage, number, reached)
+        text = _stage(stage, number, reached, names)
         if size(text) > room:
             return "; ".join([*parts, wording.more_stages(len(gates) - number)])
         room -= size(text) + 2
@@ -113,13 +118,13 @@ def questions(request: ApprovalRequest, *, is_open: bool) -> Iterator[Block]:
         yield block
 
 
-def handovers(request: ApprovalRequest) -> Iterator[Block]:
+def handovers(request: ApprovalRequest, names: Names = NO_NAMES) -> Iterator[Block]:
     """Yield who handed their part to whom."""
     shown = request.reassignments[-HANDOVERS_MAX:]
     lines = [
         wording.handed_over(
             name_of(each.by),
-            inline(each.to_person, NAME_MAX).text,
+            inline(names.get(each.to_person, each.to_person), NAME_MAX).text,
             quoted(each.reason, HANDOVER_REASON_MAX) if each.reason else None,
         )
         for each in shown
@@ -130,19 +135,20 @@ def handovers(request: ApprovalRequest) -> Iterator[Block]:
         yield b.context("\n".join(lines))
 
 
-def _stage(stage: Stage, number: int, reached: Progress) -> str:
+def _stage(stage: Stage, number: int, reached: Progress, names: Names) -> str:
     if number < reached.stage:
-        return wording.stage_done(" and ".join(wording.need(each.quorum, _who(each)) for each in stage.needs))
+        return wording.stage_done(" and ".join(wording.need(each.quorum, _who(each, names)) for each in stage.needs))
     if number > reached.stage:
-        return wording.stage_later(" and ".join(wording.need(each.quorum, _who(each)) for each in stage.needs))
+        return wording.stage_later(" and ".join(wording.need(each.quorum, _who(each, names)) for each in stage.needs))
     filled = reached.filled or (0,) * len(stage.needs)
     return " and ".join(
-        wording.need_so_far(have, each.quorum, _who(each)) for have, each in zip(filled, stage.needs, strict=False)
+        wording.need_so_far(have, each.quorum, _who(each, names))
+        for have, each in zip(filled, stage.needs, strict=False)
     )
 
 
-def _who(need: Need) -> str:
-    return inline(need.name or ", ".join((*need.groups, *need.users)) or "nobody", WHO_MAX).text
+def _who(need: Need, names: Names) -> str:
+    return inline(need.who(names), WHO_MAX).text
 
 
 def _people(decisions: Sequence[Decision]) -> list[str]:

@@ -16,9 +16,11 @@ from channels.slack.deliveries import Click, Command, Submission
 from channels.slack.identity import Who, who_acted
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
+from channels.slack.naming import names_of
 from channels.slack.ports import Gate
 from channels.slack.usergroups import UserGroups
 from loops.actors import Human
+from loops.approvals import ApprovalRequest
 from loops.errors import StoreUnavailable, Unavailable
 from loops.ports import Directory, Loaded
 
@@ -63,6 +65,13 @@ class Desk:
         """Return who acted, as far as it is known without asking Slack. May raise StoreUnavailable."""
         team_id = self.installation.team_id
         return await soon(who_acted(self.directory, self.members, self.tenant, team_id, delivery), LOAD_S)
+
+    async def names(self, request: ApprovalRequest) -> Mapping[str, str]:
+        """Return what those who may decide *request* are called, by id; nothing where that cannot be found out now."""
+        try:
+            return await soon(names_of(self.directory, self.tenant, request), LOAD_S)
+        except Unavailable:
+            return {}
 
     async def load(self, request_id: str) -> Loaded | None:
         """Return a request with its instance. May raise StoreUnavailable."""

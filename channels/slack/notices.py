@@ -4,7 +4,7 @@ from typing import Any
 
 from channels.slack import wording
 from channels.slack.card import approvers, chosen
-from channels.slack.course import standing
+from channels.slack.course import NO_NAMES, Names, standing
 from channels.slack.faces import OPEN, face_of
 from channels.slack.mrkdwn import inline, when
 from loops.approvals import ApprovalRequest
@@ -24,8 +24,12 @@ _CHECKS = {
 }
 
 
-def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
-    """Return what to tell the person at *notice*'s address; *team_id* is the workspace whose members may decide."""
+def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str, names: Names = NO_NAMES) -> str:
+    """
+    Return what to tell the person at *notice*'s address.
+
+    *team_id* is the workspace whose members may decide; *names* are what those who may are called, by id.
+    """
     request = subject.request if subject else None
     if notice.code == "unmapped_identity":
         return _unmapped(notice.address, team_id)
@@ -43,13 +47,13 @@ def notice_text(notice: Notice, subject: Loaded | None, *, team_id: str) -> str:
         case "request_expired":
             return wording.expired(when(request.expires_at) if request.expires_at else None)
         case "not_an_approver":
-            return wording.not_an_approver(approvers(request))
+            return wording.not_an_approver(approvers(request, names))
         case "self_approval":
             return wording.SELF_APPROVAL
         case "already_answered":
-            return wording.already_answered(standing(request))
+            return wording.already_answered(standing(request, names))
         case "not_needed":
-            return wording.not_needed(standing(request))
+            return wording.not_needed(standing(request, names))
         case "stale_request":
             return wording.STALE
         case "unknown_question":

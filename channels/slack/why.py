@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from channels.slack import wording
-from channels.slack.course import is_shared, standing
+from channels.slack.course import NO_NAMES, Names, is_shared, standing
 from channels.slack.mrkdwn import inline, when
 from loops.approvals import ApprovalRequest
 from loops.explaining import Explanation
@@ -11,12 +11,12 @@ from loops.explaining import Explanation
 TITLE_MAX, NEEDS_MAX, NAME_MAX, NAMES_MAX = 200, 400, 80, 5
 
 
-def why_text(request: ApprovalRequest, found: Explanation) -> str:
-    """Return what the person *found* is about should know about *request*, which is open."""
+def why_text(request: ApprovalRequest, found: Explanation, names: Names = NO_NAMES) -> str:
+    """Return what the person *found* is about should know about *request*, which is open; *names* are by person id."""
     return wording.why(
         inline(request.title, TITLE_MAX).text,
-        inline(request.policy.named(), NEEDS_MAX).text,
-        standing(request) if is_shared(request) else None,
+        inline(request.policy.named(names), NEEDS_MAX).text,
+        standing(request, names) if is_shared(request) else None,
         list(why_lines(found)),
     )
 

@@ -59,7 +59,8 @@ class Showing:
         lines = [wording.pending_head(len(kept), has_more=has_more, whose=whose)]
         allowed = {each.request.request_id for each in mine if each.request}
         for subject in page:
-            lines += _pending(subject, allowed)
+            names = await self._desk.names(subject.request) if subject.request else {}
+            lines += _pending(subject, allowed, names)
         if following:
             lines.append(wording.next_page(f"pending {_plain(word)}".strip(), typed.page + 1, command))
         return lines
@@ -122,7 +123,8 @@ class Showing:
             decided = _decided(request) if request else []
             return [*wording.nobody_asked(f"*{aggregate}*"), *decided]
         policy = request.proposal.policy
-        lines = [wording.who_head(_headed(request), inline(policy.named(), 4 * NAME_MAX).text)]
+        needs = policy.named(await self._desk.names(request))
+        lines = [wording.who_head(_headed(request), inline(needs, 4 * NAME_MAX).text)]
         lines += _decided(request)
         entitled = await self._desk.gate.entitled(subject)
         for each in entitled[:WHO_MAX]:
@@ -146,7 +148,7 @@ class Showing:
         return lines or wording.no_more_pages(typed.page)
 
 
-def _pending(subject: Loaded, allowed: set[str]) -> Lines:
+def _pending(subject: Loaded, allowed: set[str], names: Mapping[str, str]) -> Lines:
     request = subject.request
     if request is None:
         return []
@@ -156,7 +158,7 @@ def _pending(subject: Loaded, allowed: set[str]) -> Lines:
         parts.append(card_words.approvals_so_far(len(request.approvals), quorum))
     if request.expires_at:
         parts.append(wording.decided_by(when(request.expires_at)))
-    parts.append(inline(request.policy.named(), NAME_MAX).text)
+    parts.append(inline(request.policy.named(names), NAME_MAX).text)
     if request.request_id in allowed:
         parts.append(wording.YOU_MAY)
     return [wording.pending_line(_headed(request)), wording.pending_more(parts)]

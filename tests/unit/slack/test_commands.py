@@ -413,3 +413,13 @@ async def test_a_card_names_who_decided_for_whom() -> None:
     assert "Decided by *Kim for Dana*" in said(card.blocks)
     assert "Kim for Dana" in card.text
     assert decided == "✅ *Kim* for *Dana* approved"
+
+
+async def test_people_whom_a_policy_names_stand_by_their_names() -> None:
+    """`who` and `pending` call a person what people call them, not by the id of the configuration."""
+    async with a_rig(a_house(a_change(approvers={"groups": ["sre"], "users": ["kim"]}))) as rig:
+        who = await command(rig, "UDANA", "/loops who CHG-7")
+        pending = await command(rig, "UDANA", "/loops pending")
+
+    assert "Needs 1 of sre, Kim." in who
+    assert "· 1 of sre, Kim ·" in pending

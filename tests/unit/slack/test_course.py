@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import pytest
 from builders import TENANT, a_change, a_house, a_person, an_answer, person
 from unit.slack.subjects import (
     an_approval,
@@ -18,10 +19,15 @@ from unit.slack.subjects import (
     with_result,
 )
 
+from channels.slack import wording
 from channels.slack.card import render
 from channels.slack.course import net_changes
 from channels.slack.details import document
+from channels.slack.naming import names_of
+from channels.slack.notices import notice_text
+from channels.slack.why import why_text
 from loops.approvals import HumanAsk, Progress
+from loops.cards import Notice
 from loops.editing import Change
 from loops.ports import Loaded
 
@@ -156,3 +162,33 @@ def test_details_hold_all_of_the_course() -> None:
     assert '"votesOnEarlierVersions": [\n      {\n        "by": "Dana"' in text
     assert '"answer": "In a minute."' in document(questioned("In a minute."))
     assert an_approval("Dana", 1).by.name in text
+
+
+async def test_people_are_called_by_their_names_and_groups_by_theirs() -> None:
+    """Who is named by id stands by name wherever it is read who may decide; somebody unknown stands by id."""
+    house = a_house(a_change(approvers={"groups": ["sre"], "users": ["kim", "zoe"]}))
+    request = await house.propose()
+    subject = await loaded(house, request)
+    found = await names_of(house.people, TENANT, request)
+    explained = await house.engine.explain(request.request_id, person("dana"), tenant=TENANT)
+    notice = Notice(code="not_an_approver", message="no", request_id=request.request_id, address={"slackUserId": "U1"})
+    assert explained is not None
+
+    assert found == {"kim": "Kim"}
+    assert "*Who may decide:* sre, Kim, zoe. One approval is enough." in said(render(subject, names=found).blocks)
+    assert "needs 1 of sre, Kim, zoe." in why_text(request, explained, found)
+    assert "these may: sre, Kim, zoe." in notice_text(notice, subject, team_id="T1", names=found)
+    assert await names_of(None, TENANT, request) == {}
+
+
+@pytest.mark.parametrize(
+    ("separation", "words"),
+    [
+        ([], "One approval is enough."),
+        (["requester"], "One approval is enough. Whoever asked for it may not."),
+        (["requester", "submitter"], "One approval is enough. Whoever asked for it or proposed it may not."),
+    ],
+)
+def test_who_may_decide_is_said_in_sentences(separation: list[str], words: str) -> None:
+    """One thing a sentence: who, how many, and who not."""
+    assert wording.who_may_decide("sre", 1, separation) == f"*Who may decide:* sre. {words}"
