@@ -66,11 +66,14 @@ class Mischief:
             await self._mend()
 
     async def settle(self, patience_s: float) -> None:
-        """Wait until the effects that are watched have ended."""
+        """Wait until the effects that are watched have ended, and let go of everything."""
         if self._watching:
             await asyncio.wait(self._watching, timeout=patience_s)
-        for task in self._watching:
+        left = tuple(self._watching)
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await self._http.aclose()
 
     async def _strike(self, fault: Fault) -> bool:
         match fault.kind.split(" "):
