@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from channels.slack_sandbox.connections import Connections
 
 
-def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None:
-    """Serve *app* until SIGTERM or SIGINT; writes *ready_file* when listening."""
+def breakable(app: Starlette) -> type[HttpToolsProtocol]:
+    """Return the protocol to serve *app* with, so that its connections can be broken; see `break_connection`."""
     connections: Connections = {}
     app.state.connections = connections
 
@@ -31,10 +31,15 @@ def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None
                 connections.pop(self.client, None)
             super().connection_lost(exc)
 
+    return Protocol
+
+
+def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None:
+    """Serve *app* until SIGTERM or SIGINT; writes *ready_file* when listening."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     config = uvicorn.Config(
         app,
-        http=Protocol,
+        http=breakable(app),
         ws="none",
         date_header=False,
         log_level="warning",

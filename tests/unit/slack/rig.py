@@ -33,6 +33,7 @@ from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import Pace, socket_mode
 from channels.slack_sandbox.app import create_app
 from channels.slack_sandbox.config import SandboxConfig
+from channels.slack_sandbox.server import breakable
 from gateway.clock import SystemClock
 from gateway.gate import EngineGate
 from loops.approvals import ApprovalRequest, HumanAnswer
@@ -176,10 +177,12 @@ class _Server(uvicorn.Server):
 
 @asynccontextmanager
 async def served(app: ASGIApp) -> AsyncIterator[str]:
-    """Serve *app* on a free loopback port and yield its URL."""
-    server = _Server(
-        uvicorn.Config(app, port=0, log_level="error", lifespan="on", date_header=False, timeout_graceful_shutdown=2)
+    """Serve *app* on a free loopback port and yield its URL. A sandbox's connections can be broken."""
+    http = breakable(app) if isinstance(app, Starlette) else "auto"
+    config = uvicorn.Config(
+        app, port=0, http=http, log_level="error", lifespan="on", date_header=False, timeout_graceful_shutdown=2
     )
+    server = _Server(config)
     task = asyncio.create_task(server.serve())
     await server.is_up.wait()
     try:
