@@ -7,6 +7,8 @@ what the card shows beside it. Pages follow from the request alone: the same pag
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from channels.slack import blocks as b
@@ -18,7 +20,7 @@ from channels.slack.limits import SECTION_TEXT_MAX
 from channels.slack.mrkdwn import chunks, code, escape, exact, inline
 from channels.slack.shown import DETAILS_VIEW, FILE, PAGE, Shown
 from channels.slack.views import View, modal
-from loops.approvals import ApprovalRequest
+from loops.approvals import ApprovalRequest, Proposal
 from loops.errors import Rejected
 from loops.ports import Loaded
 
@@ -35,6 +37,13 @@ FILE_FROM_PAGES = 3
 _NAMED_BELOW = frozenset({"proposal", "verdicts", "decisions", "voided", "reassignments", "closedBy"})
 _NO_TEXT = frozenset({"tenant", "instanceId", "progress"})
 
+#: Requests of which the pages are kept: laying out a megabyte anew for each page turned takes a tenth of a second. Of
+#: the largest, each keeps some ten megabytes.
+LAID_OUT_KEPT = 4
+
+#: Text in pages, each of chunks that fill a block.
+Pages = tuple[tuple[str, ...], ...]
+
 _FENCE = "```"
 _CHUNK_MAX = SECTION_TEXT_MAX - 2 * len(f"{_FENCE}\n")
 
@@ -48,36 +57,59 @@ def document(subject: Loaded) -> str:
     Raises:
         Rejected: If *subject* has no request.
     """
+    return "".join(chunk for page in pages(subject) for chunk in page)
+
+
+def pages(subject: Loaded) -> Pages:
+    """
+    Return the text in pages of code blocks; joined, they are `document`.
+
+    Raises:
+        Rejected: If *subject* has no request.
+    """
     request = _request_of(subject)
-    beside = {name: value for name, value in request.as_json().items() if name not in _NAMED_BELOW | _NO_TEXT}
-    beside |= {
-        "checks": [verdict.as_json() for verdict in request.verdicts],
-        "decisions": [
-            {"by": decision.name, "answer": decision.transition_id, "reason": decision.reason}
-            for decision in request.decisions
-        ],
-        "handedOver": [each.as_json() for each in request.reassignments],
-        "votesOnEarlierVersions": [
-            {"by": decision.name, "version": decision.request_version} for decision in request.voided
-        ],
-        "result": integration_result(subject, request),
-    }
-    proposal = exact(request.proposal.as_digested(), indent=2)
-    return f"{proposal}\n\n{exact({'alsoOnTheCard': beside}, indent=2)}"
+    # The digest as the proposal has it, not as the request says: what is shown is what was hashed.
+    return _laid_out(_Proposed(request.proposal.digest, request.proposal), exact(_beside(subject, request), indent=2))
 
 
-def pages(subject: Loaded) -> list[list[str]]:
-    """Return the text in pages of code blocks; joined, they are `document`."""
+@dataclass(frozen=True, slots=True)
+class _Proposed:
+    """A proposal, known by its digest."""
+
+    digest: str
+    proposal: Proposal = field(compare=False)
+
+
+@lru_cache(maxsize=LAID_OUT_KEPT)
+def _laid_out(proposed: _Proposed, beside: str) -> Pages:
+    text = f"{exact(proposed.proposal.as_digested(), indent=2)}\n\n{beside}"
     found: list[list[str]] = [[]]
     room = PAGE_BYTES_MAX
-    for chunk in chunks(document(subject), _CHUNK_MAX):
+    for chunk in chunks(text, _CHUNK_MAX):
         cost = len(json.dumps(escape(chunk)))
         if found[-1] and (cost > room or len(found[-1]) == PAGE_BLOCKS_MAX):
             found.append([])
             room = PAGE_BYTES_MAX
         found[-1].append(chunk)
         room -= cost
-    return found
+    return tuple(map(tuple, found))
+
+
+def _beside(subject: Loaded, request: ApprovalRequest) -> dict[str, Any]:
+    beside = {name: value for name, value in request.as_json().items() if name not in _NAMED_BELOW | _NO_TEXT}
+    beside |= {
+        "checks": [verdict.as_json() for verdict in request.verdicts],
+        "decisions": [
+            {"by": decision.by.name, "answer": decision.transition_id, "reason": decision.reason}
+            for decision in request.decisions
+        ],
+        "handedOver": [each.as_json() for each in request.reassignments],
+        "votesOnEarlierVersions": [
+            {"by": decision.by.name, "version": decision.request_version} for decision in request.voided
+        ],
+        "result": integration_result(subject, request),
+    }
+    return {"alsoOnTheCard": beside}
 
 
 def details_view(subject: Loaded, shown: Shown, *, note: str | None = None) -> View:
@@ -107,7 +139,7 @@ def _request_of(subject: Loaded) -> ApprovalRequest:
 
 
 def _blocks(
-    subject: Loaded, request: ApprovalRequest, shown: Shown, found: list[list[str]], number: int, note: str | None
+    subject: Loaded, request: ApprovalRequest, shown: Shown, found: Pages, number: int, note: str | None
 ) -> Iterator[Block]:
     if shown.digest != request.digest:
         yield b.section(wording.DETAILS_OUTDATED)

@@ -11,6 +11,7 @@ from unit.slack.subjects import assert_slack_takes_modal, said, waiting, with_re
 from channels.slack.details import details_view, document, pages
 from channels.slack.limits import VIEW_BYTES_MAX
 from channels.slack.shown import Shown
+from loops.approvals import ApprovalRequest
 from loops.canonical import canonical_json, digest
 from loops.ports import Loaded
 
@@ -67,6 +68,21 @@ def test_a_megabyte_of_parameters_is_reachable_page_by_page() -> None:
 
     assert len(canonical_json(parameters)) > 1_000_000
     assert shown["parameters"] == parameters
+
+
+def test_a_page_is_turned_without_laying_all_out_again() -> None:
+    """Pages are kept by what they show: read anew from the store they are the same ones, changed they are others."""
+    subject = with_parameters({"blob": "z" * 200_000})
+    request = subject.request
+    assert request is not None
+    kept = pages(subject)
+    again = with_request(subject, **ApprovalRequest.model_validate_json(request.model_dump_json()).__dict__)
+    retitled = with_request(subject, title="Another headline")
+    claimed = with_request(with_parameters({"blob": "changed"}), digest=request.digest)
+
+    assert pages(again) is kept
+    assert "Another headline" in document(retitled)
+    assert '"blob": "changed"' in document(claimed)
 
 
 def test_what_the_card_could_not_show_is_there_too() -> None:
