@@ -136,6 +136,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             definitions=parts.definitions,
             directory=parts.directory,
             clock=parts.clock,
+            archives=parts.archives,
         )
         members, user_groups = slack_people(parts, client)
         users, emails = slack_accounts(parts.configuration)
@@ -182,7 +183,7 @@ async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
     listening = asyncio.create_task(bell.listen(), name="bell")
     stack.callback(listening.cancel)
     table = endpoints(
-        Loops(parts.engine, parts.store, parts.effects, parts.definitions, parts.ids),
+        Loops(parts.engine, parts.store, parts.effects, parts.definitions, parts.ids, parts.archives),
         Approvals(
             parts.engine,
             parts.store,

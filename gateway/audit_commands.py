@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gateway.terminal import Json, Tenant, fail, out, print_json, say, with_parts
+from gateway.terminal import Json, Tenant, fail, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError
 
 if TYPE_CHECKING:
     from gateway.audit import AuditedLedger
+    from gateway.auditing.archived import Archived
     from gateway.auditing.checkpoints import Finding
     from gateway.auditing.exhibits import Exhibit
     from gateway.wiring import Parts
@@ -40,7 +41,7 @@ History = Annotated[
 @audit_app.command("show")
 def show(aggregate: Subject, tenant: Tenant = "default", as_json: Json = False) -> None:
     """Print the ledger of an aggregate's latest loop instance, and whether it verifies."""
-    found = _audited(tenant, aggregate, missing=1)
+    found = _audited(tenant, aggregate, missing=1, archived=HOLDS)
     if as_json:
         print_json([event.as_json() for event in found.events])
         return
@@ -236,10 +237,16 @@ def metrics(
 
 
 def _verify_tenant(tenant: str, *, as_json: bool) -> None:
+    from gateway.auditing.archive import check_archived
     from gateway.auditing.checkpoints import audit_tenant
     from gateway.auditing.words import tenant_words
 
-    found = with_parts(lambda parts: audit_tenant(parts.store, parts.checkpoints, tenant))
+    directory = settings().archive_dir
+
+    def of_file(kept: "Archived") -> str | None:
+        return check_archived(kept, directory) if directory else None
+
+    found = with_parts(lambda parts: audit_tenant(parts.store, parts.checkpoints, tenant, parts.archives, of_file))
     if as_json:
         print_json(
             {
@@ -249,6 +256,7 @@ def _verify_tenant(tenant: str, *, as_json: bool) -> None:
                 "checkpoints": found.checkpoints,
                 "lastCheckpoint": found.last and found.last.as_json(),
                 "unsealed": found.unsealed,
+                "archived": found.archived,
                 "findings": [_finding_json(each) for each in found.findings],
             }
         )
@@ -326,12 +334,18 @@ def _exhibit(history: str, tenant: str) -> "Exhibit":
     return exhibit_of_ledger(_audited(tenant, history, missing=UNCHECKED))
 
 
-def _audited(tenant: str, name: str, *, missing: int) -> "AuditedLedger":
+def _audited(tenant: str, name: str, *, missing: int, archived: int = UNCHECKED) -> "AuditedLedger":
+    """Return a stored ledger; end with code *archived* where it is in the archive, *missing* where nowhere."""
     from gateway.audit import AuditedLedger, audit
 
-    found: AuditedLedger | None = with_parts(lambda parts: audit(parts.store, tenant, name))
+    async def read(parts: "Parts") -> "AuditedLedger | Archived | None":
+        return await audit(parts.store, tenant, name) or await parts.archives.archived(tenant, name)
+
+    found = with_parts(read)
     if found is None:
         fail(_nothing_on(tenant, name), missing)
+    if not isinstance(found, AuditedLedger):
+        fail(f"{found}; `loopgate audit verify` checks that file", archived)
     return found
 
 

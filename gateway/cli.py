@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from gateway.api_commands import keys_app
+from gateway.archive_commands import archive_app
 from gateway.audit_commands import audit_app, metrics
 from gateway.connect_commands import doctor, slack_app
 from gateway.effect_commands import effects_app
@@ -38,6 +39,7 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.add_typer(archive_app, name="archive")
 app.add_typer(audit_app, name="audit")
 app.command("metrics")(metrics)
 app.add_typer(effects_app, name="effects")

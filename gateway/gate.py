@@ -55,6 +55,13 @@ class KeptEffects(Protocol):
         """Return every effect of one instance, oldest first."""
 
 
+class KeptArchives(Protocol):
+    """What the gate asks of the archive."""
+
+    async def archived(self, tenant: str, name: str) -> object | None:
+        """Return what is kept of an archived instance; as text it says where it is."""
+
+
 class EngineGate:
     """Hands a channel's answers to the engine and its questions to the store."""
 
@@ -67,8 +74,10 @@ class EngineGate:
         definitions: Definitions,
         directory: Directory,
         clock: Clock,
+        archives: KeptArchives | None = None,
     ) -> None:
         self._engine = engine
+        self._archives = archives
         self._store = store
         self._effects = effects
         self._definitions = definitions
@@ -232,6 +241,11 @@ class EngineGate:
         ordered = sorted(found.values(), key=lambda each: not each.aggregate_id.casefold().startswith(wanted))
         loaded = [await self._store.load(tenant, each.instance_id) for each in ordered[:limit]]
         return [each for each in loaded if each]
+
+    async def archived(self, tenant: str, name: str) -> str | None:
+        """Say where the loop of that id, or the latest on that aggregate, is archived; None where it is not."""
+        kept = await self._archives.archived(tenant, name) if self._archives else None
+        return str(kept) if kept else None
 
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return a stretch of a ledger, in order."""

@@ -79,6 +79,13 @@ class Settings(BaseSettings):
     seal_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
         default=600.0, description="pause between checkpoints, which seal the ledgers that moved"
     )
+    archive_dir: Path | None = Field(default=None, description="where closed instances go; without it none does")
+    retention_days: Annotated[float, Field(ge=0, le=36_500)] = Field(
+        default=90.0, description="how long a closed instance stays in the store before it is archived"
+    )
+    archive_every_s: Annotated[float, Field(ge=0.1, le=86_400)] = Field(
+        default=3_600.0, description="pause between rounds of archiving"
+    )
     api_key_limit: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=600, description="requests a minute of an API key that has no limit of its own"
     )

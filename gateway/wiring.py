@@ -25,7 +25,8 @@ from channels.slack.turns import MemoryTurns, SharedTurns
 from channels.slack.usergroups import UserGroups
 from gateway.api.ports import Feed, Keys
 from gateway.api.subscription_ports import Subscriptions
-from gateway.auditing.ports import Checkpoints
+from gateway.archiving import Archivist
+from gateway.auditing.ports import Archives, Checkpoints
 from gateway.clock import SystemClock
 from gateway.coherence import incoherences, with_approvals, with_calendars
 from gateway.configuration import (
@@ -65,6 +66,7 @@ from gateway.storage.connect import connect
 from gateway.storage.durability import Durability
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_api_keys import RedisApiKeys
+from gateway.storage.redis_archive import RedisArchive
 from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_checkpoints import RedisCheckpoints
 from gateway.storage.redis_deadlines import RedisDeadlines
@@ -105,6 +107,7 @@ class Parts:
     effects: Effects
     cards: Cards
     checkpoints: Checkpoints
+    archives: Archives
     api_keys: Keys
     feed: Feed
     subscriptions: Subscriptions
@@ -204,6 +207,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
             effects=RedisEffects(client),
             cards=RedisCards(client),
             checkpoints=RedisCheckpoints(client),
+            archives=RedisArchive(client),
             api_keys=RedisApiKeys(client),
             feed=RedisFeed(client, store),
             subscriptions=RedisSubscriptions(client),
@@ -255,6 +259,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             definitions=parts.definitions,
             directory=parts.directory,
             clock=parts.clock,
+            archives=parts.archives,
         )
         desk = Desk(installation, slack, gate, parts.directory, DEFAULT_TENANT)
         following = Following(Home(desk, RedisOpeners(parts.client)))
@@ -314,6 +319,25 @@ def _policy(policy: RetryPolicy, retry: RetryConfig) -> RetryPolicy:
         base=retry.first or policy.base,
         longest=retry.longest or max(policy.longest, retry.first or policy.base),
         give_up_after=retry.give_up_after or policy.give_up_after,
+    )
+
+
+def archivist(parts: Parts, holder: str) -> Archivist | None:
+    """Return what archives closed instances, as *holder*; None where no archive is configured."""
+    settings = parts.settings
+    if settings.archive_dir is None:
+        return None
+    return Archivist(
+        holder,
+        tenants(parts.configuration),
+        parts.store,
+        parts.checkpoints,
+        parts.archives,
+        parts.leases,
+        parts.clock,
+        directory=settings.archive_dir,
+        retention=timedelta(days=settings.retention_days),
+        every=timedelta(seconds=settings.archive_every_s),
     )
 
 

@@ -30,7 +30,7 @@ from gateway.sealing import Sealer
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
-from gateway.wiring import Parts, effect_runner, open_handlers, open_parts, store_url, tenants
+from gateway.wiring import Parts, archivist, effect_runner, open_handlers, open_parts, store_url, tenants
 from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()
@@ -148,6 +148,8 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
             asyncio.create_task(sealer.run(), name="sealing"),
             asyncio.create_task(deliverer.run(), name="subscriptions"),
         }
+        if archives := archivist(parts, holder):
+            chores.add(asyncio.create_task(archives.run(), name="archiving"))
         try:
             yield parts, effect_runner(parts, handlers)
         finally:
@@ -158,7 +160,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
                     chore.cancel()
                 _, chores = await asyncio.wait(chores, timeout=_POLL_S)
             with contextlib.suppress(Unavailable):
-                for name in ("relay", "sweep", "cards", "sealing", "subscriptions"):
+                for name in ("relay", "sweep", "cards", "sealing", "subscriptions", "archiving"):
                     await parts.leases.let_go(name, holder)
 
 

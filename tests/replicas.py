@@ -30,11 +30,16 @@ class Server:
         home.mkdir(exist_ok=True)
         self.start()
 
-    def start(self) -> None:
-        """Start it where it was."""
+    def start(self, *, follows: "Server | None" = None) -> None:
+        """Start it where it was, as the replica of another server if it *follows* one."""
+        of = ("--replicaof", f"127.0.0.1 {follows.port}") if follows else ()
         with (self.home / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [str(get_binary_path()), *self._options], cwd=self.home, stdout=log, stderr=log, start_new_session=True
+                [str(get_binary_path()), *self._options, *of],
+                cwd=self.home,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
             )
 
     @property
@@ -82,7 +87,7 @@ class Replicated:
                 f"port {port}\nbind 127.0.0.1\n"
                 f"sentinel monitor {SERVICE} 127.0.0.1 {ports[0]} {sentinels // 2 + 1}\n"
                 f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
-                f"sentinel failover-timeout {SERVICE} 4000\n"
+                f"sentinel failover-timeout {SERVICE} 10000\n"
             )
             self.sentinels.append(Server(home / f"sentinel{number}", port, str(config), "--sentinel"))
         if sentinels:

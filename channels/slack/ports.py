@@ -105,6 +105,9 @@ class Gate(Protocol):
         Ids that begin with it come first, then newer ones. Of instances, the newest few hundred are looked through.
         """
 
+    async def archived(self, tenant: str, name: str) -> str | None:
+        """Say where the loop of that id, or the latest on that aggregate, is archived; None where it is not."""
+
     async def events(self, tenant: str, instance_id: str, *, after: int = 0, limit: int = 1000) -> Sequence[Event]:
         """Return a stretch of a ledger, in order."""
 

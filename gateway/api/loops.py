@@ -20,6 +20,7 @@ from gateway.api.models import (
 )
 from gateway.api.problems import Problem, refusal
 from gateway.api.views import approval_view, definition_view, effect_views, loop_fields, loop_view
+from gateway.auditing.ports import Archives
 from gateway.jobs.ports import Effects
 from loops.engine import LoopEngine
 from loops.instance import LoopInstance
@@ -39,6 +40,7 @@ class Loops:
     effects: Effects
     definitions: Definitions
     ids: IdSource
+    archives: Archives | None = None
 
     async def start_loop(self, call: Call) -> Answer:
         """Start a loop: 201, or 200 where the same request was made before."""
@@ -154,6 +156,8 @@ class Loops:
         name = call.path["aggregate_id"]
         found = await self.store.load(call.tenant, name) or await self.store.load_aggregate(call.tenant, name)
         if found is None:
+            if self.archives and (kept := await self.archives.archived(call.tenant, name)):
+                raise Problem(410, "archived", str(kept))
             raise Problem(404, "unknown_instance", f"there is no loop on {name}")
         return found
 

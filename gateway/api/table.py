@@ -48,7 +48,7 @@ BASE = "/api/v1"
 
 _READ: tuple[Scope, ...] = ("events:read", "loops:write", "approvals:request")
 _STARTED_NOT = {404: ("unknown_loop",), 409: ("already_active",), 422: ("bad_evidence", "idempotency_key_reused")}
-_NO_LOOP = {404: ("unknown_instance",)}
+_NO_LOOP = {404: ("unknown_instance",), 410: ("archived",)}
 _CLOSED = {404: ("unknown_instance",), 409: ("loop_closed",), 422: ("idempotency_key_reused",)}
 _MOVED_NOT = {
     403: ("unauthorized_actor", "human_actor_forbidden", "system_actor_forbidden"),

@@ -1,13 +1,14 @@
 """Checkpoints of a store: making one, and checking every ledger of a tenant against them."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from pydantic import ValidationError
 
 from gateway.audit import DoesNotHold, audit
-from gateway.auditing.ports import Checkpoints
+from gateway.auditing.archived import Archived
+from gateway.auditing.ports import Archives, Checkpoints
 from loops.checkpoint import (
     BadCheckpoint,
     Checkpoint,
@@ -56,6 +57,7 @@ class TenantAudit:
     events: int
     unsealed: int
     findings: tuple[Finding, ...]
+    archived: int = 0
 
 
 async def seal_tenant(
@@ -116,9 +118,17 @@ async def _last(checkpoints: Checkpoints, tenant: str) -> Statement | None:
     return checkpoint.statement
 
 
-async def audit_tenant(store: Store, checkpoints: Checkpoints, tenant: str) -> TenantAudit:
+async def audit_tenant(
+    store: Store,
+    checkpoints: Checkpoints,
+    tenant: str,
+    archives: Archives | None = None,
+    of_file: Callable[[Archived], str | None] = lambda _: None,
+) -> TenantAudit:
     """
     Check every ledger of *tenant*, open or closed: its chain, its head, and what the checkpoints sealed of it.
+
+    What *archives* says left the store must be what was sealed last; *of_file* says what is wrong with its file.
 
     A ledger that was cut together with its head, or deleted with its instance, contradicts the checkpoint that sealed
     it. Reads everything; memory grows with the number of instances, not with their events.
@@ -134,7 +144,13 @@ async def audit_tenant(store: Store, checkpoints: Checkpoints, tenant: str) -> T
         found, count = await _check(store, tenant, instance.instance_id, sealed.get(instance.instance_id))
         events += count
         findings += found
+    archived = 0
     for instance_id in sorted(sealed.keys() - seen):
+        if archives and (kept := await archives.archived(tenant, instance_id)) and kept.instance_id == instance_id:
+            archived += 1
+            if reason := _against(kept, *sealed[instance_id]) or of_file(kept):
+                findings.append(Finding(instance_id, kept.aggregate_id, kept.head.sequence, reason))
+            continue
         found, count = await _check(store, tenant, instance_id, sealed[instance_id])
         ledgers += 1
         events += count
@@ -142,14 +158,20 @@ async def audit_tenant(store: Store, checkpoints: Checkpoints, tenant: str) -> T
         if not found:
             findings.append(Finding(instance_id, None, 1, "the instance is in none of the indexes"))
     unsealed = len(await checkpoints.moved(tenant, limit=HEADS_MAX))
-    return TenantAudit(last.sequence if last else 0, last, ledgers, events, unsealed, tuple(findings))
+    return TenantAudit(last.sequence if last else 0, last, ledgers, events, unsealed, tuple(findings), archived)
+
+
+def _against(kept: Archived, head: SealedHead, checkpoint: int) -> str | None:
+    if (kept.head.sequence, kept.head.hash) == (head.sequence, head.hash):
+        return None
+    return f"it is archived with {kept.head.sequence} events, checkpoint {checkpoint} sealed another head"
 
 
 async def inclusion(checkpoints: Checkpoints, tenant: str, instance_id: str) -> Inclusion | None:
     """Return the proof of the last head of *instance_id* that was sealed; None where none was, or the chain is bad."""
     proof = None
     try:
-        async for checkpoint in _followed(checkpoints, tenant):
+        async for checkpoint in followed(checkpoints, tenant):
             proof = prove(checkpoint, instance_id) or proof
     except BadCheckpoint:
         return None
@@ -187,7 +209,7 @@ async def _sealed(
     sealed: dict[str, tuple[SealedHead, int]] = {}
     last: Statement | None = None
     try:
-        async for checkpoint in _followed(checkpoints, tenant):
+        async for checkpoint in followed(checkpoints, tenant):
             last = checkpoint.statement
             sealed |= {head.instance_id: (head, checkpoint.sequence) for head in checkpoint.heads}
     except BadCheckpoint as error:
@@ -195,7 +217,8 @@ async def _sealed(
     return sealed, last, []
 
 
-async def _followed(checkpoints: Checkpoints, tenant: str) -> AsyncIterator[Checkpoint]:
+async def followed(checkpoints: Checkpoints, tenant: str) -> AsyncIterator[Checkpoint]:
+    """Yield every checkpoint of *tenant*, each proven to follow the one before. Raises BadCheckpoint."""
     last: Statement | None = None
     while lines := await checkpoints.checkpoint_lines(tenant, after=last.sequence if last else 0, limit=20):
         for checkpoint in follow(lines, tenant, last):

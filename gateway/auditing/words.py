@@ -42,6 +42,8 @@ def tenant_words(tenant: str, audited: TenantAudit) -> Iterator[RenderableType]:
     if len(audited.findings) > LISTED:
         yield shown(f"and {len(audited.findings) - LISTED} more")
     told = f" {audited.ledgers} ledgers, {audited.events} events of tenant '{tenant}'"
+    if audited.archived:
+        told += f", {audited.archived} more archived"
     sealed = f"{audited.checkpoints} checkpoints" if audited.checkpoints else "no checkpoint yet"
     if audited.last:
         sealed += f", the last of {audited.last.at:%Y-%m-%d %H:%M:%S} UTC: {audited.last.hash}"

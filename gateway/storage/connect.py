@@ -110,7 +110,12 @@ class _Finder:
         self.latest: tuple[str, int] | None = None
 
     async def find(self) -> tuple[str, int]:
-        found: tuple[str, int] = await self._sentinels.discover_master(self._service)
+        try:
+            found: tuple[str, int] = await self._sentinels.discover_master(self._service)
+        finally:
+            # Asked seldom, and nobody else would close them.
+            for each in self._sentinels.sentinels:
+                await each.connection_pool.disconnect()
         self.latest = found
         return found
 
@@ -168,7 +173,11 @@ class _SyncFinder:
         self.latest: tuple[str, int] | None = None
 
     def find(self) -> tuple[str, int]:
-        found: tuple[str, int] = self._sentinels.discover_master(self._service)
+        try:
+            found: tuple[str, int] = self._sentinels.discover_master(self._service)
+        finally:
+            for each in self._sentinels.sentinels:
+                each.connection_pool.disconnect()
         self.latest = found
         return found
 

@@ -41,6 +41,16 @@ def index_member(instance: LoopInstance) -> str:
     return _member(at, instance.instance_id)
 
 
+def place_of(at: datetime) -> str:
+    """Return the place before all that were closed at *at* or later."""
+    return f"{(at - _YEAR_ONE) // timedelta(microseconds=1):018d}:"
+
+
+def instance_at(place: str) -> str:
+    """Return the id of the instance that stands at *place* in an index."""
+    return keys.unpart(place.partition(":")[2])
+
+
 def request_member(request: ApprovalRequest) -> str:
     """Return the request's place among the open ones: when it was made, and its id."""
     return _member(request.created_at, request.request_id)

@@ -99,6 +99,10 @@ SUBSCRIPTION = "lg:subscription:"
 KNOWN = "lg:known:"
 #: How often a channel said that it changed. team:name.
 TURN = "lg:turn:"
+#: What is kept of an archived instance, JSON. tenant, instance.
+ARCHIVED = "lg:archived:"
+#: Sorted set of archived instances, all scores 0, ordered by the index member they had when closed. tenant.
+ARCHIVE = "lg:archive:"
 #: The version of the schema, a number (`gateway.storage.schema`).
 SCHEMA = "lg:schema"
 #: Written where what was written before must be known to be kept; says nothing by itself.
@@ -143,6 +147,8 @@ LUA: Mapping[str, str] = MappingProxyType(
         "LIMIT": LIMIT,
         "LIMIT_LINE": LIMIT_LINE,
         "SCHEMA": SCHEMA,
+        "ARCHIVED": ARCHIVED,
+        "ARCHIVE": ARCHIVE,
     }
 )
 

@@ -169,6 +169,41 @@ class MemoryStore:
         """Return a tenant's commits in order: the instance, the sequence of its last event, how many it had."""
         return self._committed.get(tenant, ())
 
+    # -- for gateway.storage.memory_archive
+
+    def latest_run(self, tenant: str, aggregate_id: str) -> str | None:
+        """Return the latest instance on a business object, archived or not."""
+        runs = self._runs.get((tenant, aggregate_id))
+        return runs[-1] if runs else None
+
+    def closed_places(self, tenant: str) -> Sequence[str]:
+        """Return the places of closed instances, first closed first."""
+        return sorted(
+            index_member(each)
+            for (owner, _), each in self._instances.items()
+            if owner == tenant and not is_listed_open(each)
+        )
+
+    def drop(self, tenant: str, instance_id: str, version: int, sequence: int, requests: Sequence[str]) -> str | None:
+        """Forget all of an instance and return its place; None where it is open, moved on, or has work left."""
+        owner = (tenant, instance_id)
+        instance, effects = self._instances.get(owner), self._of(tenant, instance_id)
+        if instance is None or is_listed_open(instance) or instance.version != version:
+            return None
+        if len(self._ledgers.get(owner, [])) != sequence or instance_id in self._moved.get(tenant, ()):
+            return None
+        if any(each.state not in {"succeeded", "cancelled"} for each in effects):
+            return None
+        for request_id in requests:
+            self._requests.pop((tenant, request_id), None)
+            self._behind.pop((tenant, request_id), None)
+            for card in [each for each in self._cards if each[:2] == (tenant, request_id)]:
+                del self._cards[card]
+        for each in effects:
+            del self._effects[each.effect.effect_id]
+        del self._instances[owner], self._ledgers[owner]
+        return index_member(instance)
+
     # -- loops.ports.Store
 
     async def load(self, tenant: str, instance_id: str) -> Loaded | None:
@@ -527,7 +562,7 @@ class MemoryStore:
             fits = stored is not None and stored.version == instance.version - 1
             return None if fits else Conflict()
         runs = self._runs.get((instance.tenant, instance.aggregate_id))
-        current = self._instances[instance.tenant, runs[-1]] if runs else None
+        current = self._instances.get((instance.tenant, runs[-1])) if runs else None
         is_free = current is None or not is_listed_open(current)
         return None if stored is None and is_free else Conflict()
 

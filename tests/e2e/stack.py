@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
+from replicas import Replicated
 from ruamel.yaml import YAML
 from standardwebhooks import Webhook
 
@@ -117,11 +118,14 @@ class Stack:
         pace: float | None = None,
         slack_mode: str = "http",
         loops: Mapping[str, str] | None = None,
+        store: Replicated | None = None,
         adjust: Callable[[dict[str, Any], dict[str, Any]], None] = lambda *_: None,
         **settings: str,
     ) -> None:
         """
         *pace*: the gateway's, as a multiple of Slack's limits, and the sandbox's; None for no limits.
+
+        *store*: servers that run already, instead of an embedded one.
 
         *loops*: files by name, whose loops take the place of shipped ones with the same id. *adjust* changes the
         gateway's configuration and the sandbox's before they are written.
@@ -141,6 +145,7 @@ class Stack:
         self._pace = pace or 1000
         self._limits = {"rate_limits": "slack", "rate_factor": pace} if pace else {"rate_limits": "off"}
         self._store = EmbeddedServer(home / "store")
+        self._replicated = store
         self._stack = ExitStack()
         self._app_token = f"xapp-{secrets.token_hex(8)}"
         self._signing_secret, self._token = secrets.token_hex(16), f"xoxb-{secrets.token_hex(8)}"
@@ -149,7 +154,8 @@ class Stack:
         self._others: list[Process] = []
 
     def __enter__(self) -> "Stack":
-        self._stack.enter_context(self._store)
+        if not self._replicated:
+            self._stack.enter_context(self._store)
         self._write_configuration()
         self._others = [
             self._start("receiver", [str(Path(__file__).parent / "receiver.py"), str(self.receiver_port)]),
@@ -190,7 +196,7 @@ class Stack:
     @property
     def store_url(self) -> str:
         """The store's URL."""
-        return self._store.url
+        return self._replicated.url if self._replicated else self._store.url
 
     def gateway(self, number: int = 0) -> str:
         """Return the URL of a gateway."""
@@ -372,7 +378,7 @@ class Stack:
         return {
             **{key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))},
             "LOOPGATE_CONFIG": str(self.home / "loopgate.yaml"),
-            "LOOPGATE_REDIS_URL": self._store.url,
+            "LOOPGATE_REDIS_URL": self.store_url,
             "SLACK_BOT_TOKEN": self._token,
             # Each mode has its own secret and must do without the other's.
             **(

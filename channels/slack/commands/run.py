@@ -21,6 +21,8 @@ from loops.ports import Loaded
 NAME_MAX = 80
 #: Longer words are no id of ours; they are not looked for.
 ID_MAX = 200
+#: What is told of something archived, at most: names are of any length.
+ARCHIVED_MAX = 800
 
 
 class Commands:
@@ -91,6 +93,8 @@ class Commands:
         if not typed.rest:
             return wording.needs_id(typed.verb, name)
         found = await self._found(typed.rest)
+        if not found and (where := await self._archived(typed.rest)):
+            return [wording.archived(inline(where, ARCHIVED_MAX).text)]
         if not found:
             return wording.no_such_thing(_name(typed.rest), name)
         if len(found) > 1:
@@ -119,6 +123,9 @@ class Commands:
         if len(name) > ID_MAX:
             return []
         return list(await soon(self._desk.gate.look_up(self._desk.tenant, name, limit=MEANT_MAX), ANSWER_S))
+
+    async def _archived(self, name: str) -> str | None:
+        return await soon(self._desk.gate.archived(self._desk.tenant, name), ANSWER_S) if len(name) <= ID_MAX else None
 
     def _unmapped(self, command: Command) -> str:
         ours = self._desk.installation.team_id

@@ -59,6 +59,11 @@ def no_such_thing(name: str, command: str) -> list[str]:
     ]
 
 
+def archived(where: str) -> str:
+    """Answer the id of a loop whose ledger left the store."""
+    return f"{where}. Whoever runs Loopgate has the file; `loopgate audit verify` checks it."
+
+
 def several(name: str, verb: str, command: str) -> str:
     """Head the list of things an id may mean."""
     return f"“{name}” is part of several ids. Which one? `{command} {verb} ID`"
