@@ -1,6 +1,5 @@
 """Cards: posted where a request asks, rendered anew as it moves on, and posted once more where they were deleted."""
 
-import contextlib
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -10,7 +9,7 @@ from gateway.jobs.records import NotItsTurn, Records
 from loops.cards import Card
 from loops.effects import Effect
 from loops.engine import LoopEngine
-from loops.errors import Gone
+from loops.errors import Gone, LoopgateError
 from loops.ports import Channel, Loaded
 
 #: How long one worker may render one card before another may: some longer than a call to the channel takes.
@@ -62,12 +61,10 @@ class CardHandlers:
             try:
                 shown = await self._rendered(effect, await self._records.posted(effect))
             except Gone:
+                await self._copies_rendered(effect)
                 await self._show_anew(claim)
                 return
-            for copy in await self._records.copies(effect):
-                # A copy somebody deleted is not posted anew: the first card asks for as long as it takes.
-                with contextlib.suppress(Gone):
-                    await self._rendered(effect, copy)
+            await self._copies_rendered(effect)
         await self._effects.finish(effect.effect_id, claim.fence, {"renderedVersion": shown})
 
     async def _show_anew(self, claim: Claim) -> None:
@@ -82,6 +79,20 @@ class CardHandlers:
         await self._cards.save_card(_card(effect, loaded, address))
         await self._engine.card_posted(effect, claim.fence, address)
 
+    async def _copies_rendered(self, effect: Effect) -> None:
+        """Have every copy show its request as it stands; raise what kept one from it after the others were tried."""
+        errors: list[LoopgateError] = []
+        for copy in await self._records.copies(effect):
+            try:
+                await self._rendered(effect, copy)
+            except Gone:
+                # A copy somebody deleted is not posted anew: the first card asks for as long as it takes.
+                continue
+            except LoopgateError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
     async def _rendered(self, effect: Effect, card: Card) -> int:
         """
         Have the card show its request as it stands, unless it does; return the version it shows.
@@ -91,6 +102,9 @@ class CardHandlers:
         loaded = await self._records.request_of(effect)
         while card.rendered_version < loaded.instance.version:
             await self._channel.update(loaded, card.address)
+            if not card.copy_number:
+                # Kept as shown only after its copies: until then the reconciler looks after all of them.
+                await self._copies_rendered(effect)
             mine = _card(effect, loaded, card.address, card.copy_number)
             await self._cards.save_card(mine)
             newest = await self._records.card(effect, card.copy_number) or mine

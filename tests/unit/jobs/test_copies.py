@@ -1,14 +1,18 @@
 """Copies: an escalated request has a card in each channel it was asked in, and all of them tell the truth."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
 from builders import a_change
 from unit.jobs.rig import JobsHouse, a_jobs_house
+from unit.jobs.test_reconciling import a_reconciler
 from unit.jobs.test_sweep import a_sweep
 
 from channels.memory import MemoryChannel
-from loops.errors import Unavailable
+from gateway.storage.spans import BEHIND_AFTER
+from loops.errors import Rejected, Unavailable
+from loops.ports import Loaded
 
 ESCALATING = {"escalate": [{"after": "1h", "channel": "leads", "groups": ["finance"]}]}
 
@@ -114,3 +118,35 @@ async def test_a_reminder_reaches_every_channel_that_is_asked_now() -> None:
         reminded.append(told)
 
     assert reminded == [[1], [1, 1], [1, 1, 1, 2]]
+
+
+async def test_a_copy_whose_update_was_given_up_becomes_right() -> None:
+    """The other channel refused for good, as it then seemed: a while later all cards are asked for again, and right."""
+    channel = Refusing()
+    jobs, _ = await escalated(channel)
+    await jobs.run("card.post")
+    await jobs.run("card.update")
+    await jobs.answer(await jobs.request(), "approve", "kim")
+    channel.refuses = 2
+    given_up = await jobs.run("card.update")
+    before = [card.subject.request.status for card in channel.cards.values() if card.subject.request]
+    channel.refuses = None
+    jobs.later(2 * BEHIND_AFTER)
+    await a_reconciler(jobs).once()
+    again = await jobs.run("card.update")
+
+    assert (given_up.state, before) == ("dead", ["approved", "open"])
+    assert again.state == "succeeded"
+    assert [card.subject.request.status for card in channel.cards.values() if card.subject.request] == ["approved"] * 2
+
+
+class Refusing(MemoryChannel):
+    """A channel that refuses to change the card `refuses`."""
+
+    refuses: int | None = None
+
+    async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
+        """Change the card, unless it is that one."""
+        if address["memory"] == self.refuses:
+            raise Rejected("is_archived")
+        await super().update(subject, address)
