@@ -10,6 +10,8 @@ from builders import DATA, MORNING, TENANT, House, a_change, a_house, a_person, 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gateway.configuration import PersonConfig
+from gateway.directory import ConfiguredDirectory
 from loops.absence import Absence, way_from, ways_to
 from loops.absent import Absent
 from loops.approvals import ApprovalRequest, HumanAsk
@@ -168,6 +170,18 @@ async def test_an_absence_that_cannot_be_is_refused_and_leaves_nothing(to: str, 
 
     assert code(outcome) == "cannot_be_away"
     assert why in outcome.message  # type: ignore[union-attr]
+    assert await Absent(house.store).all(TENANT, house.clock.now()) == ()
+
+
+async def test_people_of_another_tenant_stand_in_for_nobody_here() -> None:
+    """They do not exist here: not to be named, and not through an absence of their own tenant."""
+    house = a_house()
+    people = [PersonConfig(id="dana", name="Dana"), PersonConfig(id="kim", name="Kim", tenant="acme")]
+    both = Leaving(house.engine, house.store, ConfiguredDirectory(people, "T1"), house.clock)
+    until = house.clock.now() + HOUR
+    outcome = await both.leave(tenant=TENANT, by=person("dana"), until=until, to="kim", channel={}, key="k")
+
+    assert code(outcome) == "cannot_be_away"
     assert await Absent(house.store).all(TENANT, house.clock.now()) == ()
 
 
