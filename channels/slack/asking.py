@@ -1,11 +1,9 @@
 """The modals for what people do short of deciding: ask, answer a question, hand their part over, withdraw. Pure."""
 
-from collections.abc import Mapping
-
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.card import TITLE_MAX
-from channels.slack.course import NAME_MAX
+from channels.slack.course import NAME_MAX, NO_NAMES, Names
 from channels.slack.deliveries import Submission
 from channels.slack.mrkdwn import inline, quote
 from channels.slack.reason import REASON_ACTION, REASON_BLOCK, reason_input, typed_in
@@ -48,7 +46,7 @@ def reply_view(request: ApprovalRequest, question: Question, asked: Asked) -> Vi
     )
 
 
-def hand_over_view(request: ApprovalRequest, asked: Asked, names: Mapping[str, str]) -> View:
+def hand_over_view(request: ApprovalRequest, asked: Asked, names: Names = NO_NAMES) -> View:
     """Return the modal that chooses who decides instead; *names* are what people are called, by id."""
     needs = inline(request.policy.named(names), NEEDS_MAX).text
     person = {"type": "users_select", "action_id": PERSON_ACTION}
