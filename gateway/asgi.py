@@ -36,6 +36,7 @@ from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
 from gateway.coherence import incoherences
 from gateway.gate import EngineGate
+from gateway.head_limits import HeadLimits
 from gateway.identifiers import process_name
 from gateway.intake.backpressure import Relieved
 from gateway.intake.intake import intake_routes, open_sources
@@ -74,6 +75,7 @@ async def _serve(settings: Settings, url: str) -> None:
     async with open_parts(settings, url) as parts, admitted(parts, process_name()), open_app(parts) as app:
         config = uvicorn.Config(
             app,
+            http=HeadLimits,
             log_config=None,
             access_log=False,
             lifespan="off",

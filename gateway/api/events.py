@@ -9,8 +9,10 @@ It is written here, in five lines: the library for it replaces the server's sign
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 from starlette.responses import StreamingResponse
@@ -34,15 +36,21 @@ _PAGE = 200
 _HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 
+#: Streams that one key may have open at one gateway: each holds a connection for as long as it likes.
+STREAMS_MAX = 20
+
+
 @dataclass(frozen=True, slots=True)
 class Events:
-    """The handlers of ``/events``."""
+    """The handlers of ``/events``. `open_streams` counts the streams here, by key."""
 
     feed: Feed
     bell: Bell
     keys: Keys
     clock: Clock
     heartbeat_s: float = HEARTBEAT_S
+    streams_max: int = STREAMS_MAX
+    open_streams: Counter[str] = field(default_factory=Counter)
 
     async def list_events(self, call: Call) -> Answer:
         """List the events after a cursor, in the order of their commits; without one, from the oldest kept."""
@@ -66,6 +74,9 @@ class Events:
         missed which are no longer kept: read the ledgers of what counts. Comments keep the connection alive.
         """
         asked: EventsFollowed = call.query
+        if self.open_streams[call.caller.key_id] >= self.streams_max:
+            told = f"a key may follow {self.streams_max} times at once; one stream serves many readers"
+            raise Problem(429, "too_many_streams", told, headers={"retry-after": str(math.ceil(self.heartbeat_s))})
         given = call.request.headers.getlist("last-event-id")
         after = asked.after or (given[0] if given else None)
         if after is not None:
@@ -79,6 +90,24 @@ class Events:
         return Answer(StreamingResponse(stream, media_type="text/event-stream", headers=_HEADERS))
 
     async def _stream(self, caller: ApiKey, after: str, kind: str | None, loop_id: str | None) -> AsyncIterator[bytes]:
+        # Counted once it runs: one that nobody ever reads from would never end.
+        with self._counted(caller.key_id):
+            async for part in self._followed(caller, after, kind, loop_id):
+                yield part
+
+    @contextlib.contextmanager
+    def _counted(self, key_id: str) -> Iterator[None]:
+        self.open_streams[key_id] += 1
+        try:
+            yield
+        finally:
+            self.open_streams[key_id] -= 1
+            if not self.open_streams[key_id]:
+                del self.open_streams[key_id]
+
+    async def _followed(
+        self, caller: ApiKey, after: str, kind: str | None, loop_id: str | None
+    ) -> AsyncIterator[bytes]:
         yield b"retry: 2000\n\n"
         async with self.bell.listening(caller.tenant) as rung:
             while True:

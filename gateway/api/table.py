@@ -157,7 +157,7 @@ def _of_events(events: Events) -> Iterable[Endpoint]:
     )  # fmt: skip
     yield Endpoint(
         "GET", f"{BASE}/events/stream", "Follow events as they are committed", read, events.follow_events,
-        {200: "text/event-stream"}, query=EventsFollowed, tag="events",
+        {200: "text/event-stream"}, query=EventsFollowed, refusals={429: ("too_many_streams",)}, tag="events",
     )  # fmt: skip
 
 

@@ -2,16 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
 from unit.api.rig import Rig, an_api
 
 
-async def followed(
-    api: Rig, count: int, *, path: str = "/events/stream", last: str | None = None
-) -> list[dict[str, Any]]:
-    """Follow the stream until *count* events have come, comments counted as events without an id."""
+async def a_stream(api: Rig, path: str = "/events/stream", last: str | None = None) -> AsyncGenerator[bytes]:
+    """Open the stream, as a server would."""
     from starlette.requests import Request
 
     from gateway.api.endpoint import Call
@@ -21,15 +20,24 @@ async def followed(
     query = endpoint.query.model_validate(dict(part.split("=") for part in path.partition("?")[2].split("&") if part))
     scope = {"type": "http", "headers": headers, "method": "GET", "path": path, "query_string": b""}
     answer = await endpoint.handle(Call(api.key, {}, query, None, None, Request(scope)))
+    stream: AsyncGenerator[bytes] = answer.body.body_iterator
+    return stream
+
+
+async def followed(
+    api: Rig, count: int, *, path: str = "/events/stream", last: str | None = None
+) -> list[dict[str, Any]]:
+    """Follow the stream until *count* events have come, comments counted as events without an id."""
+    stream = await a_stream(api, path, last)
     found: list[dict[str, Any]] = []
     async with asyncio.timeout(5):
-        async for chunk in answer.body.body_iterator:
+        async for chunk in stream:
             fields = dict(line.partition(": ")[::2] for line in chunk.decode().strip().split("\n"))
             if "retry" not in fields:
                 found.append(fields)
             if len(found) >= count:
                 break
-    await answer.body.body_iterator.aclose()
+    await stream.aclose()
     return found
 
 
@@ -136,3 +144,20 @@ async def test_what_a_model_writes_cannot_forge_an_event() -> None:
 
     assert event["event"] == "loop.started"
     assert json.loads(event["data"])["aggregateId"] == "CHG-1"
+
+
+async def test_streams_of_a_key_are_bounded_and_given_back() -> None:
+    """A key follows so many times at once and no more; a stream that ends makes room for another."""
+    async with an_api() as api:
+        streams = [await a_stream(api) for _ in range(20)]
+        for stream in streams:
+            await anext(stream)
+        refused = await api.get("/events/stream")
+        await streams[0].aclose()
+        allowed = await followed(api, 1)
+        for stream in streams:
+            await stream.aclose()
+
+    assert refused.json()["code"] == "too_many_streams"
+    assert refused.headers["retry-after"] == "1"
+    assert len(allowed) == 1

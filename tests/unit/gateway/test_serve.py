@@ -1,5 +1,6 @@
 """`loopgate serve` as a real process: it says whether it is well, stays small, and leaves nothing behind."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -136,3 +138,39 @@ def test_a_host_there_is_none_of_is_one_message(tmp_path: Path, redis_url: str) 
 
     assert code == 1
     assert "loopgate: cannot listen on 192.0.2.1" in said(tmp_path)
+
+
+def exchanged(client: httpx2.Client, *pieces: bytes, pause_s: float = 0.0, patience_s: float = 20) -> bytes:
+    """Send *pieces* one by one over a connection of its own; return all that comes back until it is closed."""
+    url = client.base_url
+    with socket.create_connection((url.host, url.port), timeout=patience_s) as connection:
+        with contextlib.suppress(ConnectionError):
+            for piece in pieces:
+                connection.sendall(piece)
+                time.sleep(pause_s)
+        found = b""
+        with contextlib.suppress(ConnectionError):
+            while piece := connection.recv(65_536):
+                found += piece
+    return found
+
+
+def test_slow_and_oversized_heads_are_cut_off(tmp_path: Path, redis_url: str) -> None:
+    """A head that trickles gets 408, one that is too large 431, in one piece or many; others are served meanwhile."""
+    start = b"GET /healthz HTTP/1.1\r\nhost: x\r\n"
+    with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url) as (_, client), ThreadPoolExecutor(4) as pool:
+        slow = [pool.submit(exchanged, client, *pieces) for pieces in ((), (start,), (start, b"x-a: 1\r\n"))]
+        large = exchanged(client, start, b"x-a: " + b"y" * 40_000 + b"\r\n\r\n")
+        endless = exchanged(client, start, *[b"x-a: " + b"y" * 2_000 + b"\r\n"] * 40)
+        long_url = exchanged(client, b"GET /" + b"y" * 40_000 + b" HTTP/1.1\r\nhost: x\r\n\r\n")
+        roomy = exchanged(client, start, b"connection: close\r\nx-a: " + b"y" * 20_000 + b"\r\n\r\n")
+        body = b"POST /webhooks/none HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n" + b"z" * 100_000
+        pipelined = exchanged(client, body + start + b"connection: close\r\n\r\n")
+        answers = [each.result() for each in slow]
+
+    assert [answer.split(b" ")[1] for answer in answers] == [b"408"] * 3
+    assert [answer.split(b" ")[1] for answer in (large, endless, long_url)] == [b"431"] * 3
+    assert roomy.startswith(b"HTTP/1.1 200")
+    assert pipelined.startswith(b"HTTP/1.1 404")
+    assert pipelined.endswith(b'{"status":"ok"}')
+    assert "Traceback" not in said(tmp_path)

@@ -1,0 +1,98 @@
+"""
+Head limits: uvicorn's HTTP protocol, with an end to what comes before a request's body.
+
+uvicorn 0.54 with httptools waits for a head as long as it is not complete, and keeps all that comes of it: one byte a
+minute holds a connection, and an endless header fills memory. Bodies have limits where they are read.
+"""
+
+import asyncio
+import json
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+#: Bytes the head of a request may have: request line and headers. Proxies in front of us commonly take 8 to 32 kB.
+HEAD_MAX = 32 * 1024
+
+#: How long a head may take, from the connection or its first byte on, in seconds.
+HEAD_DEADLINE_S = 10.0
+
+_TOO_LARGE = (
+    431,
+    "Request Header Fields Too Large",
+    '{"error":"the head of the request is too large","code":"too_large"}',
+)
+_TOO_SLOW = (408, "Request Timeout", '{"error":"the head of the request did not arrive in time","code":"too_slow"}')
+
+
+class HeadLimits(HttpToolsProtocol):
+    """Answers 431 to a head of more than `HEAD_MAX` bytes, 408 to one that takes longer than `HEAD_DEADLINE_S`."""
+
+    _waiting: asyncio.TimerHandle | None = None
+    _is_head_complete = False
+    _head_bytes = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait: a connection on which nothing comes is closed, too."""
+        super().connection_made(transport)
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        self._wait_no_longer()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Count what comes of a head; the piece it begins in may be of the request before, and is not counted."""
+        was_complete = self._is_head_complete
+        super().data_received(data)
+        if not self._is_head_complete and not was_complete:
+            self._head_bytes += len(data)
+            if self._head_bytes > HEAD_MAX:
+                self._refuse(*_TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Take note of a head that begins, a pipelined one's as well."""
+        super().on_message_begin()
+        self._is_head_complete = False
+        if self._waiting is None:
+            self._wait()
+
+    def on_headers_complete(self) -> None:
+        """Wait no longer: the head is here."""
+        self._is_head_complete, self._head_bytes = True, 0
+        self._wait_no_longer()
+        if len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers) > HEAD_MAX:
+            self._refuse(*_TOO_LARGE)
+            return
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        """Take a body, unless its head was refused."""
+        if not self.transport.is_closing():
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Take the end of a request, unless its head was refused."""
+        if not self.transport.is_closing():
+            super().on_message_complete()
+
+    def _wait(self) -> None:
+        self._wait_no_longer()
+        self._waiting = self.loop.call_later(HEAD_DEADLINE_S, self._refuse, *_TOO_SLOW)
+
+    def _wait_no_longer(self) -> None:
+        if self._waiting is not None:
+            self._waiting.cancel()
+            self._waiting = None
+
+    def _refuse(self, status: int, phrase: str, code: str, error: str) -> None:
+        self._wait_no_longer()
+        if self.transport.is_closing():
+            return
+        body = json.dumps({"error": error, "code": code})
+        head = (
+            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\ncontent-length: {len(body)}\r\n"
+            "connection: close\r\n\r\n"
+        )
+        self.transport.write((head + body).encode())
+        self.transport.close()

@@ -1,0 +1,154 @@
+"""Following events across two gateways and crashes: each seen once and in order, each delivered at least once."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from contract.integration.receiver import SECRET, Receiver, receiving
+from stack import CHANGE, PATIENCE_S, Stack
+
+from gateway.storage.connect import connect
+from gateway.storage.redis_subscriptions import RedisSubscriptions
+
+pytestmark = pytest.mark.e2e
+
+CHANGES = [f"CHG-S{number}" for number in range(12)]
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack with two gateways and two workers."""
+    with Stack(tmp_path_factory.mktemp("followers")) as stack:
+        stack.start_gateway(1)
+        stack.start_worker()
+        stack.await_gateway(1)
+        yield stack
+
+
+def a_token(stack: Stack, *scopes: str) -> str:
+    """Return the token of a fresh key."""
+    made = stack.run_cli(
+        "keys", "create", "follower", "--json", *(word for each in scopes for word in ("--scope", each))
+    )
+    assert made.returncode == 0, made.stderr
+    return str(json.loads(made.stdout)["token"])
+
+
+def calling(token: str) -> httpx2.Client:
+    """Return a client with a key."""
+    return httpx2.Client(headers={"authorization": f"Bearer {token}"}, timeout=15)
+
+
+def propose(stack: Stack, change: str) -> None:
+    """Have the CI system propose a change, and do not wait for its card."""
+    data = {**CHANGE, "changeId": change, "requestedBy": "lee"}
+    answer = stack.deliver({"type": "change.proposed", "data": data})
+    assert answer.status_code == 202, answer.text
+
+
+def followed(stack: Stack, gateway: int, token: str, last: str, count: int) -> list[dict[str, Any]]:
+    """Follow at a gateway after the event *last* until *count* have come, and break off without a word."""
+    headers = {"authorization": f"Bearer {token}", "last-event-id": last}
+    found: list[dict[str, Any]] = []
+    url = f"{stack.gateway(gateway)}/api/v1/events/stream"
+    with httpx2.stream("GET", url, headers=headers, timeout=PATIENCE_S) as answer:
+        assert answer.status_code == 200, answer.read()
+        event: dict[str, Any] = {}
+        for line in answer.iter_lines():
+            name, _, value = line.partition(": ")
+            if name in {"id", "event", "data"}:
+                event[name] = value
+            elif not line and "id" in event:
+                found.append(event)
+                event = {}
+                if len(found) >= count:
+                    break
+    return found
+
+
+def test_a_follower_that_comes_back_sees_every_event_once_and_in_order(two: Stack) -> None:
+    """Cut off again and again, at either gateway, while webhooks arrive: every event once, each loop's in order."""
+    token = a_token(two, "events:read")
+    seen: list[dict[str, Any]] = []
+    last = "0-0.0"
+    for number, change in enumerate(CHANGES):
+        propose(two, change)
+        part = followed(two, number % 2, token, last, 2)
+        seen += part
+        last = part[-1]["id"]
+    with calling(token) as client:
+        every = two.until(lambda: complete(pulled(client, two.gateway(1))), "every card to be posted, on the ledgers")
+    seen += followed(two, 1, token, last, len(every) - len(seen))
+    told = [json.loads(each["data"]) for each in seen]
+    ledgers = {change: [event["sequence"] for event in told if event["aggregateId"] == change] for change in CHANGES}
+
+    assert [each["id"] for each in seen] == [event["cursor"] for event in every]
+    assert len({each["id"] for each in seen}) == len(seen)
+    for change, sequences in ledgers.items():
+        assert sequences == list(range(1, len(two.audited(change)) + 1)), change
+
+
+def complete(events: list[dict[str, Any]]) -> list[dict[str, Any]] | None:
+    """Return *events* once those are among them that come last until somebody decides."""
+    posted = {event["aggregateId"] for event in events if event["type"] == "approval.card.posted"}
+    return events if posted >= set(CHANGES) else None
+
+
+def pulled(client: httpx2.Client, gateway: str) -> list[dict[str, Any]]:
+    """Return every event of the tenant, pulled page by page."""
+    events: list[dict[str, Any]] = []
+    cursor = "0-0.0"
+    while page := client.get(f"{gateway}/api/v1/events", params={"after": cursor}).json():
+        events += page["events"]
+        if not page["events"]:
+            break
+        cursor = page["nextCursor"]
+    return events
+
+
+def test_killed_workers_lose_no_delivery(two: Stack) -> None:
+    """Whichever worker sends, and is killed while it does: a subscriber gets every event, a repeated one by its id."""
+    token = a_token(two, "admin")
+    with receiving(Receiver()) as receiver, calling(token) as client:
+        asked = {"url": receiver.url, "loopId": "infrastructure.change"}
+        made = client.post(f"{two.gateway()}/api/v1/subscriptions", json=asked).json()
+        asyncio.run(_with_known_secret(two.store_url, made["subscriptionId"]))
+        after = made["cursor"]
+        for number in range(3):
+            receiver.fault = "slow"
+            propose(two, f"CHG-K{number}")
+            before = len(receiver.received)
+            two.until(lambda before=before: len(receiver.received) > before, "a delivery that is not answered")
+            # Whoever sends it is one of them; the other one, or the one that comes instead, goes on.
+            for worker in two.workers[-2:]:
+                worker.kill()
+            receiver.release.set()
+            receiver.fault = None
+            two.start_worker()
+            two.start_worker()
+            two.card(f"CHG-K{number}")
+            receiver.release.clear()
+        every = client.get(f"{two.gateway()}/api/v1/events", params={"after": after, "limit": 200}).json()["events"]
+        wanted = [(event["aggregateId"], event["sequence"]) for event in every]
+        two.until(lambda: wanted == list(dict.fromkeys(_got(receiver))), "every event, in order")
+        ids = {each["headers"]["webhook-id"] for each in receiver.received}
+
+    assert len(ids) == len(wanted)
+    assert len(receiver.received) > len(ids), "nothing was repeated, so nobody was killed in the middle"
+
+
+def _got(receiver: Receiver) -> list[tuple[str, int]]:
+    events = [json.loads(each["body"])["data"] for each in receiver.received]
+    return [(event["aggregateId"], event["sequence"]) for event in events]
+
+
+async def _with_known_secret(url: str, subscription_id: str) -> None:
+    """Give a subscription the secret that the receiver verifies with."""
+    async with connect(url) as client:
+        subscriptions = RedisSubscriptions(client)
+        found = await subscriptions.find("default", subscription_id)
+        assert found is not None
+        await subscriptions.change(found.subscription.changed(secret=SECRET))
