@@ -16,12 +16,8 @@ HEAD_MAX = 32 * 1024
 #: How long a head may take, from the connection or its first byte on, in seconds.
 HEAD_DEADLINE_S = 10.0
 
-_TOO_LARGE = (
-    431,
-    "Request Header Fields Too Large",
-    '{"error":"the head of the request is too large","code":"too_large"}',
-)
-_TOO_SLOW = (408, "Request Timeout", '{"error":"the head of the request did not arrive in time","code":"too_slow"}')
+_TOO_LARGE = (431, "Request Header Fields Too Large", "too_large", "the head of the request is too large")
+_TOO_SLOW = (408, "Request Timeout", "too_slow", "the head of the request did not arrive in time")
 
 
 class HeadLimits(HttpToolsProtocol):
