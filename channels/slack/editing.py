@@ -5,8 +5,9 @@ Inputs stand in the order of their paths, so that a submission is read by the sa
 that travels with it covers the policy.
 """
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -28,6 +29,8 @@ from loops.values import dotted
 
 #: Values in one modal; a view holds 100 blocks.
 EDITS_MAX = 90
+#: Bytes all inputs may take of a view's 250 kB; the rest is for what stands around them.
+INPUTS_BYTES_MAX = 200_000
 VALUE_ACTION = "value"
 NEEDS_MAX, NOW_MAX = 400, 300
 #: Digits of a number anybody means.
@@ -58,9 +61,11 @@ def edit_view(request: ApprovalRequest, data: Mapping[str, Any], offered: Answer
     if is_shared(request):
         needs = inline(policy.named(), NEEDS_MAX).text
         blocks.append(b.section(wording.edit_voids(named(counted(request)), needs)))
-    for index, path in enumerate(paths[:EDITS_MAX]):
-        blocks.append(_input(index, path, policy.editable[path], dotted(data, path)))
-    if left := max(0, len(paths) - EDITS_MAX):
+    inputs = [
+        _input(index, path, policy.editable[path], dotted(data, path)) for index, path in enumerate(paths[:EDITS_MAX])
+    ]
+    blocks += (held := _held(inputs))
+    if left := len(paths) - len(held):
         blocks.append(b.context(wording.edits_left_out(left)))
     rule = policy.reason.for_kind(offered.kind)
     if rule != "none":
@@ -98,6 +103,37 @@ def edits_of(submission: Submission, request: ApprovalRequest, data: Mapping[str
 
 def _paths(request: ApprovalRequest) -> list[str]:
     return sorted(request.proposal.policy.editable)
+
+
+def _held(inputs: Sequence[Block]) -> list[Block]:
+    """
+    Return *inputs* as far as one view holds them.
+
+    Texts that are too long together stand empty, where leaving them so changes nothing; what then is still too much,
+    such as very many choices, is left out from the end.
+    """
+    emptied = [_emptied(block) for block in inputs]
+    weights = [_weight(block) for block in emptied]
+    while sum(weights) > INPUTS_BYTES_MAX:
+        weights.pop()
+    room, held = INPUTS_BYTES_MAX - sum(weights), []
+    for block, empty, weight in zip(inputs, emptied, weights, strict=False):
+        cost = _weight(block) - weight
+        held.append(block if cost <= room else empty)
+        room -= cost if cost <= room else 0
+    return held
+
+
+def _emptied(block: Block) -> Block:
+    if block["element"]["type"] != "plain_text_input" or "initial_value" not in block["element"]:
+        return block
+    element = {name: value for name, value in block["element"].items() if name != "initial_value"}
+    return block | {"element": element, "optional": True}
+
+
+def _weight(block: Block) -> int:
+    # As JSON that escapes everything beyond ASCII: whichever way Slack counts, it is no more.
+    return len(json.dumps(block))
 
 
 def _input(index: int, path: str, rule: Rule, old: Any) -> Block:

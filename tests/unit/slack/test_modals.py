@@ -1,17 +1,18 @@
 """Every modal is one Slack takes, whatever stands in the request, and gives back exactly what was typed."""
 
+import json
 from typing import Any
 
 from builders import a_change
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from unit.slack.nasty import nasty_text
-from unit.slack.subjects import assert_slack_takes_modal, mrkdwn_texts, questioned, waiting, with_request
+from unit.slack.subjects import assert_slack_takes_modal, mrkdwn_texts, questioned, said, waiting, with_request
 
 from channels.slack.asking import hand_over_view, question_view, reply_view, withdraw_view
 from channels.slack.deliveries import Submission
 from channels.slack.editing import block_id, edit_view, edits_of
-from channels.slack.limits import PRIVATE_METADATA_MAX
+from channels.slack.limits import PRIVATE_METADATA_MAX, VIEW_BYTES_MAX
 from channels.slack.shown import Asked, Shown
 from loops.approvals import ApprovalRequest
 
@@ -83,7 +84,7 @@ def test_the_smaller_modals_are_taken(title: str, text: str) -> None:
     for view in (
         question_view(request, asked_about(request)),
         reply_view(request, question, asked_about(request)),
-        hand_over_view(request, asked_about(request)),
+        hand_over_view(request, asked_about(request), {}),
         withdraw_view(request, asked_about(request)),
     ):
         assert_slack_takes_modal(view)
@@ -119,3 +120,48 @@ def test_a_tampered_choice_is_refused() -> None:
     tampered = submitted(view, **{block_id(0): {"selected_option": {"value": "7"}}})
 
     assert edits_of(tampered, request, {}).errors == {block_id(0): "Please choose one of these."}
+
+
+def opened(request: ApprovalRequest, data: dict[str, Any]) -> dict[str, Any]:
+    """Return the edit modal on *data*, which Slack takes and which changes nothing untouched."""
+    (offered,) = [answer for answer in request.answers if answer.kind == "approve"]
+    view = edit_view(request, data, offered, asked_about(request))
+    assert_slack_takes_modal(view)
+    assert len(json.dumps(view)) < VIEW_BYTES_MAX
+    assert edits_of(submitted(view), request, data).values == {}
+    return view
+
+
+def inputs_of(view: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the inputs of the values that may be edited."""
+    return [block for block in view["blocks"] if block.get("block_id", "").startswith("loopgate.edit.")]
+
+
+def test_long_texts_that_no_view_holds_may_all_be_edited() -> None:
+    """Sixty texts of a dozen kilobytes each: as many as fit stand in their boxes, the others' boxes begin empty."""
+    names = [f"text {number:02}" for number in range(60)]
+    request = an_editable({name: {"type": "string"} for name in names})
+    data = dict.fromkeys(names, "é" * 2_000)
+
+    view = opened(request, data)
+    inputs = inputs_of(view)
+    filled = [block for block in inputs if "initial_value" in block["element"]]
+    changed = edits_of(submitted(view, **{inputs[50]["block_id"]: {"value": "short"}}), request, data)
+
+    assert [block["label"]["text"] for block in inputs] == names
+    assert 0 < len(filled) < 60
+    assert all(block["optional"] for block in inputs if block not in filled)
+    assert changed.values == {"text 50": "short"}
+    assert "not in this window" not in said(view["blocks"])
+
+
+def test_choices_that_no_view_holds_are_left_out_and_counted() -> None:
+    """Forty selects of a hundred long options each: those that fit are there, and the rest is said."""
+    choices = [f"{number:02} " + "\U0001f600" * 60 for number in range(100)]
+    request = an_editable({f"mode {number:02}": {"type": "string", "enum": choices} for number in range(40)})
+
+    view = opened(request, {})
+    left = 40 - len(inputs_of(view))
+
+    assert 0 < left < 40
+    assert f"{left} more values may be edited, but not in this window" in said(view["blocks"])
