@@ -1,11 +1,12 @@
 """Actors: who asks. Nothing happens anonymously, so every actor names itself in the fields its type requires."""
 
 import unicodedata
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints, TypeAdapter, field_validator
 
-from loops.canonical import canonical_json
+from loops.canonical import canonical_json, canonical_text
 from loops.values import Identifier, Value
 
 ActorType = Literal["human", "automation", "ai-agent", "system"]
@@ -13,6 +14,10 @@ ActorType = Literal["human", "automation", "ai-agent", "system"]
 
 #: Bytes the canonical JSON of an actor's metadata may have: it stands in every event of theirs.
 METADATA_MAX = 16 * 1024
+
+#: What actors are written as, by their fields: so many of so many characters, then all are forgotten.
+_WRITTEN: dict[tuple[tuple[str, Any], ...], str] = {}
+_WRITTEN_MAX, _WRITTEN_LENGTH = 4_096, 1_000
 
 DisplayName = Annotated[str, StringConstraints(max_length=200)]
 
@@ -28,6 +33,21 @@ class _Actor(Value):
         if metadata is not None and len(canonical_json(metadata)) > METADATA_MAX:
             raise ValueError(f"an actor's metadata may have {METADATA_MAX} bytes of canonical JSON")
         return metadata
+
+    @cached_property
+    def canonical(self) -> str:
+        """The canonical JSON (RFC 8785), remembered: the same people and services act again and again."""
+        if self.metadata is not None:
+            return canonical_text(self.as_json())
+        fields = tuple(self.__dict__.items())
+        text = _WRITTEN.get(fields)
+        if text is None:
+            text = canonical_text(self.as_json())
+            if len(_WRITTEN) >= _WRITTEN_MAX:
+                _WRITTEN.clear()
+            if len(text) <= _WRITTEN_LENGTH:
+                _WRITTEN[fields] = text
+        return text
 
     @property
     def name(self) -> str:

@@ -1,8 +1,7 @@
 """Asking humans: opening an approval request, revising what it proposes, and closing it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loops.actors import Actor, AiAgent, Human
 from loops.approvals import (
@@ -28,8 +27,7 @@ from loops.templates import fill, render
 from loops.timeline import counted, next_moment
 
 
-@dataclass(frozen=True, slots=True)
-class Entered:
+class Entered(NamedTuple):
     """How the present state was entered: by which signal, by whom, on what grounds."""
 
     signal: str

@@ -1,6 +1,6 @@
 """A commit: everything one decision changes, written at once or not at all."""
 
-from functools import cached_property
+from typing import NamedTuple
 
 from loops.approvals import ApprovalRequest
 from loops.deadlines import Deadline
@@ -21,7 +21,7 @@ class IdempotencyRecord(Value):
     answer: Outcome
 
 
-class Commit(Value):
+class Commit(NamedTuple):
     """
     One atomic write.
 
@@ -48,7 +48,7 @@ class Commit(Value):
     definition: LoopDefinition | None = None
     idempotency: IdempotencyRecord | None = None
 
-    @cached_property
+    @property
     def events(self) -> tuple[Event, ...]:
         """The events, read back from the lines that are written."""
         return tuple(each.event for each in self.sealed)

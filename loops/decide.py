@@ -13,7 +13,7 @@ from loops.approvals import ApprovalRequest
 from loops.asking import Entered, ask_about_transition
 from loops.definition import LoopDefinition, Transition
 from loops.draft import Decided, Draft
-from loops.evidence import BadEvidence, check_size
+from loops.evidence import BadEvidence, gathered
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
 from loops.moving import Move, enter, move, soft_warnings
@@ -77,7 +77,7 @@ def start(definition: LoopDefinition, asked: StartRequest, now: datetime, ids: I
             "redacted": asked.redacted or None,
         },
     )
-    enter(draft, None)
+    enter(draft, definition.state(definition.initial_state), None)
     commit = draft.commit(pin_definition=True)
     return Decided(Executed(instance=commit.instance, request=draft.kept()), commit)
 
@@ -216,11 +216,10 @@ def execute(draft: Draft, loaded: Loaded, taken: Move) -> Decided:
 def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRequest | None) -> Decided:
     """Take the transition in *draft* and return what came of it; refused where the evidence would outgrow its bound."""
     try:
-        if loaded.instance.evidence and taken.evidence:
-            check_size({**loaded.instance.evidence, **taken.evidence}, where="evidence gathered so far")
+        evidence = gathered(loaded.instance.evidence, taken.evidence, where="evidence gathered so far")
     except BadEvidence as error:
         return refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
-    move(draft, taken, open_request)
+    move(draft, taken, evidence, open_request)
     commit = draft.commit()
     outcome = Executed(
         instance=commit.instance,

@@ -1,9 +1,8 @@
 """A draft: what one commit will contain, gathered by the pure decision functions while the chain is kept right."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Unpack
+from typing import Any, NamedTuple, Unpack
 
 from loops.actors import Human, people_behind
 from loops.approvals import ApprovalRequest
@@ -19,8 +18,7 @@ from loops.ports import IdSource
 from loops.telling import worth_messaging, worth_telling
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """
     What a decision function found: the answer for the caller and the commit that makes it true.
 
@@ -55,7 +53,6 @@ class Draft:
         causation_id: str | None = None,
     ) -> None:
         self.definition = definition
-        self.instance = instance
         self.now = now
         self.ids = ids
         self.settled: EffectResult | None = None
@@ -70,6 +67,8 @@ class Draft:
             correlation_id=correlation_id or instance.correlation_id,
             causation_id=causation_id,
         )
+        self._instance = instance
+        self._changes: InstanceChanges = {}
         self._last: LedgerHead | Sealed = instance.head
         self._events: list[Sealed] = []
         self._requests: dict[str, ApprovalRequest] = {}
@@ -80,9 +79,16 @@ class Draft:
         self._deadlines: list[Deadline] = []
         self._cleared: list[str] = []
 
+    @property
+    def instance(self) -> LoopInstance:
+        """The instance with the changes so far, made when somebody looks."""
+        if self._changes:
+            self._instance, self._changes = self._instance.after(**self._changes), {}
+        return self._instance
+
     def change(self, **changes: Unpack[InstanceChanges]) -> None:
         """Change fields of the instance."""
-        self.instance = self.instance.after(**changes)
+        self._changes.update(changes)
 
     def event(self, kind: EventType, data: Mapping[str, Any]) -> None:
         """Chain an event on the ledger. Values among *data* are written in their JSON form; None is left out."""
@@ -115,7 +121,7 @@ class Draft:
 
     def kept(self) -> ApprovalRequest | None:
         """Return the latest request this commit keeps, if any."""
-        return next(reversed(self._requests.values()), None)
+        return next(reversed(self._requests.values())) if self._requests else None
 
     def deadline(self, kind: DeadlineKind, request_id: str, due_at: datetime) -> None:
         """Let something of a request fall due, instead of what would have been next."""
@@ -144,15 +150,18 @@ class Draft:
 
     def commit(self, *, pin_definition: bool = False) -> Commit:
         """Return the commit: the instance one version on, its head at the last event; people are told what matters."""
+        changes: InstanceChanges = {
+            **self._changes,
+            "version": self._instance.version + 1,
+            "head": LedgerHead(sequence=self._last.sequence, hash=self._last.hash),
+            "updated_at": self.now,
+        }
+        told = worth_telling(self._events)
         return Commit(
-            instance=self.instance.after(
-                version=self.instance.version + 1,
-                head=LedgerHead(sequence=self._last.sequence, hash=self._last.hash),
-                updated_at=self.now,
-            ),
+            instance=self._instance.after(**changes),
             sealed=tuple(self._events),
             requests=tuple(self._requests.values()),
-            effects=(*self._effects, *self._replies(), *self._messages()),
+            effects=(*self._effects, *self._replies(told), *self._messages(told)) if told else tuple(self._effects),
             settled=self.settled,
             revived=tuple(self._revived),
             abandoned=tuple(self._abandoned),
@@ -162,8 +171,8 @@ class Draft:
             definition=self.definition if pin_definition else None,
         )
 
-    def _replies(self) -> Iterator[Effect]:
-        for event in worth_telling(self._events):
+    def _replies(self, told: Sequence[Sealed]) -> Iterator[Effect]:
+        for event in told:
             request_id = event.data.get("requestId") or self.instance.request_id
             if not request_id:
                 continue
@@ -179,9 +188,9 @@ class Draft:
         taken = request.escalations if request else ()
         return [each.step + 1 for each in taken if each.channel and each.at < self.now]
 
-    def _messages(self) -> Iterator[Effect]:
+    def _messages(self, told: Sequence[Sealed]) -> Iterator[Effect]:
         """Yield a direct message to every person behind who asked, of what somebody else did about it."""
-        for event in worth_messaging(self._events):
+        for event in worth_messaging(told):
             request = self._requests.get(event.data.get("requestId") or self.instance.request_id or "")
             if request is None:
                 continue

@@ -129,7 +129,7 @@ class LoopEngine:
             return decide.start(definition, asked, self._clock.now(), self._ids)
 
         return await self._rounds.run_even_without(
-            lambda: self._store.load_aggregate(asked.tenant, asked.aggregate_id), judged, key, asked.aggregate_id
+            lambda: self._store.load_aggregate(asked.tenant, asked.aggregate_id), judged, key
         )
 
     async def transition(
@@ -544,16 +544,28 @@ class LoopEngine:
         return await self._about_effect(effect, judged)
 
     async def _about_aggregate(self, tenant: str, aggregate_id: str, judged: Judged, key: Key | None) -> Outcome:
-        unknown = Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}")
-        return await self._rounds.run(lambda: self._store.load_aggregate(tenant, aggregate_id), judged, key, unknown)
+        return await self._rounds.run(
+            lambda: self._store.load_aggregate(tenant, aggregate_id),
+            judged,
+            key,
+            lambda: Refused(code="unknown_instance", message=f"there is no loop instance on {aggregate_id}"),
+        )
 
     async def _about_request(self, tenant: str, request_id: str, judged: Judged, key: Key | None = None) -> Outcome:
-        unknown = Refused(code="unknown_request", message=f"there is no approval request {request_id}")
-        return await self._rounds.run(lambda: self._store.load_request(tenant, request_id), judged, key, unknown)
+        return await self._rounds.run(
+            lambda: self._store.load_request(tenant, request_id),
+            judged,
+            key,
+            lambda: Refused(code="unknown_request", message=f"there is no approval request {request_id}"),
+        )
 
     async def _about_effect(self, effect: Effect, judged: Judged, key: Key | None = None) -> Outcome:
-        unknown = Refused(code="unknown_instance", message=f"there is no loop instance on {effect.aggregate_id}")
-        return await self._rounds.run(lambda: self._store.load(effect.tenant, effect.instance_id), judged, key, unknown)
+        return await self._rounds.run(
+            lambda: self._store.load(effect.tenant, effect.instance_id),
+            judged,
+            key,
+            lambda: Refused(code="unknown_instance", message=f"there is no loop instance on {effect.aggregate_id}"),
+        )
 
     def _hidden(self, text: str | None) -> str | None:
         """Return what a person wrote without the secrets in it."""

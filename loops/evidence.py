@@ -4,7 +4,8 @@ from collections.abc import Collection, Iterator, Mapping
 from types import NoneType
 from typing import Any
 
-from loops.canonical import NotCanonical, canonical_json
+from loops.canonical import NotCanonical, canonical_text, encoded
+from loops.frozen import FrozenDict, SpelledDict, frozen_object
 
 #: Levels of nesting evidence may have, and bytes its canonical form may take.
 MAX_DEPTH = 32
@@ -35,9 +36,9 @@ class BadEvidence(ValueError):  # noqa: N818 - reads as what was sent
     """The evidence cannot be accepted; the message names the path and the reason, and can be printed anywhere."""
 
 
-def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str, Any]:
+def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> SpelledDict:
     """
-    Return *evidence* as a plain dict, checked.
+    Return *evidence* checked, frozen, and with its canonical form, which is made here once for every event it enters.
 
     Raises:
         BadEvidence: If it is nested deeper than `MAX_DEPTH`, larger than `MAX_BYTES`, has no canonical JSON form, or
@@ -47,19 +48,38 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> dict[str,
         raise _bad(f"{where}.{key}", "this key is Loopgate's own; name yours differently")
     if _is_too_deep(evidence):
         raise _bad(_deepest(evidence, where), f"nested deeper than {MAX_DEPTH} levels")
-    check_size(evidence, where=where)
-    return dict(evidence)
+    text, size = _spelled(evidence, where)
+    return SpelledDict(frozen_object(evidence), text, size)
 
 
-def check_size(evidence: Mapping[str, Any], *, where: str) -> None:
+def gathered(earlier: Mapping[str, Any], brought: Mapping[str, Any], *, where: str) -> FrozenDict:
     """
-    Look at the size alone: of evidence put together from parts that were accepted.
+    Return evidence *earlier* with what was *brought*, the later value of each key.
+
+    Both were accepted, so only the size is looked at; and spelled out only where the parts together might be too large.
 
     Raises:
         BadEvidence: If it is larger than `MAX_BYTES`.
     """
+    if not earlier or not brought:
+        return frozen_object(earlier or brought)
+    whole = FrozenDict({**frozen_object(earlier), **frozen_object(brought)})
+    whole.at_most = _at_most(earlier, where) + _at_most(brought, where)
+    if whole.at_most > MAX_BYTES:
+        whole.at_most = _spelled(whole, where)[1]
+    return whole
+
+
+def _at_most(evidence: Mapping[str, Any], where: str) -> int:
+    known = getattr(evidence, "at_most", None)
+    return _spelled(evidence, where)[1] if known is None else known
+
+
+def _spelled(evidence: Mapping[str, Any], where: str) -> tuple[str, int]:
+    """Return the canonical form of *evidence*, and how many bytes it has. Raises BadEvidence."""
     try:
-        size = len(canonical_json(evidence))
+        text = canonical_text(evidence)
+        size = len(encoded(text))
     except NotCanonical as error:
         path, _, reason = str(error).rpartition(": ")
         if reason.startswith(_SURROGATE):
@@ -67,6 +87,7 @@ def check_size(evidence: Mapping[str, Any], *, where: str) -> None:
         raise _bad(f"{where}{path.removeprefix('$')}", reason) from error
     if size > MAX_BYTES:
         raise _bad(where, f"{size} bytes of canonical JSON; at most {MAX_BYTES} are accepted")
+    return text, size
 
 
 def _bad(path: str, reason: str) -> BadEvidence:

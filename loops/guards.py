@@ -6,9 +6,9 @@ policy point; both come in from the gateway. `loops.judging` asks them all.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal, Protocol
+from typing import Annotated, Any, Literal, NamedTuple, Protocol
 
 from pydantic import Field
 
@@ -39,8 +39,7 @@ class GuardVerdict(Value):
     decision_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class GuardContext:
+class GuardContext(NamedTuple):
     """
     Everything a guard may look at. All of it is to be read, none of it to be changed.
 
@@ -54,7 +53,7 @@ class GuardContext:
     instance: LoopInstance
     now: datetime
     transition_id: str = ""
-    approvals: Sequence[Value] = field(default=())
+    approvals: Sequence[Value] = ()
     is_approved: bool = False
 
 

@@ -8,9 +8,8 @@ a space, a key twice) is not accepted. So whoever changes a stored byte changes 
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from pydantic import ValidationError
 
@@ -52,8 +51,7 @@ def seal(fields: Mapping[str, Any]) -> Event:
     return unsealed.model_copy(update={"hash": hash_of(unsealed)})
 
 
-@dataclass(frozen=True, slots=True)
-class Sealed:
+class Sealed(NamedTuple):
     """
     An event as it was written: its line, and what the rest of its commit needs to know about it.
 
@@ -119,10 +117,10 @@ class Envelope:
         Among *data* are values of ours, in their JSON form; what is None is left out. Raises NotCanonical.
         """
         sequence = previous.sequence + 1
-        before = f"{self._to_data}{canonical_fields(data)}{self._to_event_id}{quoted(event_id)}"
-        after = f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}'
-        own = _hash(encoded(f"{before},{after}"))
-        return Sealed(kind, sequence, own, encoded(f'{before},"hash":"{own}",{after}'), data)
+        before = encoded(f"{self._to_data}{canonical_fields(data)}{self._to_event_id}{quoted(event_id)}")
+        after = encoded(f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}')
+        own = _hash(b"%b,%b" % (before, after))
+        return Sealed(kind, sequence, own, b'%b,"hash":"%b",%b' % (before, own.encode(), after), data)
 
 
 def hash_of(event: Event) -> str:

@@ -1,8 +1,7 @@
 """Moving: what follows from a transition that may be taken, from the event to what entering the new state asks for."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loops.actors import Actor, Human, System, people_behind
 from loops.approvals import ApprovalRequest, Decision, Ending, PlannedEffect, RequestStatus
@@ -15,8 +14,7 @@ from loops.learning import learning_signal
 from loops.policy import ApprovalPolicy
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """
     A transition that passed its guards, by whom and on what grounds.
 
@@ -31,8 +29,12 @@ class Move:
     is_expiry: bool = False
 
 
-def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> None:
-    """Take the transition in *draft*: event, new state, closing and opening of requests, effects, completion."""
+def move(draft: Draft, taken: Move, gathered: Mapping[str, Any], open_request: ApprovalRequest | None) -> None:
+    """
+    Take the transition in *draft*: event, new state, closing and opening of requests, effects, completion.
+
+    *gathered* is the instance's evidence with what the transition brought.
+    """
     transition, before = taken.transition, draft.instance
     approvers = [decision.by for decision in open_request.approvals] if open_request else []
     draft.event(
@@ -45,17 +47,18 @@ def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> Non
             "actor": taken.actor,
             "approvedBy": _approved_by(taken, approvers),
             "evidence": taken.evidence or None,
-            "guards": list(taken.verdicts),
+            "guards": tuple(taken.verdicts),
             "softGuardWarnings": soft_warnings(taken.verdicts) or None,
         },
     )
+    # Until a change is looked at, it is not made: what follows asks `draft.instance` only where it must.
     draft.change(
         state=transition.to,
         last_transition_at=draft.now,
-        submitter=_submitter(draft, taken),
-        contributors=_contributors(draft, taken),
+        submitter=_submitter(before.submitter, taken),
+        contributors=_contributors(before.contributors, taken),
         entry=before.entry + (transition.to != transition.from_),
-        evidence={**before.evidence, **taken.evidence},
+        evidence=gathered,
         moves={**before.moves, taken.actor.type: before.moves.get(taken.actor.type, 0) + 1},
     )
     grant = _close(draft, taken, open_request) if open_request else None
@@ -70,14 +73,14 @@ def move(draft: Draft, taken: Move, open_request: ApprovalRequest | None) -> Non
             ),
             grant,
         )
-    enter(draft, Entered(transition.signal, taken.actor, taken.evidence, taken.verdicts))
+    state = draft.definition.state(transition.to)
+    enter(draft, state, Entered(transition.signal, taken.actor, taken.evidence, taken.verdicts))
     if before.request_id and draft.instance.request_id == before.request_id and open_request is None:
         draft.effect("card.update", {"requestId": before.request_id})
 
 
-def enter(draft: Draft, entered: Entered | None) -> None:
-    """Do what entering the present state asks for. *entered* is None for the initial state of a start."""
-    state = draft.definition.state(draft.instance.state)
+def enter(draft: Draft, state: State, entered: Entered | None) -> None:
+    """Do what entering *state*, the present one, asks for. *entered* is None for the initial state of a start."""
     if state.is_terminal:
         _complete(draft, state, entered.actor if entered else draft.instance.requester)
     elif state.asks_humans:
@@ -86,18 +89,17 @@ def enter(draft: Draft, entered: Entered | None) -> None:
         draft.effect("provider.ask", {"state": state.id, **state.provider.as_json()})
 
 
-def _submitter(draft: Draft, taken: Move) -> Actor | None:
+def _submitter(before: Actor | None, taken: Move) -> Actor | None:
     # Answering, or giving up on a provider, proposes nothing: whoever did stays the one who may not decide it.
-    before = draft.instance.submitter
     if taken.decision and taken.actor == taken.decision.by:
         return before
     return before or taken.actor if isinstance(taken.actor, System) else taken.actor
 
 
-def _contributors(draft: Draft, taken: Move) -> tuple[str, ...]:
-    before = draft.instance.contributors
-    behind = frozenset[str]() if isinstance(taken.actor, Human) else people_behind(taken.actor)
-    return tuple(sorted(behind.union(before))) if behind else before
+def _contributors(before: tuple[str, ...], taken: Move) -> tuple[str, ...]:
+    if isinstance(taken.actor, Human) or not (behind := people_behind(taken.actor)):
+        return before
+    return tuple(sorted(behind.union(before)))
 
 
 def soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:

@@ -8,7 +8,7 @@ suite per port runs against every implementation.
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from loops.actors import Human
 from loops.approvals import ApprovalRequest
@@ -22,8 +22,7 @@ from loops.outcomes import Outcome
 from loops.submission import Ask, Submission
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
+class Loaded(NamedTuple):
     """An instance with the definition it is judged by and its latest approval request."""
 
     instance: LoopInstance

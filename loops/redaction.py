@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from pydantic import Field, field_validator
 
+from loops.frozen import ARRAYS, OBJECTS
 from loops.patterns import compile_pattern
 from loops.values import Identifier, Value
 
@@ -182,12 +183,12 @@ class Net:
             if kind is str:
                 if len(here) >= shortest:
                     texts.append(here)
-            elif kind is dict:
+            elif kind in OBJECTS:
                 for key in here:
                     if key not in innocent and not self._is_innocent(key):
                         return False
                 waiting += here.values()
-            elif kind is list or kind is tuple:
+            elif kind in ARRAYS:
                 waiting += here
             elif here is None or kind is bool:
                 pass

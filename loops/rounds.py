@@ -16,6 +16,7 @@ MAX_ROUNDS = 64
 
 Load = Callable[[], Awaitable[Loaded | None]]
 Judged = Callable[[Loaded], Awaitable[Decided]]
+Unknown = Callable[[], Refused]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +43,9 @@ class Rounds:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def run(self, load: Load, judge: Judged, key: Key | None, unknown: Refused) -> Outcome:
+    async def run(self, load: Load, judge: Judged, key: Key | None, unknown: Unknown) -> Outcome:
         """
-        Judge what *load* gives and commit; answer *unknown* where it gives nothing.
+        Judge what *load* gives and commit; answer what *unknown* makes of it where it gives nothing.
 
         Raises:
             Unavailable: After `MAX_ROUNDS` lost races.
@@ -52,21 +53,21 @@ class Rounds:
         for _ in range(MAX_ROUNDS):
             loaded = await load()
             if loaded is None:
-                return unknown
+                return unknown()
             answer = await self._commit(await judge(loaded), key)
             if answer is not None:
                 return answer
-        raise _contended(unknown.message)
+        raise _contended()
 
     async def run_even_without(
-        self, load: Load, judge: Callable[[Loaded | None], Awaitable[Decided]], key: Key | None, name: str
+        self, load: Load, judge: Callable[[Loaded | None], Awaitable[Decided]], key: Key | None
     ) -> Outcome:
-        """Like `run`, where there need be nothing yet; *name* says what was fought over."""
+        """Like `run`, where there need be nothing yet."""
         for _ in range(MAX_ROUNDS):
             answer = await self._commit(await judge(await load()), key)
             if answer is not None:
                 return answer
-        raise _contended(name)
+        raise _contended()
 
     async def _commit(self, decided: Decided, key: Key | None) -> Outcome | None:
         """Commit, and return the answer; None where the race was lost and all must be judged again."""
@@ -75,7 +76,7 @@ class Rounds:
             return decided.outcome
         if key:
             record = IdempotencyRecord(key=key.key, body_digest=key.body_digest, answer=_bare(decided.outcome))
-            commit = commit.model_copy(update={"idempotency": record})
+            commit = commit._replace(idempotency=record)
         match await self._store.commit(commit):
             case Stored():
                 return decided.outcome
@@ -110,5 +111,5 @@ def _bare(outcome: Outcome) -> Outcome:
     return outcome.model_copy(update={"request": None, "instance": instance})
 
 
-def _contended(what: str) -> Unavailable:
-    return Unavailable(f"{what}: lost {MAX_ROUNDS} races in a row; try again", retry_after=1)
+def _contended() -> Unavailable:
+    return Unavailable(f"somebody else moved this loop first {MAX_ROUNDS} times in a row; try again", retry_after=1)

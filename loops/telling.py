@@ -48,13 +48,15 @@ def worth_telling(events: Sequence[_Fact]) -> list[_Fact]:
     Refusals are not among them: they are the business of whoever was refused.
     """
     events = [event for event in events if event.type in _MAY_MATTER]
+    if not events:
+        return events
     closings = {event.data.get("status") for event in events if event.type == "approval.closed"}
     return [event for event in events if _matters(event, is_closed_otherwise=bool(closings & _UNANSWERED))]
 
 
-def worth_messaging(events: Sequence[_Fact]) -> list[_Fact]:
-    """Return those of one commit's *events* that who asked is told of directly: questions to them, and outcomes."""
-    return [event for event in worth_telling(events) if event.type in _OUTCOMES or _decides(event)]
+def worth_messaging(told: Sequence[_Fact]) -> list[_Fact]:
+    """Return those of what is worth telling that who asked is told of directly: questions to them, and outcomes."""
+    return [event for event in told if event.type in _OUTCOMES or _decides(event)]
 
 
 _OUTCOMES = frozenset(

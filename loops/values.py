@@ -5,17 +5,32 @@ from datetime import datetime
 from functools import cache, cached_property
 from typing import Annotated, Any, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    TypeAdapter,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 
 from loops.canonical import Canonical, canonical_text
+from loops.frozen import FrozenDict
 
 #: Identifiers people write in loop files and systems send: no white space at the ends, never empty.
 Identifier = Annotated[str, StringConstraints(min_length=1, max_length=200, strip_whitespace=True)]
 
-#: A JSON object as it travels in evidence, payloads and event bodies.
+
+def _shared(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    return value if isinstance(value, FrozenDict) else check(value)
+
+
+#: A JSON object as it travels in evidence, payloads and event bodies: a copy, but of one that nobody can change.
 type_json_object = dict[str, Any]
-JsonObject = Annotated[type_json_object, Field(default_factory=dict)]
+JsonObject = Annotated[type_json_object, WrapValidator(_shared), Field(default_factory=dict)]
 
 #: Every instant in the system is aware; naive times are refused.
 Instant = AwareDatetime
@@ -106,7 +121,7 @@ def dotted(source: Mapping[str, Any], path: str) -> Any:
     """Return what stands at the dotted *path* in nested mappings, or None where a step is missing."""
     here: Any = source
     for step in path.split("."):
-        if not isinstance(here, Mapping) or step not in here:
+        if not isinstance(here, (dict, Mapping)) or step not in here:
             return None
         here = here[step]
     return here

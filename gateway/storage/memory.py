@@ -549,6 +549,8 @@ class MemoryStore:
         settled = commit.settled
         if settled is not None and not self._held(settled.effect_id, settled.fence):
             return StaleClaim()
+        if not commit.revived and not commit.abandoned:
+            return None
         found = [self._effects.get(effect_id) for effect_id in commit.revived]
         if not all(kept and kept.state == "dead" for kept in found):
             return StaleClaim()
@@ -569,7 +571,7 @@ class MemoryStore:
     def _write(self, commit: Commit) -> None:
         instance, now = commit.instance, self._now()
         owner = (instance.tenant, instance.instance_id)
-        self._instances[owner] = frozen(instance)
+        self._instances[owner] = frozen(instance, self._instances.get(owner))
         if instance.version == 1:
             self._runs[instance.tenant, instance.aggregate_id].append(instance.instance_id)
         for request in commit.requests:

@@ -222,12 +222,12 @@ def full(instance_of: Commit, **fields: object) -> Commit:
         deadlines=(a_deadline(instance, "ar_9:expire"),),
         cleared_deadlines=("ar_1:expire",),
         **fields,
-    ).changed(definition=DEFINITION.changed(version="9.9.9"))
+    )._replace(definition=DEFINITION.changed(version="9.9.9"))
 
 
 REFUSED: dict[str, tuple[Callable[[Commit], Commit], object]] = {
-    "conflict": (lambda first: full(first).changed(instance=next_of(first, version=7)), Conflict()),
-    "taken": (lambda first: full(first).changed(instance=first.instance), Conflict()),
+    "conflict": (lambda first: full(first)._replace(instance=next_of(first, version=7)), Conflict()),
+    "taken": (lambda first: full(first)._replace(instance=first.instance), Conflict()),
     "other body": (lambda first: full(first, idempotency=a_record(first.instance, body="sha256:2")), Repeated(None)),
     "repeated": (
         lambda first: full(first, idempotency=a_record(first.instance)),
@@ -240,7 +240,7 @@ REFUSED: dict[str, tuple[Callable[[Commit], Commit], object]] = {
     "future fence": (lambda first: full(first, settled=a_result(3)), StaleClaim()),
     "unknown effect": (lambda first: full(first, settled=a_result(2, effect_id="ef_404")), StaleClaim()),
     "fenced conflict": (
-        lambda first: full(first, settled=a_result(2)).changed(instance=next_of(first, version=7)),
+        lambda first: full(first, settled=a_result(2))._replace(instance=next_of(first, version=7)),
         Conflict(),
     ),
 }
@@ -251,7 +251,7 @@ async def test_a_refused_commit_writes_nothing_at_all(storage: Storage, reason: 
     """After a conflict, a repeat or a stale claim the store is byte for byte what it was."""
     instance = an_instance()
     first = a_commit(instance, effects=(an_effect(instance),), deadlines=(a_deadline(instance),))
-    first = first.changed(idempotency=a_record(first.instance))
+    first = first._replace(idempotency=a_record(first.instance))
     assert await storage.store.commit(first) == Stored()
     claim = await storage.effects.claim("ef_1", lease=timedelta(0))
     assert claim is not None
@@ -366,7 +366,7 @@ async def test_a_ledger_is_read_in_pieces(storage: Storage) -> None:
 async def test_a_commit_may_bring_many_events(storage: Storage) -> None:
     """More events than a script's stack holds arguments are one commit all the same."""
     commit = a_commit(an_instance())
-    assert await storage.store.commit(commit.changed(sealed=commit.sealed * 9_000)) == Stored()
+    assert await storage.store.commit(commit._replace(sealed=commit.sealed * 9_000)) == Stored()
 
     assert len(await storage.store.events("acme", "li_1", limit=10_000)) == 9_000
 
@@ -380,7 +380,7 @@ async def test_what_the_caller_changes_later_does_not_reach_the_store(storage: S
     data = {"service": "ingress", "hosts": [{"name": "a"}], "pair": (1, 2)}
     first = a_commit(an_instance(data=data, request_id="ar_1"))
     request = a_request(first.instance)
-    assert await storage.store.commit(first.changed(requests=(request,))) == Stored()
+    assert await storage.store.commit(first._replace(requests=(request,))) == Stored()
     data["hosts"][0]["name"] = "b"  # type: ignore[index]
     first.instance.data["service"] = "b"  # type: ignore[index]
     request.proposal.parameters["service"] = "b"

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loops.canonical import MAX_SAFE_INTEGER
-from loops.evidence import MAX_BYTES, MAX_DEPTH, BadEvidence, accept
+from loops.evidence import MAX_BYTES, MAX_DEPTH, BadEvidence, accept, gathered
 
 JSON = st.recursive(
     st.none()
@@ -50,6 +50,25 @@ def test_size_is_bounded_in_canonical_bytes() -> None:
         accept({"a": "x" * (MAX_BYTES - around + 1)})
     with pytest.raises(BadEvidence, match="bytes of canonical JSON"):
         accept({"a": "é" * (MAX_BYTES // 2)})
+
+
+def test_what_is_gathered_is_bounded_as_a_whole() -> None:
+    """To the byte, however it was gathered; a key that comes again counts once."""
+    around = len(b'{"a":"","b":""}')
+    large, rest = {"a": "x" * (MAX_BYTES - 1000)}, MAX_BYTES - around - (MAX_BYTES - 1000)
+    for earlier in (large, accept(large), gathered(accept({"a": "y" * 200_000}), accept(large), where="so far")):
+        assert gathered(earlier, accept({"b": "x" * rest}), where="so far") == {**large, "b": "x" * rest}
+        with pytest.raises(BadEvidence, match=f"so far: {MAX_BYTES + 1} bytes"):
+            gathered(earlier, accept({"b": "x" * (rest + 1)}), where="so far")
+
+
+def test_what_is_gathered_again_and_again_never_grows_beyond_itself() -> None:
+    """The same large value brought many times is still one value."""
+    whole = gathered({}, accept({"a": "x" * 100_000}), where="so far")
+    for number in range(20):
+        whole = gathered(whole, accept({"a": "x" * 100_000, "n": number}), where="so far")
+
+    assert whole == {"a": "x" * 100_000, "n": 19}
 
 
 def test_loopgates_own_findings_cannot_be_brought_along() -> None:

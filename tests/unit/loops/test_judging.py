@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -163,7 +163,7 @@ async def test_only_none_is_a_pass(evaluated_by: Any, answer: Any) -> None:
 async def test_the_file_s_message_speaks_for_an_objection() -> None:
     """Where a guard objects, people read the definition's own words."""
     rules = [GuardRule(id="cooldown", parameters={"cooldownMs": 1_000}, failure_message="Wait a second.")]
-    context = replace(CONTEXT, instance=CONTEXT.instance.changed(last_transition_at=NOW))
+    context = CONTEXT._replace(instance=CONTEXT.instance.changed(last_transition_at=NOW))
 
     (verdict,) = await Judge().judge(rules, context)
 
@@ -356,7 +356,7 @@ async def test_expressions_see_decisions_and_gathered_evidence() -> None:
         )
     ]
 
-    (verdict,) = await Judge().judge(rules, replace(CONTEXT, approvals=(decision,)))
+    (verdict,) = await Judge().judge(rules, CONTEXT._replace(approvals=(decision,)))
     (denied,) = await Judge().judge(rules, CONTEXT)
 
     assert verdict.passed
@@ -388,7 +388,7 @@ def test_external_guards_and_their_points_can_be_listed() -> None:
 def test_a_model_s_word_is_no_actor() -> None:
     """An ai-agent's own confidence is not what the guard judges by: evidence is, and it is on the ledger."""
     agent = AiAgent(id="a:m", model_id="m", provider="a", confidence=1.0)
-    context = replace(CONTEXT, actor=agent, evidence={})
+    context = CONTEXT._replace(actor=agent, evidence={})
 
     (verdict,) = asyncio.run(Judge().judge([GuardRule(id="confidence-threshold")], context))
 

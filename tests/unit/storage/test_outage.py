@@ -261,7 +261,7 @@ async def test_a_definition_that_is_gone_is_named(redis_url: str) -> None:
     """An instance whose pinned definition is missing is not judged by another one; the error names the digest."""
     async with connect(redis_url) as client:
         store = RedisStore(client)
-        await store.commit(a_commit(an_instance()).changed(definition=None))
+        await store.commit(a_commit(an_instance())._replace(definition=None))
 
         with pytest.raises(Rejected, match=f"the definition {an_instance().definition_digest} is pinned"):
             await store.load("acme", "li_1")
