@@ -16,7 +16,7 @@ from redis import exceptions as redis_errors
 
 from gateway.storage.connect import connect, connect_sync
 from gateway.storage.embedded import LONGEST_SOCKET_PATH, EmbeddedServer
-from gateway.storage.health import check
+from gateway.storage.health import Verdict, check
 from loops.errors import StoreUnavailable
 
 #: A process that asks for the server of the directory in argv, says what it got and waits to be told to stop.
@@ -97,7 +97,7 @@ async def test_it_keeps_what_it_acknowledges(data_dir: Path) -> None:
     """The embedded server has nothing that the health check would object to."""
     with EmbeddedServer(data_dir) as server:
         async with connect(server.url) as client:
-            assert await check(client) == []
+            assert await check(client) == Verdict()
 
 
 def test_only_its_user_reaches_it(data_dir: Path) -> None:
