@@ -1,10 +1,10 @@
 """
 A system of record for the tests, as a process of its own: acts once per effect id, and can be told to fail.
 
-``POST /hook`` verifies the signature and acts; ``GET /calls`` lists what came in, when, and which call acted,
-``GET /count`` how much was done; ``POST /faults`` {status, count}
-makes the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent,
-``POST /heal`` ends both.
+``POST /hook`` verifies the signature and acts, ``POST /api/...`` wants the same secret as a bearer token; ``GET /calls``
+lists what came in, when, and which call acted, ``GET /count`` how much was done; ``POST /faults`` {status, count} makes
+the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent, ``POST
+/heal`` ends both.
 """
 
 import asyncio
@@ -26,6 +26,7 @@ class Receiver:
 
     def __init__(self, secret: str) -> None:
         self._webhook = Webhook(secret)
+        self._token = secret
         self._received: list[dict[str, Any]] = []
         self._acted: dict[str, dict[str, Any]] = {}
         self._faults: list[int] = []
@@ -50,6 +51,16 @@ class Receiver:
             hang, self._hang_s = self._hang_s, 0.0
             await asyncio.sleep(hang)
         return JSONResponse(answer)
+
+    async def api(self, request: Request) -> Response:
+        """Take a vendor's API call: one token, plain JSON, acted on once per Idempotency-Key."""
+        if request.headers.get("authorization") != f"Bearer {self._token}":
+            return JSONResponse({"error": "who are you"}, 401)
+        effect_id = request.headers["idempotency-key"]
+        is_first = effect_id not in self._acted
+        call = {"id": effect_id, "type": request.url.path, "data": await request.json(), "at": time.time()}
+        self._received.append({**call, "acted": is_first})
+        return JSONResponse(self._acted.setdefault(effect_id, {"acted": len(self._acted) + 1}))
 
     async def calls(self, _: Request) -> Response:
         """List what came in and what was done."""
@@ -83,6 +94,7 @@ def main() -> None:
     app = Starlette(
         routes=[
             Route("/hook", receiver.hook, methods=["POST"]),
+            Route("/api/{rest:path}", receiver.api, methods=["POST"]),
             Route("/calls", receiver.calls),
             Route("/count", receiver.count),
             Route("/faults", receiver.faults, methods=["POST"]),

@@ -136,7 +136,7 @@ class Stack:
         self.receiver_port, self.sandbox_port, *self.gateway_ports = free_ports(4)
         self.sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         self.receiver = f"http://127.0.0.1:{self.receiver_port}"
-        self._source_secret, self._deployer_secret = _webhook_secret(), _webhook_secret()
+        self._source_secret, self.deployer_secret = _webhook_secret(), _webhook_secret()
         self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
         self._settings["LOOPGATE_SLACK_MODE"] = slack_mode
         self._is_socket = slack_mode == "socket"
@@ -282,7 +282,9 @@ class Stack:
         self, card: Mapping[str, Any], button: str, by: str, client: httpx2.Client | None = None
     ) -> dict[str, Any]:
         """Click a card's *button* as the Slack user of the person *by*; return what came of the delivery."""
-        element = next(e for e in _buttons(card) if e["text"]["text"] == button)
+        element = next((e for e in _buttons(card) if e["text"]["text"] == button), None)
+        offered = [each["text"]["text"] for each in _buttons(card)]
+        assert element is not None, f"the card offers {offered}, not {button}"
         asked = {
             "user": by if by.startswith("U") else slack_id(by),
             "channel": CHANNEL,
@@ -387,8 +389,8 @@ class Stack:
                 else {"SLACK_SIGNING_SECRET": self._signing_secret}
             ),
             "CI_SECRET": self._source_secret,
-            "DEPLOYER_SECRET": self._deployer_secret,
-            "RECEIVER_SECRET": self._deployer_secret,
+            "DEPLOYER_SECRET": self.deployer_secret,
+            "RECEIVER_SECRET": self.deployer_secret,
             **self._settings,
             **extra,
         }
