@@ -190,7 +190,8 @@ class Proposal(Value):
     Everything an approver agrees to, and nothing else: the request's digest is made over this.
 
     A changed proposal has another digest, and an approval of the old one is worth nothing. `contributors` are the
-    people behind every agent and service that moved the loop, so that no detour hides who had a hand in it.
+    people behind every agent and service that moved the loop, so that no detour hides who had a hand in it. `runs` is
+    what runs if it is approved, `if_rejected` what runs if it is rejected: often nothing.
     """
 
     loop_id: str
@@ -205,7 +206,12 @@ class Proposal(Value):
     evidence: JsonObject
     parked: ParkedTransition | None = None
     runs: tuple[PlannedEffect, ...] = ()
+    if_rejected: tuple[PlannedEffect, ...] = ()
     policy: ApprovalPolicy
+
+    def runs_on(self, kind: AnswerKind) -> "tuple[PlannedEffect, ...]":
+        """Return what an answer of *kind* runs: what was shown, or nothing."""
+        return {"approve": self.runs, "reject": self.if_rejected}.get(kind, ())
 
     @cached_property
     def digest(self) -> str:

@@ -22,7 +22,7 @@ from loops.draft import Draft
 from loops.editing import Edited
 from loops.evidence import ADAPTER_KEYS
 from loops.guards import GuardVerdict
-from loops.policy import ApprovalPolicy
+from loops.policy import AnswerKind, ApprovalPolicy
 from loops.templates import fill, render
 from loops.timeline import counted, next_moment
 
@@ -38,16 +38,15 @@ class Entered(NamedTuple):
 
 def ask_about_state(draft: Draft, policy: ApprovalPolicy, entered: Entered | None) -> None:
     """Open a request about how to leave the present state. *entered* is None where a start led here."""
-    # What runs is shown before it is decided, and only an approval shows it: other exits with effects are not offered.
-    exits = [
-        (kind, transition)
-        for kind, transition in draft.definition.human_exits(draft.instance.state)
-        if kind == "approve" or not transition.effects
-    ]
-    approving = next((transition for kind, transition in exits if kind == "approve"), None)
+    every = draft.definition.human_exits(draft.instance.state)
+    approving, rejecting = (
+        next((transition for kind, transition in every if kind == wanted), None) for wanted in ("approve", "reject")
+    )
+    # What runs is shown before it is decided, for one approval and one rejection: no other with effects is offered.
+    exits = [(kind, each) for kind, each in every if not each.effects or each in (approving, rejecting)]
     _open(
         draft,
-        _proposal(draft, policy, draft.instance.submitter, approving),
+        _proposal(draft, policy, draft.instance.submitter, approving, rejecting=rejecting),
         answers=[
             AnswerOffered(kind=kind, transition_id=transition.id, label=_label(transition))
             for kind, transition in exits
@@ -86,10 +85,8 @@ def revise(draft: Draft, request: ApprovalRequest, edited: Edited, by: Human) ->
     draft.change(data=edited.data)
     old = request.proposal
     scope = _scope(draft, old.parked)
-    transition = _deciding(draft, request)
-    proposal = old.changed(
-        parameters=edited.data, runs=tuple(_plan(transition, scope, edited.data)) if transition else ()
-    )
+    planned = {kind: _plan(_deciding(draft, request, kind), scope, edited.data) for kind in ("approve", "reject")}
+    proposal = old.changed(parameters=edited.data, runs=planned["approve"], if_rejected=planned["reject"])
     revised = request.changed(
         version=request.version + 1,
         title=_title(draft, proposal.policy, scope),
@@ -171,7 +168,7 @@ def invite(draft: Draft, request: ApprovalRequest) -> None:
         draft.effect("card.invite", {"requestId": request.request_id})
 
 
-def plan(draft: Draft, transition: Transition) -> list[PlannedEffect]:
+def plan(draft: Draft, transition: Transition) -> tuple[PlannedEffect, ...]:
     """Return what *transition* would run now, its templates filled."""
     return _plan(transition, _scope(draft, None), draft.instance.data)
 
@@ -222,9 +219,11 @@ def _proposal(
     submitter: Actor | None,
     transition: Transition | None,
     parked: ParkedTransition | None = None,
+    *,
+    rejecting: Transition | None = None,
 ) -> Proposal:
     instance = draft.instance
-    runs = _plan(transition, _scope(draft, parked), instance.data) if transition else []
+    scope = _scope(draft, parked)
     return Proposal(
         loop_id=instance.loop_id,
         definition_version=instance.definition_version,
@@ -237,25 +236,28 @@ def _proposal(
         parameters=dict(instance.data),
         evidence={key: value for key, value in instance.evidence.items() if key not in ADAPTER_KEYS},
         parked=parked,
-        runs=tuple(runs),
+        runs=_plan(transition, scope, instance.data),
+        if_rejected=_plan(rejecting, scope, instance.data),
         policy=policy,
     )
 
 
-def _deciding(draft: Draft, request: ApprovalRequest) -> Transition | None:
-    approving = next((offered for offered in request.answers if offered.kind == "approve"), None)
-    return draft.definition.exit_named(request.proposal.state, approving.transition_id) if approving else None
+def _deciding(draft: Draft, request: ApprovalRequest, kind: AnswerKind) -> Transition | None:
+    answer = next((offered for offered in request.answers if offered.kind == kind), None)
+    return draft.definition.exit_named(request.proposal.state, answer.transition_id) if answer else None
 
 
-def _plan(transition: Transition, scope: Mapping[str, Any], data: Mapping[str, Any]) -> list[PlannedEffect]:
-    return [
+def _plan(
+    transition: Transition | None, scope: Mapping[str, Any], data: Mapping[str, Any]
+) -> tuple[PlannedEffect, ...]:
+    return tuple(
         PlannedEffect(
             integration=call.integration,
             action=call.action,
             parameters=fill(call.parameters, scope) if call.parameters else dict(data),
         )
-        for call in transition.effects
-    ]
+        for call in (transition.effects if transition else ())
+    )
 
 
 def _title(draft: Draft, policy: ApprovalPolicy, scope: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """Checking approvals: whether humans are asked, can be asked, and can ever say yes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -8,7 +8,7 @@ from loops.decide import PARKED_ACTORS
 from loops.definition import HUMAN_STATE_PREFIX, Transition
 from loops.durations import format_duration
 from loops.editable import editable_problems
-from loops.policy import ApprovalPolicy, EscalationStep, Need
+from loops.policy import AnswerKind, ApprovalPolicy, EscalationStep, Need
 from loops.problems import Place, Problem, Severity, at, suggestion
 from loops.quorum import fill
 from loops.subject import Subject
@@ -82,6 +82,7 @@ def _exits(subject: Subject, gate: _Gate) -> Iterator[Problem]:
         message = f"{gate.state_id} asks humans, but no transition out of it lists the actor 'human'"
         yield Problem("NO_HUMAN_EXIT", at(*gate.place[:-1]), message)
     approvals = [transition for kind, transition in exits if kind == "approve"]
+    yield from _not_offered(subject, exits)
     for index, transition in subject.transitions:
         if transition.from_ != gate.state_id:
             continue
@@ -95,6 +96,19 @@ def _exits(subject: Subject, gate: _Gate) -> Iterator[Problem]:
         if others and transition in approvals:
             message = f"'{transition.id}' may also be taken by {' and '.join(others)}, without anybody's approval"
             yield Problem("APPROVAL_BYPASS", path, message, "warning")
+
+
+def _not_offered(subject: Subject, exits: Sequence[tuple[AnswerKind, Transition]]) -> Iterator[Problem]:
+    shown = [next((each for found, each in exits if found == kind), None) for kind in ("approve", "reject")]
+    # Where no exit approves, that is what is wrong, and is said elsewhere.
+    hidden = [each for _, each in exits if each.effects and each not in shown] if shown[0] else []
+    for place, transition in subject.transitions:
+        if transition in hidden:
+            message = (
+                f"'{transition.id}' is never offered: a card shows what one approval and one rejection run, no more; "
+                "remove its effects, or name it under approval.answers"
+            )
+            yield Problem("ANSWER_NOT_OFFERED", at(*place, "effects"), message)
 
 
 def _who(gate: _Gate) -> Iterator[Problem]:

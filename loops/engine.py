@@ -50,6 +50,7 @@ from loops.requests import StartRequest, TransitionRequest
 from loops.rounds import Judged, Key, Rounds, click_key, key_of
 from loops.submission import Submission
 from loops.timeline import Moment, due
+from loops.values import nested
 from loops.waiting import Found, escalated, fall_due, whom_it_waits_for
 
 
@@ -239,6 +240,10 @@ class LoopEngine:
             accept(answer.edits, where="edits")
         except BadEvidence as error:
             return Refused(code="bad_edit", message=str(error))
+        # Refused, not taken out: what runs would be the placeholder.
+        if secrets := redact(nested(answer.edits), self._redaction, where="edits").paths:
+            told = f"{', '.join(secrets)} holds what looks like a secret, which belongs in no proposal"
+            return Refused(code="bad_edit", message=told)
         answer = answer.changed(reason=self._hidden(answer.reason))
 
         async def judged(loaded: Loaded) -> Decided:

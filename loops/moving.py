@@ -139,9 +139,9 @@ def _close(draft: Draft, taken: Move, request: ApprovalRequest) -> Grant | None:
 def _planned(draft: Draft, taken: Move, request: ApprovalRequest | None) -> Sequence[PlannedEffect]:
     if not taken.transition.effects:
         return []
-    # What was shown is what runs: an approval runs the effects of its request, not templates filled anew.
-    if request and taken.decision and taken.decision.kind == "approve":
-        return request.proposal.runs
+    # What was shown is what runs: an answer runs the effects of its request, not templates filled anew.
+    if request and taken.decision:
+        return request.proposal.runs_on(taken.decision.kind)
     return plan(draft, taken.transition)
 
 

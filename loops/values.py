@@ -125,3 +125,16 @@ def dotted(source: Mapping[str, Any], path: str) -> Any:
             return None
         here = here[step]
     return here
+
+
+def nested(by_path: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by dotted path as they stand in nested mappings; a later path wins over an earlier one."""
+    out: dict[str, Any] = {}
+    for path, value in by_path.items():
+        *steps, last = path.split(".")
+        here = out
+        for step in steps:
+            below = here.get(step)
+            here[step] = here = below if isinstance(below, dict) else {}
+        here[last] = value
+    return out

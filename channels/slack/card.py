@@ -166,6 +166,7 @@ def _blocks(subject: Loaded, request: ApprovalRequest, face: Face, names: Names)
     below = [
         *(_verdicts(request.verdicts) if face in OPEN else ()),
         *_runs(request.proposal.runs, face),
+        *(_listed(wording.RUNS_IF_REJECTED, request.proposal.if_rejected) if face in OPEN else ()),
         *_rules(subject, request, face, names),
         *_buttons(subject, request, face),
     ]
@@ -375,6 +376,12 @@ def _runs(runs: Sequence[PlannedEffect], face: Face) -> Iterator[Block]:
         "executed": wording.RAN,
         "execution_failed": wording.APPROVED_TO_RUN,
     }.get(face, wording.WOULD_HAVE_RUN)
+    yield from _listed(head, runs)
+
+
+def _listed(head: str, runs: Sequence[PlannedEffect]) -> Iterator[Block]:
+    if not runs:
+        return
     lines = [head, *(_run(planned) for planned in runs[:RUNS_MAX])]
     if len(runs) > RUNS_MAX:
         lines.append(wording.more_items(len(runs) - RUNS_MAX, "action"))

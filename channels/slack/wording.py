@@ -165,6 +165,7 @@ def fact(label: str, value: str) -> str:
 REASON_GIVEN = "*Reason given:*"
 CHECKS = "*Checks*"
 RUNS_IF_APPROVED = "*Runs if approved*"
+RUNS_IF_REJECTED = "*Runs if rejected*"
 RUNS_NOW = "*Running*"
 RAN = "*What ran*"
 APPROVED_TO_RUN = "*Approved to run*"

@@ -37,7 +37,7 @@ def _stands_for(effect: Effect, request: ApprovalRequest) -> bool:
         and request.instance_id == effect.instance_id
         and (request.version, request.digest) == (grant.request_version, grant.digest)
         and request.proposal.digest == grant.digest
-        and (decision.kind != "approve" or _is_among(effect, request.proposal.runs))
+        and _is_among(effect, request.proposal.runs_on(decision.kind))
     )
 
 

@@ -379,6 +379,12 @@ CASES = [
         "  - id: reject_now\n    from: PENDING_HUMAN_REVIEW\n    to: REFUSED\n    actors: [human]\n  - id: reject\n",
     ),
     case(
+        "  - id: reject\n",
+        "  - id: patch_and_go\n    from: PENDING_HUMAN_REVIEW\n    to: RUNNING\n    actors: [human]\n"
+        "    effects: #! ANSWER_NOT_OFFERED transitions.3.effects\n"
+        "      - {integration: deployer, action: patch, onFailure: broke}\n  - id: reject\n",
+    ),
+    case(
         "    from: PENDING_HUMAN_REVIEW\n    to: REFUSED\n    actors: [human]",
         "    from: PENDING_HUMAN_REVIEW\n    to: REFUSED\n"
         "    actors: [human, ai-agent] #! AI_MAY_DECIDE transitions.3.actors",

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 from builders import DATA, TENANT, a_house, an_agent, an_answer, ci
 
 SECRET = "hunter2hunter2"
@@ -38,3 +39,20 @@ async def test_what_has_no_secret_says_nothing_of_it() -> None:
     events = await house.store.events(TENANT, request.instance_id)
 
     assert not any("redacted" in event.data for event in events)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"), [("note", f"use {KEY}"), ("login.password", SECRET), ("hosts", ["a", {"apiKey": SECRET}])]
+)
+async def test_an_edit_that_holds_a_secret_is_refused(path: str, value: object) -> None:
+    """A secret an approver types into a proposal is stored nowhere: by name or by form it is refused, and said so."""
+    house = a_house()
+    request = await house.propose()
+    refused = await house.engine.answer(an_answer(request, "approve", "dana", edits={path: value}), tenant=TENANT)
+    events = await house.store.events(TENANT, request.instance_id)
+
+    assert refused.outcome == "refused"
+    assert refused.code == "bad_edit"
+    assert "looks like a secret" in refused.message
+    assert SECRET not in refused.message
+    assert not any(secret in json.dumps(event.as_json()) for event in events for secret in (SECRET, KEY))
