@@ -1,10 +1,10 @@
 """
 A system of record for the tests, as a process of its own: acts once per effect id, and can be told to fail.
 
-``POST /hook`` verifies the signature and acts, ``POST /api/...`` wants the same secret as a bearer token; ``GET /calls``
-lists what came in, when, and which call acted, ``GET /count`` how much was done; ``POST /faults`` {status, count} makes
-the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent, ``POST
-/heal`` ends both.
+``POST /hook`` verifies the signature and acts, ``POST /api/...`` wants the same secret as a bearer token. ``GET
+/calls`` lists what came in, when, and which call acted, ``GET /count`` how much was done. ``POST /faults`` {status,
+count} makes the next calls fail before they act, ``POST /hang`` {seconds} makes the next call act and then stay silent,
+``POST /heal`` ends both.
 """
 
 import asyncio
