@@ -15,6 +15,9 @@ from loops.errors import Rejected, Unavailable
 from loops.ports import Confirmer, Loaded, Provider, Store
 from loops.submission import Ask
 
+_CANCELLED = "the loop was cancelled before this ran"
+_CANCELLED_MEANWHILE = "the loop was cancelled; whether an earlier attempt took place is not known"
+
 
 class ActingHandlers:
     """Handlers of `answer.confirm`, `provider.ask` and `integration.run`."""
@@ -70,7 +73,7 @@ class ActingHandlers:
             raise Rejected(f"there is no integration '{payload['integration']}'; name it in loopgate.yaml")
         loaded = await self._store.load(effect.tenant, effect.instance_id)
         if loaded is None or loaded.instance.status == "cancelled":
-            raise Rejected("the loop was cancelled before this ran")
+            raise Rejected(_CANCELLED if claim.attempt == 1 else _CANCELLED_MEANWHILE)
         asked = await self._store.load_request(effect.tenant, effect.grant.request_id) if effect.grant else None
         check_grant(effect, loaded.definition, asked.request if asked else None)
         if lapsed := await self._no_longer_entitled(effect):

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -120,6 +121,19 @@ async def test_a_cancelled_loop_runs_nothing_more() -> None:
     await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=human("dana", via="slack"))
     with pytest.raises(Rejected, match="the loop was cancelled before this ran"):
         await jobs.handlers.carry_out(claim)
+
+    assert integration.runs == []
+
+
+async def test_an_attempt_whose_answer_was_lost_is_not_said_not_to_have_run() -> None:
+    """Its loop was cancelled between two attempts: the first may have taken place, and nobody may say it did not."""
+    integration = MemoryIntegration()
+    jobs = a_jobs_house(integration=integration)
+    await jobs.approved()
+    claim = await jobs.claim("integration.run")
+    await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=human("dana", via="slack"))
+    with pytest.raises(Rejected, match="whether an earlier attempt took place is not known"):
+        await jobs.handlers.carry_out(replace(claim, attempt=2))
 
     assert integration.runs == []
 
