@@ -83,7 +83,7 @@ def _one_effect_per_grant(found: Found) -> Iterator[str]:
 
 
 def _no_effect_without_a_live_approval(found: Found) -> Iterator[str]:
-    states = {effect.effect_id: effect.state for effect in found.effects}
+    effects = {effect.effect_id: effect for effect in found.effects}
     approved = {
         (data["requestId"], data["digest"])
         for ledger in found.ledgers
@@ -91,10 +91,14 @@ def _no_effect_without_a_live_approval(found: Found) -> Iterator[str]:
         if data["decision"]["kind"] == "approve"
     }
     for call in found.calls:
-        if call.effect_id not in states:
+        effect = effects.get(call.effect_id)
+        if effect is None:
             yield f"{call.effect_id} was carried out for {call.change} and is no effect in the store"
-        elif states[call.effect_id] == "cancelled" and call.acted:
-            yield f"{call.effect_id} was carried out for {call.change} and is cancelled in the store"
+        # One whose answer was lost, and whose loop was cancelled then, is cancelled too.
+        elif call.acted and effect.state == "cancelled" and not effect.attempts:
+            yield f"{call.effect_id} was carried out for {call.change} and is cancelled, untried, in the store"
+        elif call.acted and effect.state == "dead" and "before this ran" in effect.error:
+            yield f"{call.effect_id} was carried out for {call.change} and is said not to have run: {effect.error}"
         if (call.request_id, call.digest) not in approved:
             yield f"{call.effect_id} was sent out for {call.change}, and no approval of {call.request_id} matches it"
 
@@ -156,8 +160,11 @@ def _nothing_is_left_pending(found: Found) -> Iterator[str]:
     for ledger in found.ledgers:
         if ledger.status in {"active", "suspended"}:
             yield f"stuck: {ledger.change} ({ledger.instance_id}) is still {ledger.status}"
+    cancelled = {ledger.change for ledger in found.ledgers if ledger.of("loop.cancelled")}
     for effect in found.effects:
-        if effect.state not in _DONE:
+        # What was claimed when its loop was cancelled is given up, on the record: nothing is left to do.
+        is_over = effect.state == "dead" and effect.kind == "integration.run" and effect.change in cancelled
+        if effect.state not in _DONE and not is_over:
             yield f"stuck: {effect.effect_id} ({effect.kind} of {effect.change}) is {effect.state}: {effect.error}"
     for what, count in found.leftovers.items():
         if count:

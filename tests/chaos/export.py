@@ -40,6 +40,7 @@ async def export(world: World, found: Found) -> None:
                     state=record.state,
                     request_id=record.effect.grant.request_id if record.effect.grant else "",
                     error=record.why or "",
+                    attempts=record.attempts,
                 )
                 for record in await effects.effects_of(_TENANT, instance.instance_id)
             ]

@@ -119,7 +119,7 @@ class Mischief:
         with self._dead(names):
             struck = await self._strike_at(fault.how, names)
             if struck:
-                self.counts[fault.kind] += 1
+                self.counts[f"killed at: {fault.how}"] += 1
                 await asyncio.sleep(fault.again_s)
                 for name in names:
                     await asyncio.to_thread(self._world.revive, name)

@@ -69,7 +69,7 @@ class Ledger:
 
 @dataclass(frozen=True, slots=True)
 class EffectSeen:
-    """An effect as the store has it."""
+    """An effect as the store has it; `attempts` counts claims."""
 
     effect_id: str
     change: str
@@ -77,6 +77,7 @@ class EffectSeen:
     state: str
     request_id: str = ""
     error: str = ""
+    attempts: int = 1
 
 
 @dataclass

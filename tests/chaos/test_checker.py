@@ -123,7 +123,11 @@ def _act_unasked(found: Found) -> None:
 
 
 def _act_though_cancelled(found: Found) -> None:
-    found.effects[0] = replace(found.effects[0], state="cancelled")
+    found.effects[0] = replace(found.effects[0], state="cancelled", attempts=0)
+
+
+def _say_it_did_not_run(found: Found) -> None:
+    found.effects[0] = replace(found.effects[0], state="dead", error="the loop was cancelled before this ran")
 
 
 def _act_on_another_digest(found: Found) -> None:
@@ -170,7 +174,7 @@ def _stay_open(found: Found) -> None:
 def _drop_the_outbox(found: Found) -> None:
     """Leave the store as if the outbox had been dropped: the effect was asked for and nobody ever took it."""
     found.calls.clear()
-    found.effects[0] = replace(found.effects[0], state="pending")
+    found.effects[0] = replace(found.effects[0], state="pending", attempts=0)
 
 
 def _leave_an_effect_dead(found: Found) -> None:
@@ -197,7 +201,8 @@ def _end_by_itself(found: Found) -> None:
         (_act_twice, "doubled: the grant of ar_1 was carried out 2 times, as ef_1, ef_2"),
         (_receiver_counts_twice, "doubled: the grant of ar_1 was carried out 2 times, as ef_1, ef_1"),
         (_act_unasked, "ef_1 was carried out for CHAOS-00001 and is no effect"),
-        (_act_though_cancelled, "ef_1 was carried out for CHAOS-00001 and is cancelled"),
+        (_act_though_cancelled, "ef_1 was carried out for CHAOS-00001 and is cancelled, untried"),
+        (_say_it_did_not_run, "ef_1 was carried out for CHAOS-00001 and is said not to have run"),
         (_act_on_another_digest, "no approval of ar_1 matches it"),
         (_act_without_approval, "no approval of ar_1 matches it"),
         (_claim_what_never_was, "ef_1 of CHAOS-00001 is said to have succeeded and never took place"),
