@@ -36,7 +36,13 @@ def _a_wait(given: Any) -> Any:
     return given.removesuffix("s") if isinstance(given, str) else given
 
 
-class StartLoop(Value):
+class Described(Value):
+    """A value of the document, which says what its fields are, too."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)
+
+
+class StartLoop(Described):
     """Start a loop. Without an `aggregate_id`, the business object gets an id of its own."""
 
     loop_id: Identifier
@@ -51,7 +57,7 @@ class StartLoop(Value):
     """Kept with who asked, at most 16 kB."""
 
 
-class LoopView(Value):
+class LoopView(Described):
     """A loop instance."""
 
     instance_id: str
@@ -72,7 +78,7 @@ class LoopView(Value):
     """True where an earlier request with the same key had this answer."""
 
 
-class EffectView(Value):
+class EffectView(Described):
     """Something a loop asked the world to do, and how far it got."""
 
     effect_id: str
@@ -90,14 +96,14 @@ class LoopDetail(LoopView):
     effects: tuple[EffectView, ...] = ()
 
 
-class LoopPage(Value):
+class LoopPage(Described):
     """A page of loop instances, newest first."""
 
     loops: tuple[LoopView, ...]
     next_cursor: str | None = None
 
 
-class LoopsAsked(Value):
+class LoopsAsked(Described):
     """Which loop instances."""
 
     loop_id: Identifier | None = None
@@ -110,7 +116,7 @@ class LoopsAsked(Value):
     limit: Limit = 50
 
 
-class CallerActor(Value):
+class CallerActor(Described):
     """
     Who acts. A key is a service: `automation`, or the carrier of an `ai-agent`'s submission. Never a human.
 
@@ -136,7 +142,7 @@ class CallerActor(Value):
     tools_used: tuple[Annotated[str, StringConstraints(max_length=200)], ...] = ()
 
 
-class Transition(Value):
+class Transition(Described):
     """Move a loop by a signal, or a transition's id."""
 
     signal_id: Identifier
@@ -145,7 +151,7 @@ class Transition(Value):
     correlation_id: Identifier | None = None
 
 
-class Moved(Value):
+class Moved(Described):
     """The loop moved."""
 
     aggregate_id: str
@@ -159,7 +165,7 @@ class Moved(Value):
     """The approval request the loop waits for now."""
 
 
-class Parked(Value):
+class Parked(Described):
     """Nothing moved yet: humans must approve what was asked."""
 
     aggregate_id: str
@@ -169,13 +175,13 @@ class Parked(Value):
     approval_id: str
 
 
-class Cancel(Value):
+class Cancel(Described):
     """Cancel a loop."""
 
     reason: Text | None = None
 
 
-class Standing(Value):
+class Standing(Described):
     """How a loop stands."""
 
     aggregate_id: str
@@ -183,7 +189,7 @@ class Standing(Value):
     status: Status
 
 
-class RunView(Value):
+class RunView(Described):
     """One run of a loop, for audit."""
 
     contract_version: str = CONTRACT
@@ -199,7 +205,7 @@ class RunView(Value):
     read_surfaces: Mapping[str, str]
 
 
-class RunHistory(Value):
+class RunHistory(Described):
     """The ledger of a run, event by event."""
 
     contract_version: str = CONTRACT
@@ -207,7 +213,7 @@ class RunHistory(Value):
     events: tuple[Json, ...]
 
 
-class RunEvidence(Value):
+class RunEvidence(Described):
     """The evidence each transition brought."""
 
     contract_version: str = CONTRACT
@@ -215,7 +221,7 @@ class RunEvidence(Value):
     evidence: tuple[Json, ...]
 
 
-class RunTimeline(Value):
+class RunTimeline(Described):
     """What happened when, in short."""
 
     contract_version: str = CONTRACT
@@ -223,7 +229,7 @@ class RunTimeline(Value):
     steps: tuple[Json, ...]
 
 
-class ReplaySummary(Value):
+class ReplaySummary(Described):
     """Whether the run's ledger holds, and whether judging it again gives the same."""
 
     contract_version: str = CONTRACT
@@ -237,7 +243,7 @@ class ReplaySummary(Value):
     first_deviation: int | None = None
 
 
-class DecisionView(Value):
+class DecisionView(Described):
     """One person's answer."""
 
     kind: str
@@ -250,7 +256,7 @@ class DecisionView(Value):
     reason: str | None = None
 
 
-class ApprovalView(Value):
+class ApprovalView(Described):
     """
     An approval request as it stands.
 
@@ -282,14 +288,14 @@ class ApprovalView(Value):
     closed_at: Instant | None = None
 
 
-class ApprovalPage(Value):
+class ApprovalPage(Described):
     """A page of open approval requests, newest first."""
 
     approvals: tuple[ApprovalView, ...]
     next_cursor: str | None = None
 
 
-class ApprovalsAsked(Value):
+class ApprovalsAsked(Described):
     """Which open approval requests."""
 
     loop_id: Identifier | None = None
@@ -297,20 +303,20 @@ class ApprovalsAsked(Value):
     limit: Limit = 50
 
 
-class ApprovalAsked(Value):
+class ApprovalAsked(Described):
     """How long to wait for a decision, such as ``30s``: the answer comes as soon as there is one."""
 
     wait: Annotated[int, Field(ge=0, le=WAIT_MAX_S), BeforeValidator(_a_wait)] = 0
 
 
-class ApproversAsked(Value):
+class ApproversAsked(Described):
     """Who may decide: members of `groups`, and `users` by id."""
 
     groups: tuple[Identifier, ...] = ()
     users: tuple[Identifier, ...] = ()
 
 
-class AskApproval(Value):
+class AskApproval(Described):
     """
     Ask humans, without a loop file. What is allowed here stands in the gateway's configuration under `adhoc`.
 
@@ -338,14 +344,14 @@ class AskApproval(Value):
     """The ai-agent that asks through this service; without it the service itself does."""
 
 
-class Withdraw(Value):
+class Withdraw(Described):
     """Take an approval request back."""
 
     reason: Text | None = None
     actor: CallerActor | None = None
 
 
-class DefinitionView(Value):
+class DefinitionView(Described):
     """A loop that may be started."""
 
     loop_id: str
@@ -357,13 +363,13 @@ class DefinitionView(Value):
     signals: tuple[str, ...]
 
 
-class DefinitionPage(Value):
+class DefinitionPage(Described):
     """Every loop that may be started."""
 
     definitions: tuple[DefinitionView, ...]
 
 
-class EventsAsked(Value):
+class EventsAsked(Described):
     """Which events: those after a cursor, of one type, of one loop."""
 
     after: Cursor | None = None
@@ -372,7 +378,7 @@ class EventsAsked(Value):
     loop_id: Identifier | None = None
 
 
-class EventsFollowed(Value):
+class EventsFollowed(Described):
     """Which events to follow. `after` is the same as the header Last-Event-ID, and comes before it."""
 
     after: Cursor | None = None
@@ -380,7 +386,7 @@ class EventsFollowed(Value):
     loop_id: Identifier | None = None
 
 
-class EventPage(Value):
+class EventPage(Described):
     """
     Events in the order of their commits, each with its `cursor`.
 
@@ -392,7 +398,7 @@ class EventPage(Value):
     gap: bool = False
 
 
-class Subscribe(Value):
+class Subscribe(Described):
     """Have events sent to `url`: https, or http on loopback. Redirects are not followed."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
@@ -401,7 +407,7 @@ class Subscribe(Value):
     loop_id: Identifier | None = None
 
 
-class SubscriptionView(Value):
+class SubscriptionView(Described):
     """
     A subscription, and how its deliveries stand.
 
@@ -429,13 +435,13 @@ class SubscriptionMade(SubscriptionView):
     secret: str
 
 
-class SubscriptionPage(Value):
+class SubscriptionPage(Described):
     """Every subscription of the tenant, the oldest first."""
 
     subscriptions: tuple[SubscriptionView, ...]
 
 
-class ProblemView(Value):
+class ProblemView(Described):
     """Why a call was refused."""
 
     error: str
