@@ -1,7 +1,7 @@
 """
 API v1: how systems and agents ask, look and learn the outcome. Everything under ``/api/v1``.
 
-`endpoints.py` is the table of what there is: method, path, scopes, models, refusals. Routes are made of it, and so is
+`table.py` is what there is: method, path, scopes, models, refusals. Routes are made of it, and so is
 the OpenAPI document, so that neither can say what the other does not. Handlers translate between HTTP and the engine;
 they decide nothing, and none lets a caller decide as a human: a key is a service.
 

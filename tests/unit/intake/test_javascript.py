@@ -65,3 +65,14 @@ async def test_what_we_sign_verifies_in_javascript(javascript: Any) -> None:
 
     assert javascript(verify={"headers": headers, "body": body})["verified"]["data"]["parameters"] == parameters
     assert "refused" in javascript(verify={"headers": headers, "body": body.replace("8", "9")})
+
+
+def test_what_stripes_own_library_signs_verifies_here(javascript: Any) -> None:
+    """A header made by Stripe's npm package for its users' tests verifies, and the body changed does not."""
+    now = datetime.now(UTC)
+    header = javascript(stripe={"payload": BODY, "timestamp": int(now.timestamp())})["header"]
+    verifier = open_verifier("stripe", [SECRET], 300)
+
+    assert verifier.verify([("stripe-signature", header)], BODY.encode(), now) is None
+    with pytest.raises(Unverified):
+        verifier.verify([("stripe-signature", header)], BODY.replace("1", "2").encode(), now)
