@@ -1,6 +1,7 @@
 """The approval policy: who may decide a pending state, how many, until when, and what happens if nobody answers."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from types import MappingProxyType
 from typing import Annotated, Any, Literal, Self
 
@@ -156,7 +157,7 @@ class ApprovalPolicy(Value):
             raise ValueError("say who must approve with approvers and quorum, or with stages, not both")
         return self
 
-    @property
+    @cached_property
     def gates(self) -> tuple[Stage, ...]:
         """The stages, of which there is always at least one."""
         if self.stages:

@@ -17,7 +17,7 @@ from contract.storage.builders import NOW, a_commit, a_record, an_effect, an_ins
 from redis import exceptions as redis_errors
 
 from gateway.storage import keys
-from gateway.storage.connect import connect, connect_sync
+from gateway.storage.connect import MAX_CONNECTIONS, connect, connect_sync
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.outbox import Outbox
 from gateway.storage.redis_cards import RedisCards
@@ -274,3 +274,24 @@ def test_a_bad_url_is_refused_without_repeating_it(url: str) -> None:
         with pytest.raises(Rejected, match="write redis://host:6379/0") as refused:
             make(url)
         assert "secret" not in str(refused.value)
+
+
+async def test_a_call_beyond_the_connections_waits_its_turn(redis_url: str) -> None:
+    """With all connections busy, calls queue and are answered in the order they came; nothing opens more."""
+    order: list[int] = []
+    async with connect(redis_url) as client:
+        busy = [await client.connection_pool.get_connection() for _ in range(MAX_CONNECTIONS)]
+
+        async def call(number: int) -> None:
+            await client.ping()
+            order.append(number)
+
+        calls = [asyncio.create_task(call(number)) for number in range(3)]
+        await asyncio.sleep(0)
+        await client.connection_pool.release(busy.pop())
+        late = asyncio.create_task(call(3))
+        await asyncio.gather(*calls, late)
+        for connection in busy:
+            await client.connection_pool.release(connection)
+
+    assert order == [0, 1, 2, 3]
