@@ -99,12 +99,15 @@ async def test_stream_tells_what_is_committed_while_it_is_open() -> None:
     """An open stream hears of a commit as it happens, and nothing of what was before it."""
     async with an_api() as api:
         await api.started("CHG-1")
-        following = asyncio.create_task(followed(api, 1))
-        await asyncio.sleep(0.02)
+        stream = await a_stream(api)
+        await anext(stream)
         await api.started("CHG-2")
-        (event,) = await following
+        # However slow this machine is: comments that keep a stream alive are not events.
+        while (told := await anext(stream)).startswith(b":"):
+            pass
+        await stream.aclose()
 
-    assert json.loads(event["data"])["aggregateId"] == "CHG-2"
+    assert b'"aggregateId":"CHG-2"' in told
 
 
 async def test_silent_stream_is_kept_alive() -> None:
