@@ -54,7 +54,7 @@ CHECKS: list[Any] = [
 UNWRITTEN = {
     "malformed", "bad_request", "too_large", "too_slow", "unsupported_media_type", "not_found", "method_not_allowed",
     "human_actor_forbidden", "system_actor_forbidden", "adhoc_not_allowed", "unmanned", "bad_evidence",
-    "unknown_loop", "unknown_instance", "unknown_request", "idempotency_key_reused", "already_active", "missing_scope",
+    "unknown_loop", "unknown_instance", "unknown_request", "idempotency_key_reused", "missing_scope",
     "unknown_subscription", "too_many_subscriptions",
 }  # fmt: skip
 
