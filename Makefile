@@ -33,13 +33,13 @@ unit: $(VENV)/development  ## The fast tests only
 	@$(BIN)/python -m pytest tests/unit $(ARGS)
 
 bench: $(VENV)/development  ## Benchmarks, each beside its floor
-	@for f in tests/benchmarks/bench_*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+	@for f in tests/benchmarks/bench_*.py; do echo "== $$f"; PYTHONPATH=tests:tests/e2e $(BIN)/python $$f || exit 1; done
 
 races: $(VENV)/development  ## 200 rounds of eight people clicking at once, on a stack of its own
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/races.py 200
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python tests/e2e/races.py 200
 
 storm: $(VENV)/development  ## 300 requests and decisions in one channel while Slack limits, breaks and hangs
-	@PYTHONPATH=tests/e2e $(BIN)/python tests/e2e/storm.py 300
+	@PYTHONPATH=tests:tests/e2e $(BIN)/python tests/e2e/storm.py 300
 
 chaos: $(VENV)/development  ## Five seeds of five minutes while everything is killed and fails (SEED=, SECONDS_PER_SEED=, SEEDS=)
 	@SEED=$(SEED) SECONDS_PER_SEED=$(SECONDS_PER_SEED) SEEDS=$(SEEDS) PYTHONPATH=tests:tests/e2e \
