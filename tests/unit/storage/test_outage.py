@@ -276,22 +276,19 @@ def test_a_bad_url_is_refused_without_repeating_it(url: str) -> None:
         assert "secret" not in str(refused.value)
 
 
-async def test_a_call_beyond_the_connections_waits_its_turn(redis_url: str) -> None:
-    """With all connections busy, calls queue and are answered in the order they came; nothing opens more."""
-    order: list[int] = []
+async def test_a_call_beyond_the_connections_waits_for_one(redis_url: str) -> None:
+    """With all connections busy, calls are answered once one is free; none is refused, and no more are opened."""
     async with connect(redis_url) as client:
-        busy = [await client.connection_pool.get_connection() for _ in range(MAX_CONNECTIONS)]
-
-        async def call(number: int) -> None:
-            await client.ping()
-            order.append(number)
-
-        calls = [asyncio.create_task(call(number)) for number in range(3)]
+        pool = client.connection_pool
+        busy = [await pool.get_connection() for _ in range(MAX_CONNECTIONS)]
+        calls = [asyncio.create_task(client.ping()) for _ in range(3)]
         await asyncio.sleep(0)
-        await client.connection_pool.release(busy.pop())
-        late = asyncio.create_task(call(3))
-        await asyncio.gather(*calls, late)
+        waited = not any(call.done() for call in calls)
+        await pool.release(busy.pop())
+        answers = await asyncio.gather(*calls, client.ping())
+        opened = sum(count for count, _ in pool.get_connection_count())
         for connection in busy:
-            await client.connection_pool.release(connection)
+            await pool.release(connection)
 
-    assert order == [0, 1, 2, 3]
+    assert waited
+    assert (answers, opened) == ([True] * 4, MAX_CONNECTIONS)
