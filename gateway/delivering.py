@@ -7,7 +7,7 @@ dies in between sends that one again, under the same id. Who does not answer hol
 
 import asyncio
 import random
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
 
 import httpx2
@@ -43,8 +43,16 @@ class _Failed(Exception):  # noqa: N818 - what came of an attempt
         self.wait_s, self.is_gone = wait_s, is_gone
 
 
+#: Tells whoever runs this, in words for people: what was switched off, and why. May raise `LoopgateError`.
+Warn = Callable[[str, str], Awaitable[object]]
+
+
+async def _unheard(what: str, why: str) -> None:
+    """Tell nobody."""
+
+
 class Deliverer:
-    """Sends what subscriptions ask for, over *client*."""
+    """Sends what subscriptions ask for, over *client*; *warn* is told of those that are switched off."""
 
     def __init__(
         self,
@@ -57,6 +65,7 @@ class Deliverer:
         *,
         every: timedelta = timedelta(milliseconds=250),
         timeout_s: float = 15.0,
+        warn: Warn = _unheard,
     ) -> None:
         """*every* is the pause between two looks, *timeout_s* how long one attempt may take."""
         self._holder = holder
@@ -67,6 +76,7 @@ class Deliverer:
         self._client = client
         self._every = every
         self._timeout_s = timeout_s
+        self._warn = warn
         self._serving: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def run(self) -> None:
@@ -157,6 +167,13 @@ class Deliverer:
         else:
             log.warning("subscription.later", failures=after.failures, after_s=round(wait.total_seconds(), 3), **facts)
         await self._subscriptions.note(subscription.tenant, subscription.subscription_id, after)
+        if after.disabled_at:
+            try:
+                await self._warn(
+                    f"{subscription.subscription_id} to {checked_url(subscription.url, '').host}", str(failed)
+                )
+            except (LoopgateError, ValueError) as error:
+                log.warning("subscription.warning_lost", error=str(error), subscription_id=subscription.subscription_id)
 
     async def _send(self, subscription: Subscription, delivery: Delivery) -> None:
         """Make one attempt. Of the answer only the status is read: an address chosen by a caller tells them no more."""

@@ -271,15 +271,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             effects=parts.effects,
             cards=parts.cards,
             leases=parts.leases,
-            channel=SlackChannel(
-                slack,
-                installation,
-                routes=configuration.slack.channels,
-                default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
-                fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
-                alerts=configuration.slack.channels.get(configuration.alerts.channel or ""),
-                directory=parts.directory,
-            ),
+            channel=slack_channel(parts, slack),
             confirmer=SlackConfirmer(parts.directory, members, user_groups, installation.team_id),
             directory=parts.directory,
             providers=providers,
@@ -396,6 +388,20 @@ def open_slack(parts: Parts) -> AbstractAsyncContextManager[OutgoingClient]:
         SharedTurns(RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"), MemoryTurns()),
         factor=slack.pace,
         counted=lambda method, became: calls.labels(method, became).inc(),
+    )
+
+
+def slack_channel(parts: Parts, client: OutgoingClient) -> SlackChannel:
+    """Return the channel of the configured workspace, over *client*. Raises ConfigurationError where a secret lacks."""
+    configuration = parts.configuration
+    return SlackChannel(
+        client,
+        slack_installation(configuration),
+        routes=configuration.slack.channels,
+        default_route=configuration.slack.channels.get(configuration.slack.default_channel or ""),
+        fallback=configuration.slack.channels.get(configuration.slack.fallback_channel or ""),
+        alerts=configuration.slack.channels.get(configuration.alerts.channel or ""),
+        directory=parts.directory,
     )
 
 

@@ -30,7 +30,17 @@ from gateway.sealing import Sealer
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
-from gateway.wiring import Parts, archivist, effect_runner, open_handlers, open_parts, store_url, tenants
+from gateway.wiring import (
+    Parts,
+    archivist,
+    effect_runner,
+    open_handlers,
+    open_parts,
+    open_slack,
+    slack_channel,
+    store_url,
+    tenants,
+)
 from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()
@@ -112,6 +122,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         admitted(parts, holder),
         open_handlers(parts) as handlers,
         httpx2.AsyncClient() as http,
+        open_slack(parts) as slack,
     ):
         sweep = Sweep(
             holder,
@@ -141,7 +152,15 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
             parts.engine,
             every=timedelta(seconds=settings.sweep_every_s),
         )
-        deliverer = Deliverer(holder, parts.subscriptions, parts.feed, parts.leases, parts.clock, http)
+        deliverer = Deliverer(
+            holder,
+            parts.subscriptions,
+            parts.feed,
+            parts.leases,
+            parts.clock,
+            http,
+            warn=slack_channel(parts, slack).warn,
+        )
         chores = {
             asyncio.create_task(reconciler.run(), name="cards"),
             asyncio.create_task(sweep.run(), name="sweep"),

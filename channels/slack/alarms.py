@@ -20,6 +20,11 @@ def alert_text(given_up: GivenUp, subject: Loaded | None) -> str:
     return wording.effect_given_up(what, about, error, effect)
 
 
+def warning_text(what: str, why: str) -> str:
+    """Return what to tell of the subscription *what* that was switched off, in one paragraph of `mrkdwn`."""
+    return wording.subscription_disabled(inline(what, TITLE_MAX).text, quoted(why, ERROR_MAX))
+
+
 def alarm_text(lost: LostCard, subject: Loaded | None) -> str:
     """Return what to tell of *lost* in one paragraph of `mrkdwn`."""
     request = subject.request if subject else None

@@ -7,7 +7,7 @@ from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
 
-from channels.slack.alarms import ALARM_TYPE, alarm_text, alert_text
+from channels.slack.alarms import ALARM_TYPE, alarm_text, alert_text, warning_text
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import CALL_S, raise_ours
@@ -190,6 +190,18 @@ class SlackChannel:
         if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
             return True
         await self._alarm(channel, effect_id, alert_text(given_up, subject))
+        return True
+
+    async def warn(self, what: str, why: str) -> bool:
+        """
+        Tell in the channel for alerts, if there is one, that the subscription *what* was switched off, and *why*.
+
+        Raises:
+            Unavailable, Rejected: As every call.
+        """
+        if self._alerts is None:
+            return False
+        await self._alarm(self._alerts, f"warning:{what}", warning_text(what, why))
         return True
 
     async def _alarm(self, channel: str, effect_id: str, text: str) -> None:

@@ -810,6 +810,14 @@ def effect_given_up(what: str, about: str, error: str, effect: str) -> str:
     )
 
 
+def subscription_disabled(what: str, error: str) -> str:
+    """Say that a system is told no events any more."""
+    return (
+        f"🚨 *A subscription was switched off:* {what}. {error}. Once its receiver is well, "
+        "`POST /api/v1/subscriptions/ID/enable` goes on where it stopped."
+    )
+
+
 def card_not_corrected(title: str, about: str, error: str, effect: str) -> str:
     """Say that a card goes on saying what is no longer so."""
     return (

@@ -523,6 +523,18 @@ async def test_an_effect_that_was_given_up_is_told_of_once(sandbox_url: str) -> 
         assert not await bare.alert(given_up, None, "ef_9", again=False)
 
 
+async def test_a_subscription_that_was_switched_off_is_told_of(sandbox_url: str) -> None:
+    """Whoever runs this hears which and why in the channel for alerts; without one the caller knows that nobody did."""
+    async with slack_of(sandbox_url) as slack:
+        assert await slack.channel.warn("sub_1 to shop.example", "answered 500 <!channel>")
+        [told] = await slack.alarms()
+        bare = SlackChannel(slack.channel._client, slack.channel._installation, routes={}, default_route="C1")
+
+        assert "A subscription was switched off" in told
+        assert "<!channel>" not in told
+        assert not await bare.warn("sub_1", "answered 500")
+
+
 async def test_an_alarm_is_text_whatever_the_error_quotes(sandbox_url: str) -> None:
     """What Slack said is shown, never acted on: no mention reaches anybody."""
     lost = LostCard(request_id="ar_1", effect_id="ef_1", kind="card.update", error="<!channel> *bold* <@UDANA>")

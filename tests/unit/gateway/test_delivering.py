@@ -19,6 +19,7 @@ from gateway.delivering import Deliverer
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_feed import MemoryFeed
 from gateway.storage.memory_subscriptions import MemorySubscriptions
+from loops.errors import Unavailable
 from loops.events import EventType
 
 
@@ -202,14 +203,36 @@ async def test_three_days_of_failures_disable_and_enabling_goes_on_where_it_stop
     assert rig.got()[tried:] == await rig.committed()
 
 
-async def test_address_that_is_gone_is_disabled_at_once(rig: Rig) -> None:
-    """410 says that nobody will ever listen there again."""
+async def test_address_that_is_gone_is_disabled_at_once_and_told(rig: Rig) -> None:
+    """410 says that nobody will ever listen there again; whoever runs this is told which, once, and why."""
+    told: list[tuple[str, str]] = []
+
+    async def warn(what: str, why: str) -> None:
+        told.append((what, why))
+
     await rig.subscribed()
     await rig.house.propose()
     rig.receiver.status = 410
-    await rig.deliverer().once()
+    deliverer = rig.deliverer(warn=warn)
+    await deliverer.once()
+    await deliverer.once()
 
     assert (await rig.progress()).status == "disabled"
+    assert told == [("sub_1 to 127.0.0.1", "answered 410")]
+
+
+async def test_a_warning_that_cannot_be_told_breaks_nothing(rig: Rig) -> None:
+    """Slack may be away just then: the subscription is switched off all the same, and shows why."""
+
+    async def warn(what: str, why: str) -> None:
+        raise Unavailable(f"nobody hears of {what}: {why}")
+
+    await rig.subscribed()
+    await rig.house.propose()
+    rig.receiver.status = 410
+    await rig.deliverer(warn=warn).once()
+
+    assert ((await rig.progress()).status, (await rig.progress()).error) == ("disabled", "answered 410")
 
 
 async def test_while_a_secret_is_rotated_either_verifies(rig: Rig) -> None:
