@@ -161,12 +161,15 @@ def test_a_later_clicker_is_told_who_decided(stack: Stack) -> None:
 
 
 def test_every_unknown_route_answers_in_json(stack: Stack) -> None:
-    """What no route takes gets a short JSON error, never a page or a traceback."""
+    """What no route takes gets a JSON error with a code and a word on what to do, never a page or a traceback."""
     missing = stack.http.get(f"{stack.gateway()}/nothing/here")
     wrong_method = stack.http.get(f"{stack.gateway()}/webhooks/ci")
 
-    assert (missing.status_code, missing.json()) == (404, {"error": "not_found"})
-    assert (wrong_method.status_code, wrong_method.json()) == (405, {"error": "method_not_allowed"})
+    assert (missing.status_code, missing.json()["code"]) == (404, "not_found")
+    assert "/api/v1/docs lists what there is" in missing.json()["error"]
+    assert (wrong_method.status_code, wrong_method.json()["code"]) == (405, "method_not_allowed")
+    assert "Allow" in wrong_method.json()["error"]
+    assert wrong_method.headers["allow"] == "POST"
 
 
 def test_racing_clicks_have_one_winner_and_truthful_answers(stack: Stack) -> None:
