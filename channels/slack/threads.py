@@ -11,7 +11,7 @@ from loops.ports import Loaded
 REPLY_TYPE = "loopgate_reply"
 
 NAME_MAX, TEXT_MAX = 80, 300
-RUNS_MAX, PEOPLE_MAX = 5, 5
+RUNS_MAX = 5
 
 _KINDS = {
     "card.post": "The card was posted",
@@ -144,12 +144,8 @@ def _closed(data: Mapping[str, Any]) -> str:
 def _reminded(data: Mapping[str, Any]) -> str:
     if data.get("person"):
         return f"⏰ {_name(data['person'])} was reminded, as they had asked"
-    number, of = int(data["number"]), int(data["of"])
-    people = [_name(person) for person in data.get("waitsFor", ())]
-    left = len(people) - PEOPLE_MAX
-    named = [*people[:PEOPLE_MAX], f"{left} more"] if left > 0 else people
-    whom = f" of {', '.join(named)}" if named else ""
-    return f"⏰ This still waits for a decision{whom} (reminder {number} of {of})"
+    # Whom it waits for is said below, by those who mention them (`channel.reply`).
+    return f"⏰ This still waits for a decision (reminder {int(data['number'])} of {int(data['of'])})"
 
 
 def _escalated(data: Mapping[str, Any]) -> str:

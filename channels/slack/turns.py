@@ -6,7 +6,6 @@ one every `interval_s`; while it is held nobody gets through. Who must wait is g
 it under the name of their *place*: a call that is tried again, or the next change of the same card, is not another.
 """
 
-import contextlib
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -20,6 +19,9 @@ RANKS = (0, 1, 2)
 
 #: After how many seconds a place is given up whose time came and who did not.
 FORGOTTEN_S = 30.0
+
+#: Seconds for which a keeper that did not answer is not asked again: finding out that it is away takes one.
+AWAY_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,19 +108,26 @@ class SharedTurns:
     itself then says when we are too many. Fits `Turns`, and raises nothing.
     """
 
-    def __init__(self, shared: Turns, own: Turns) -> None:
+    def __init__(self, shared: Turns, own: Turns, now: Callable[[], float] = time.monotonic) -> None:
         self._shared = shared
         self._own = own
+        self._now = now
+        self._away_until = 0.0
 
     async def take(self, limits: Sequence[Limit], place: str, rank: int) -> float:
         """Take a turn in all of *limits*, or none; see `Turns.take`."""
-        try:
-            return await self._shared.take(limits, place, rank)
-        except StoreUnavailable:
-            return await self._own.take(limits, place, rank)
+        if self._now() >= self._away_until:
+            try:
+                return await self._shared.take(limits, place, rank)
+            except StoreUnavailable:
+                self._away_until = self._now() + AWAY_S
+        return await self._own.take(limits, place, rank)
 
     async def hold(self, limits: Sequence[Limit], seconds: float) -> None:
         """Let nobody through *limits* for *seconds*."""
+        if self._now() >= self._away_until:
+            try:
+                await self._shared.hold(limits, seconds)
+            except StoreUnavailable:
+                self._away_until = self._now() + AWAY_S
         await self._own.hold(limits, seconds)
-        with contextlib.suppress(StoreUnavailable):
-            await self._shared.hold(limits, seconds)

@@ -5,7 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -568,7 +568,7 @@ async def test_a_reminder_mentions_the_people_it_waits_for(sandbox_url: str) -> 
         await house.engine.fall_due(deadline)
         reminded = (await house.store.events(TENANT, subject.instance.instance_id))[-1]
         later = Snooze(person="sam", until=house.clock.now() + timedelta(hours=1), channel={})
-        snoozed = replace(subject, request=subject.request.changed(snoozes=(later,)))
+        snoozed = subject._replace(request=subject.request.changed(snoozes=(later,)))
         address = await slack.channel.post(subject, "ef_1", again=False)
         await slack.channel.reply(snoozed, reminded, address, "ef_2", again=False)
         [said] = await slack.replies()

@@ -59,7 +59,8 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
     runner = EffectRunner(effects, handlers, POLICY)
     for _ in range(200):
         await runner.run(sound.effect.effect_id)
-        [record] = await effects.effects_of(TENANT, instance_id)
+        record = await effects.effect(sound.effect.effect_id)
+        assert record is not None
         if record.state == "dead":
             break
     events = await store.events(TENANT, instance_id)
@@ -69,4 +70,4 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
     assert record.why == "given up after 2 attempts in 0s: what is stored of this effect cannot be read"
     assert (events[-1].type, events[-1].data["kind"]) == ("effect.failed", "provider.ask")
     assert [each.effect.instance_id for each in listed] == [instance_id]
-    assert await effects.requeue_overdue(grace=timedelta(0)) == []
+    assert sound.effect.effect_id not in await effects.requeue_overdue(grace=timedelta(0))
