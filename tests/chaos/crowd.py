@@ -61,9 +61,9 @@ class Crowd:
         """Have *strike* called the next time *point* is reached."""
         self._armed[point] = strike
 
-    def disarm(self, point: str) -> bool:
-        """Forget what was armed; return whether it was still waiting."""
-        return self._armed.pop(point, None) is not None
+    def disarm(self, point: str) -> None:
+        """Forget what was armed."""
+        self._armed.pop(point, None)
 
     def progressed(self) -> None:
         """Note that something got on that can be seen from outside."""

@@ -19,7 +19,7 @@ from gateway.storage.redis_effects import RedisEffects
 from loops.errors import StoreUnavailable
 
 #: How long somebody waits at a point for it to be reached, and how often they look.
-_AT_POINT_S, _LOOK_S = 6.0, 0.02
+_AT_POINT_S, _LOOK_S = 20.0, 0.02
 
 _UNDER_WAY = frozenset({"pending", "claimed", "failed"})
 
@@ -116,23 +116,27 @@ class Mischief:
     async def _kill_at(self, fault: Fault) -> bool:
         """Kill all of a kind the moment a point is reached, if it is."""
         names = GATEWAYS if "acknowledged" in fault.how else WORKERS
-        with self._dead(names):
-            struck = await self._strike_at(fault.how, names)
-            if struck:
-                self.counts[f"killed at: {fault.how}"] += 1
-                await asyncio.sleep(fault.again_s)
-                for name in names:
-                    await asyncio.to_thread(self._world.revive, name)
-        return struck
-
-    async def _strike_at(self, point: str, names: tuple[str, ...]) -> bool:
         is_there = asyncio.Event()
 
         def strike() -> None:
+            self._expected_dead.update(names)
             for name in names:
                 self.counts["kills"] += self._world.kill(name)
             is_there.set()
 
+        await self._await_point(fault.how, strike, is_there)
+        if not is_there.is_set():
+            self.counts["points not reached"] += 1
+            return False
+        self.counts[f"killed at: {fault.how}"] += 1
+        await asyncio.sleep(fault.again_s)
+        for name in names:
+            await asyncio.to_thread(self._world.revive, name)
+        self._expected_dead.subtract(names)
+        return True
+
+    async def _await_point(self, point: str, strike: Callable[[], None], is_there: asyncio.Event) -> None:
+        """Have *strike* called, which sets *is_there*, the moment *point* is reached, if that is soon."""
         match point:
             case "effect claimed":
                 looking = self._reach(strike, self._claimed)
@@ -151,7 +155,6 @@ class Mischief:
             async with asyncio.timeout(_AT_POINT_S):
                 await looking
         self._crowd.disarm(point)
-        return is_there.is_set()
 
     async def _reach(self, strike: Callable[[], None], is_reached: Callable[[], Awaitable[object]]) -> None:
         while True:
