@@ -69,10 +69,11 @@ class Mischief:
         """Wait until the effects that are watched have ended, and let go of everything."""
         if self._watching:
             await asyncio.wait(self._watching, timeout=patience_s)
-        left = tuple(self._watching)
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        # Asked again until they are done: on Python 3.11 a wait_for swallows a cancellation that comes with its answer.
+        while left := tuple(self._watching):
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=0.5)
         await self._http.aclose()
 
     async def _strike(self, fault: Fault) -> bool:
