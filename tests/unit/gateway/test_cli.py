@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 from builders import TENANT, a_change, a_house, an_answer
 from redis import Redis
 from unit.gateway.files import SECRETS, a_file
+from unit.gateway.forked import run_loopgate
 
 from gateway.identifiers import TimeOrderedIds
 from gateway.storage import keys
@@ -33,20 +33,8 @@ class Shell:
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run a command to its end."""
         inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))}
-        done = subprocess.run(
-            [sys.executable, "-m", "gateway.cli", *arguments],
-            env={
-                **inherited,
-                **SECRETS,
-                "LOOPGATE_CONFIG": str(self.home / "loopgate.yaml"),
-                **self.environment,
-                **environment,
-            },
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        own = {**SECRETS, "LOOPGATE_CONFIG": str(self.home / "loopgate.yaml"), **self.environment, **environment}
+        done = run_loopgate(arguments, {**inherited, **own})
         assert "Traceback" not in done.stdout + done.stderr, done.stderr
         return done
 

@@ -5,12 +5,12 @@ import hmac
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from unit.gateway.files import SECRETS, a_file
+from unit.gateway.forked import run_loopgate
 
 PAYLOADS = Path(__file__).parents[1] / "intake" / "payloads"
 SECRET = "the secret github has, too"
@@ -31,9 +31,8 @@ def a_home(home: Path) -> Path:
 
 def run(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     environ = {**os.environ, **SECRETS, "HUB_SECRET": SECRET, "LOOPGATE_CONFIG": str(home / "loopgate.yaml")}
-    command = [sys.executable, "-m", "gateway.cli", "intake", *words]
     environ["LOOPGATE_DATA_DIR"] = str(home / "data")
-    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    return run_loopgate(["intake", *words], environ)
 
 
 @pytest.fixture(scope="module")
