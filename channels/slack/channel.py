@@ -36,6 +36,10 @@ SHARED_WITHIN_S = 10.0
 LINKS_KEPT = 256
 
 
+#: How everything is posted: no link is followed, and nothing in a text becomes a mention or a link by itself.
+AS_WRITTEN: Mapping[str, Any] = {"unfurl_links": False, "unfurl_media": False, "parse": "none", "link_names": False}
+
+
 class SlackChannel:
     """
     The channel adapter of one installation. Fits `loops.ports.Channel`; an address is ``{channel, ts}``.
@@ -87,10 +91,7 @@ class SlackChannel:
                 text=message.text,
                 blocks=message.blocks,
                 metadata=message.metadata,
-                unfurl_links=False,
-                unfurl_media=False,
-                parse="none",
-                link_names=False,
+                **AS_WRITTEN,
             ),
         )
         return {"channel": answer["channel"], "ts": answer["ts"]}
@@ -119,20 +120,7 @@ class SlackChannel:
         if again and await self._is_replied(channel, ts, effect_id):
             return
         text = reply_text(event, subject) + await self._mentions(subject, event)
-        await self._call(
-            f"reply to the card {ts} in {channel}",
-            self._client.chat_postMessage(
-                channel=channel,
-                thread_ts=ts,
-                text=text,
-                blocks=[section(text)],
-                metadata={"event_type": REPLY_TYPE, "event_payload": {"effect_id": effect_id}},
-                unfurl_links=False,
-                unfurl_media=False,
-                parse="none",
-                link_names=False,
-            ),
-        )
+        await self._say(f"reply to the card {ts} in {channel}", channel, text, REPLY_TYPE, effect_id, thread_ts=ts)
 
     async def message(
         self,
@@ -154,20 +142,8 @@ class SlackChannel:
         if again and await self._is_messaged(user, effect_id, _made_at(subject)):
             return True
         text = direct_text(subject, event, await self._link(channel, ts))
-        await self._call(
-            f"send a direct message to {user}",
-            # A person's id stands for the direct message with them.
-            self._client.chat_postMessage(
-                channel=user,
-                text=text,
-                blocks=[section(text)],
-                metadata={"event_type": DIRECT_TYPE, "event_payload": {"effect_id": effect_id}},
-                unfurl_links=False,
-                unfurl_media=False,
-                parse="none",
-                link_names=False,
-            ),
-        )
+        # A person's id stands for the direct message with them.
+        await self._say(f"send a direct message to {user}", user, text, DIRECT_TYPE, effect_id)
         return True
 
     async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
@@ -178,7 +154,7 @@ class SlackChannel:
         since = _made_at(subject) if subject else None
         if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
             return True
-        await self._alarm(channel, effect_id, alarm_text(lost, subject))
+        await self._raise_alarm(channel, effect_id, alarm_text(lost, subject))
         return True
 
     async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
@@ -189,7 +165,7 @@ class SlackChannel:
         since = _made_at(subject) if subject else None
         if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
             return True
-        await self._alarm(channel, effect_id, alert_text(given_up, subject))
+        await self._raise_alarm(channel, effect_id, alert_text(given_up, subject))
         return True
 
     async def warn(self, what: str, why: str) -> bool:
@@ -201,21 +177,25 @@ class SlackChannel:
         """
         if self._alerts is None:
             return False
-        await self._alarm(self._alerts, f"warning:{what}", warning_text(what, why))
+        await self._raise_alarm(self._alerts, f"warning:{what}", warning_text(what, why))
         return True
 
-    async def _alarm(self, channel: str, effect_id: str, text: str) -> None:
+    async def _raise_alarm(self, channel: str, effect_id: str, text: str) -> None:
+        await self._say(f"raise an alarm in {channel}", channel, text, ALARM_TYPE, effect_id)
+
+    async def _say(
+        self, what: str, channel: str, text: str, kind: str, effect_id: str, *, thread_ts: str | None = None
+    ) -> None:
+        """Post one paragraph, found again by its *kind* and effect after a doubtful attempt."""
         await self._call(
-            f"raise an alarm in {channel}",
+            what,
             self._client.chat_postMessage(
                 channel=channel,
+                thread_ts=thread_ts,
                 text=text,
                 blocks=[section(text)],
-                metadata={"event_type": ALARM_TYPE, "event_payload": {"effect_id": effect_id}},
-                unfurl_links=False,
-                unfurl_media=False,
-                parse="none",
-                link_names=False,
+                metadata={"event_type": kind, "event_payload": {"effect_id": effect_id}},
+                **AS_WRITTEN,
             ),
         )
 
@@ -387,7 +367,7 @@ async def tell_privately(client: AsyncWebClient, address: Mapping[str, Any], use
             channel=channel, user=user, text=text, thread_ts=thread_ts if isinstance(thread_ts, str) else None
         )
     else:
-        await client.chat_postMessage(channel=user, text=text, unfurl_links=False, unfurl_media=False)
+        await client.chat_postMessage(channel=user, text=text, **AS_WRITTEN)
 
 
 def _made_at(subject: Loaded) -> datetime:
