@@ -535,6 +535,24 @@ async def test_a_subscription_that_was_switched_off_is_told_of(sandbox_url: str)
         assert not await bare.warn("sub_1", "answered 500")
 
 
+async def test_links_are_unfurled_nowhere_and_nothing_becomes_a_mention(sandbox_url: str) -> None:
+    """Cards, replies, alarms: Slack is told to follow no link and to make nothing of a text, in every post there is."""
+    async with slack_of(sandbox_url) as slack:
+        house = a_house()
+        subject = await asked(house)
+        address = await slack.channel.post(subject, "ef_1", again=False)
+        event = (await house.store.events(TENANT, subject.instance.instance_id))[-1]
+        await slack.channel.reply(subject, event, address, "ef_2", again=False)
+        await slack.channel.warn("sub_1", "answered 500")
+        calls = (await slack.sandbox.get("/sandbox/calls")).json()["calls"]
+        posts = [call["args"] for call in calls if call["method"] == "chat.postMessage"]
+
+    assert len(posts) >= 3
+    for sent in posts:
+        assert sent["parse"] == "none"
+        assert not any(sent[switch] for switch in ("unfurl_links", "unfurl_media", "link_names")), sent
+
+
 async def test_an_alarm_is_text_whatever_the_error_quotes(sandbox_url: str) -> None:
     """What Slack said is shown, never acted on: no mention reaches anybody."""
     lost = LostCard(request_id="ar_1", effect_id="ef_1", kind="card.update", error="<!channel> *bold* <@UDANA>")
