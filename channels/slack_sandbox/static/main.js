@@ -14,6 +14,7 @@ import { drawWire } from "./wire.js";
 
 const byId = (id) => document.getElementById(id);
 let frame = 0;
+let pressed = 0;
 let paneOf = "";
 let threadOf = "";
 
@@ -23,7 +24,7 @@ function redraw() {
 
 function draw() {
   frame = 0;
-  if (!store.loaded) return;
+  if (!store.loaded || pressed) return;
   byId("team-name").textContent = store.team.name;
   const channel = shownChannel();
   if (channel) markRead(channel.id);
@@ -159,6 +160,21 @@ function follow() {
   feed.onerror = () => { note.textContent = "Connection lost. Trying again…"; };
 }
 
+// What is pressed stays as it is until it is let go: a button replaced between down and up would never be clicked.
+// A menu of the system's keeps the "up" for itself, so whatever else happens lets go, too.
+function press() {
+  clearTimeout(pressed);
+  pressed = setTimeout(letGo, 10_000);
+}
+
+function letGo() {
+  clearTimeout(pressed);
+  pressed = 0;
+  redraw();
+}
+
+document.addEventListener("pointerdown", press, true);
+for (const name of ["pointerup", "pointercancel", "change", "keydown"]) document.addEventListener(name, letGo, true);
 byId("wire-toggle").addEventListener("click", (event) => {
   const wire = byId("wire");
   wire.hidden = !wire.hidden;

@@ -63,7 +63,7 @@ function draw(view, stack, isSubmitting, redraw) {
       view.trouble ? h("div", { class: "modal-trouble", role: "alert", dataset: { testid: "modal-trouble" } }, `⚠️ ${view.trouble}`) : null,
       h("footer", { class: "modal-foot" },
         h("button", { type: "button", class: "button default", onclick: () => close(false) }, ...(view.close ? textOf(view.close) : [view.submit ? "Cancel" : "Close"])),
-        view.submit ? h("button", { type: "submit", class: `button primary-solid submit${isSubmitting ? " busy" : ""}`, "aria-busy": isSubmitting, dataset: { testid: "modal-submit" } }, h("span", { class: "button-label" }, ...textOf(view.submit)), isSubmitting ? h("span", { class: "spinner" }) : null) : null)));
+        view.submit ? h("button", { type: "submit", class: `button primary-solid submit${isSubmitting ? " busy" : ""}`, "aria-busy": isSubmitting, "aria-disabled": isSubmitting, dataset: { testid: "modal-submit" } }, h("span", { class: "button-label" }, ...textOf(view.submit)), isSubmitting ? h("span", { class: "spinner" }) : null) : null)));
 }
 
 function focusOf(dialog) {
