@@ -1,21 +1,18 @@
 """
 Subscriptions: who has a tenant's events sent to an address, and what each delivery says. Pure.
 
-Source of what is sent: standardwebhooks.com, the specification. An event has one id for each subscription, whatever
-happens on the way, so that who receives it twice knows.
+It is sent as Standard Webhooks says. An event has one id for each subscription, whatever happens on the way, so that
+who receives it twice knows.
 """
 
-import base64
 import hashlib
-import secrets
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Literal
 
 from gateway.api.ports import Followed
 from gateway.integrations.exchange import HEADERS
-from gateway.integrations.webhook import signer
-from loops.canonical import canonical_json
+from gateway.standard_webhooks import message, signed_headers, signing_key
 from loops.events import EventType
 from loops.values import Instant, Value
 
@@ -117,11 +114,6 @@ class Delivery(Value):
     body: bytes
 
 
-def new_secret() -> str:
-    """Return a fresh signing secret."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-
-
 def subscription_id_of(tenant: str, key: str) -> str:
     """Return the id of what is made under an idempotency key, so that a repeated call finds it."""
     return "sub_" + hashlib.sha256(f"{tenant}\n{key}".encode()).hexdigest()[:26]
@@ -130,7 +122,7 @@ def subscription_id_of(tenant: str, key: str) -> str:
 def delivery_of(subscription: Subscription, followed: Followed) -> Delivery:
     """Return what *subscription* is sent of an event."""
     event = followed.event
-    said = _said(event.type, event.occurred_at, {"cursor": followed.cursor, **event.as_json()})
+    said = message(event.type, event.occurred_at, {"cursor": followed.cursor, **event.as_json()})
     return Delivery(delivery_id=f"{subscription.subscription_id}_{event.event_id}", body=said)
 
 
@@ -138,7 +130,7 @@ def resync_of(subscription: Subscription, cursor: str, now: datetime) -> Deliver
     """Return what *subscription* is told where events after *cursor* are no longer kept."""
     told = {"cursor": cursor, "reason": "events after this cursor are no longer kept; read the ledgers that count"}
     name = cursor.replace(".", "-")
-    return Delivery(delivery_id=f"{subscription.subscription_id}_resync_{name}", body=_said(RESYNC, now, told))
+    return Delivery(delivery_id=f"{subscription.subscription_id}_resync_{name}", body=message(RESYNC, now, told))
 
 
 def headers_of(subscription: Subscription, delivery: Delivery, now: datetime) -> Mapping[str, str]:
@@ -146,15 +138,5 @@ def headers_of(subscription: Subscription, delivery: Delivery, now: datetime) ->
     counting = [subscription.secret]
     if subscription.former_secret and subscription.former_until and now < subscription.former_until:
         counting.append(subscription.former_secret)
-    body = delivery.body.decode()
-    return {
-        **HEADERS,
-        "webhook-id": delivery.delivery_id,
-        "webhook-timestamp": str(int(now.timestamp())),
-        "webhook-signature": " ".join(signer(each).sign(delivery.delivery_id, now, body) for each in counting),
-    }
-
-
-def _said(kind: str, at: datetime, data: Mapping[str, Any]) -> bytes:
-    stamp = at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-    return canonical_json({"type": kind, "timestamp": stamp, "data": dict(data)})
+    keys = [signing_key(each) for each in counting]
+    return {**HEADERS, **signed_headers(delivery.delivery_id, now, delivery.body, keys)}

@@ -6,11 +6,12 @@ from gateway.api.endpoint import Answer, Call
 from gateway.api.models import Subscribe, SubscriptionMade, SubscriptionPage, SubscriptionView
 from gateway.api.ports import Feed
 from gateway.api.problems import Problem
-from gateway.api.subscription import SUBSCRIPTIONS_MAX, Subscription, new_secret, subscription_id_of
+from gateway.api.subscription import SUBSCRIPTIONS_MAX, Subscription, subscription_id_of
 from gateway.api.subscription import Progress as Far
 from gateway.api.subscription_ports import Subscribed
 from gateway.api.subscription_ports import Subscriptions as Kept
 from gateway.integrations.exchange import checked_url
+from gateway.standard_webhooks import new_secret
 from loops.ports import Clock, IdSource
 
 

@@ -1,6 +1,5 @@
 """What the demo's parts are configured with: a `loopgate.yaml` without secrets, and secrets that are in no file."""
 
-import base64
 import json
 import secrets
 import socket
@@ -12,6 +11,7 @@ from typing import Any
 
 from channels.slack.manifest import SCOPES
 from gateway.demo import cast
+from gateway.standard_webhooks import new_secret
 
 #: Claude's model where LOOPGATE_DEMO_MODEL names none: quick and thorough enough to assess a change while you look.
 #: Source: the model names of the anthropic SDK, 2.12.
@@ -43,9 +43,9 @@ def fresh_secrets() -> Secrets:
     return Secrets(
         bot_token=f"xoxb-{secrets.token_hex(24)}",
         signing_secret=secrets.token_hex(16),
-        ci=webhook_secret(),
-        deployer=webhook_secret(),
-        erp=webhook_secret(),
+        ci=new_secret(),
+        deployer=new_secret(),
+        erp=new_secret(),
     )
 
 
@@ -139,8 +139,3 @@ def _person(member: cast.Member) -> str:
 def _provider(recording: str, model: str | None) -> str:
     entry = {"kind": "anthropic", "model": model} if model else {"kind": "recorded", "recording": recording}
     return json.dumps(entry)
-
-
-def webhook_secret() -> str:
-    """Return a signing secret as Standard Webhooks writes them."""
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()

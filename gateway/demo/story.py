@@ -19,11 +19,11 @@ from rich.text import Text
 from gateway.audit import AuditedLedger, audit
 from gateway.demo.cast import ALEX, DANA, ROBIN, Member
 from gateway.demo.ci import Ci
-from gateway.demo.files import webhook_secret
 from gateway.demo.scenarios import OWN_CHANGE
 from gateway.demo.supervisor import Demo, DemoFailed
 from gateway.demo.watch import TENANT
 from gateway.ledger_table import ledger_table
+from gateway.standard_webhooks import new_secret
 from gateway.storage.connect import connect
 from gateway.storage.redis_store import RedisStore
 from loops.errors import LoopgateError
@@ -109,7 +109,7 @@ class _Story:
         )
 
     async def _a_forged_webhook_is_refused(self) -> None:
-        forger = Ci(self._http, f"{self._demo.addresses.gateway}/webhooks/ci", SecretStr(webhook_secret()))
+        forger = Ci(self._http, f"{self._demo.addresses.gateway}/webhooks/ci", SecretStr(new_secret()))
         delivery = await forger.propose(OWN_CHANGE)
         self._expect(delivery.status == 401, f"a webhook with another signature got {delivery.status}, not 401")
         found = await self._store.load_aggregate(TENANT, delivery.aggregate_id)

@@ -3,8 +3,8 @@ Verification: that a delivery comes from who shares the secret, is fresh where t
 
 For Standard Webhooks the `standardwebhooks` library compares (constant time, over the raw bytes) and knows the age;
 around it stands what it leaves open: it raises whatever base64 or tuple unpacking raise on garbage headers, takes any
-float for a time-stamp, decodes mistyped secrets to other keys, and has one tolerance (source: its 1.1.0). The other
-schemes are one HMAC of the standard library over the text that `gateway.intake.schemes` says.
+float for a time-stamp, and has one tolerance (source: its 1.1.0). The other schemes are one HMAC of the standard
+library over the text that `gateway.intake.schemes` says.
 """
 
 import base64
@@ -19,12 +19,10 @@ from typing import Protocol
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from gateway.intake.schemes import NAMED, BearerScheme, HmacScheme, Scheme
+from gateway.standard_webhooks import ID_HEADER, SIGNATURE_HEADER, TIMESTAMP_HEADER, signing_key
 
 #: Characters of a delivery id; it becomes part of an idempotency key. The specification leaves them open.
 DELIVERY_ID = re.compile(r"[\x21-\x7e]{1,200}")
-
-#: Bytes a Standard Webhooks secret must have. Source: the specification, "Signature scheme": 24 to 64.
-SECRET_BYTES = range(24, 65)
 
 #: Characters any other secret must have: what can be guessed signs nothing.
 SECRET_LENGTH = 16
@@ -38,7 +36,6 @@ Headers = Sequence[tuple[str, str]]
 
 _TIMESTAMP = re.compile(r"[0-9]{1,12}")
 _SIGNATURE = re.compile(r"v1,[A-Za-z0-9+/]{43}=")
-_HEADERS = ("webhook-id", "webhook-timestamp", "webhook-signature")
 
 
 class Unverified(Exception):  # noqa: N818 - the state it reports
@@ -89,15 +86,17 @@ class StandardWebhooks:
 
     def verify(self, headers: Headers, body: bytes, now: datetime) -> str:
         """Return the delivery id, which is signed. The library's own tolerance reads the machine's clock."""
-        delivery_id, timestamp, signatures = (_only(headers, name) for name in _HEADERS)
+        delivery_id, timestamp, signatures = (
+            _only(headers, name) for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER)
+        )
         if not DELIVERY_ID.fullmatch(delivery_id):
-            raise Unverified("webhook-id must be 1 to 200 visible ASCII characters")
-        _check_fresh("webhook-timestamp", timestamp, now, self.tolerance_s)
+            raise Unverified(f"{ID_HEADER} must be 1 to 200 visible ASCII characters")
+        _check_fresh(TIMESTAMP_HEADER, timestamp, now, self.tolerance_s)
         # Other versions and garbage beside a good signature are none of ours; the library would stumble over them.
         usable = [one for one in signatures.split(" ") if _SIGNATURE.fullmatch(one)][:MAX_SIGNATURES]
-        signed = {"webhook-id": delivery_id, "webhook-timestamp": timestamp, "webhook-signature": " ".join(usable)}
+        signed = {ID_HEADER: delivery_id, TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: " ".join(usable)}
         if not any(_fits(key, body, signed) for key in self.keys):
-            raise Unverified("no signature in webhook-signature fits this delivery")
+            raise Unverified(f"no signature in {SIGNATURE_HEADER} fits this delivery")
         return delivery_id
 
 
@@ -154,22 +153,6 @@ class BearerVerifier:
         fits = [hmac.compare_digest(told, one) for one in known]
         if word.lower() != "bearer" or not any(fits):
             raise Unverified(f"{self.scheme.header} carries no token of this source")
-
-
-def signing_key(secret: str) -> Webhook:
-    """
-    Return the Standard Webhooks key that *secret* is.
-
-    Raises:
-        ValueError: If it is not ``whsec_`` and base64 of 24 to 64 bytes; the message does not repeat it.
-    """
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError as error:
-        raise ValueError("a signing secret is whsec_ followed by base64; this one is not base64") from error
-    if not secret.startswith("whsec_") or len(key) not in SECRET_BYTES:
-        raise ValueError("a signing secret is whsec_ followed by base64 of 24 to 64 bytes")
-    return Webhook(key)
 
 
 def _long_enough(secrets: Sequence[str]) -> tuple[bytes, ...]:

@@ -1,27 +1,17 @@
-"""
-The webhook integration: one signed POST per attempt, by Standard Webhooks.
+"""The webhook integration: one signed POST per attempt, by Standard Webhooks."""
 
-Source: standardwebhooks.com, the specification: headers webhook-id, webhook-timestamp and webhook-signature; a body of
-``type``, ``timestamp`` and ``data``; 2xx is success, anything else is not.
-"""
-
-import base64
-import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import httpx2
 from pydantic import SecretStr
-from standardwebhooks import Webhook
 
 from gateway.integrations.exchange import HEADERS, checked_url, exchange
 from gateway.integrations.ports import Run
-from loops.canonical import NotCanonical, canonical_json
+from gateway.standard_webhooks import message, signed_headers, signing_key
+from loops.canonical import NotCanonical
 from loops.errors import Rejected
-
-#: Bytes a signing secret must have. Source: the specification, "Signature scheme": 24 to 64.
-SECRET_BYTES = range(24, 65)
 
 
 class WebhookIntegration:
@@ -52,7 +42,7 @@ class WebhookIntegration:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._url = checked_url(url, "a webhook integration's url")
-        self._signer = signer(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
+        self._key = signing_key(secret.get_secret_value() if isinstance(secret, SecretStr) else secret)
         self._client = client
         self._timeout_s = timeout_s
         self._now = now
@@ -67,9 +57,8 @@ class WebhookIntegration:
         """
         name = f"{run.integration}.{run.action}"
         body = self._body(run, name)
-        request = self._client.build_request(
-            "POST", self._url, content=body, headers=self._headers(run, body), timeout=self._timeout_s
-        )
+        headers = {**HEADERS, **signed_headers(run.effect_id, self._now(), body, [self._key])}
+        request = self._client.build_request("POST", self._url, content=body, headers=headers, timeout=self._timeout_s)
         return await exchange(self._client, request, name, timeout_s=self._timeout_s, now=self._now())
 
     def _body(self, run: Run, name: str) -> bytes:
@@ -83,34 +72,7 @@ class WebhookIntegration:
         }
         if run.grant is not None:
             data["approval"] = run.grant.as_json()
-        stamp = (run.created_at or self._now()).astimezone(UTC).isoformat().replace("+00:00", "Z")
         try:
-            return canonical_json({"type": name, "timestamp": stamp, "data": data})
+            return message(name, run.created_at or self._now(), data)
         except NotCanonical as error:
             raise Rejected(f"{name}: the parameters cannot be sent: {error}") from error
-
-    def _headers(self, run: Run, body: bytes) -> dict[str, str]:
-        sent_at = self._now().astimezone(UTC)
-        return {
-            **HEADERS,
-            "webhook-id": run.effect_id,
-            "webhook-timestamp": str(math.floor(sent_at.timestamp())),
-            "webhook-signature": self._signer.sign(run.effect_id, sent_at, body.decode()),
-        }
-
-
-def signer(secret: str) -> Webhook:
-    """
-    Return what signs with *secret*, ``whsec_`` and base64 of 24 to 64 bytes.
-
-    Raises:
-        ValueError: If it is not such; the message does not repeat it.
-    """
-    # The library decodes leniently: a mistyped secret would become another, weaker key without a word.
-    try:
-        key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
-    except ValueError as error:
-        raise ValueError("a webhook secret is whsec_ followed by base64; this one is not base64") from error
-    if not secret.startswith("whsec_") or len(key) not in SECRET_BYTES:
-        raise ValueError("a webhook secret is whsec_ followed by base64 of 24 to 64 bytes")
-    return Webhook(key)

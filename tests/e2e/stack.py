@@ -1,7 +1,6 @@
 """The whole gateway as real processes: store, sandbox, receiver, any number of gateways and workers."""
 
 import asyncio
-import base64
 import json
 import os
 import secrets
@@ -23,6 +22,7 @@ from standardwebhooks import Webhook
 
 from channels.slack.manifest import SCOPES
 from gateway.audit import AuditedLedger, audit
+from gateway.standard_webhooks import new_secret
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_store import RedisStore
@@ -136,7 +136,7 @@ class Stack:
         self.receiver_port, self.sandbox_port, *self.gateway_ports = free_ports(4)
         self.sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         self.receiver = f"http://127.0.0.1:{self.receiver_port}"
-        self._source_secret, self.deployer_secret = _webhook_secret(), _webhook_secret()
+        self._source_secret, self.deployer_secret = new_secret(), new_secret()
         self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
         self._settings["LOOPGATE_SLACK_MODE"] = slack_mode
         self._is_socket = slack_mode == "socket"
@@ -485,10 +485,6 @@ def _buttons(card: Mapping[str, Any]) -> list[dict[str, Any]]:
         for element in block["elements"]
         if element["type"] == "button"
     ]
-
-
-def _webhook_secret() -> str:
-    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 def free_ports(count: int) -> list[int]:

@@ -13,9 +13,10 @@ from builders import TENANT, House, a_house
 from contract.integration.receiver import SECRET, Receiver, receiving
 from standardwebhooks import Webhook
 
-from gateway.api.subscription import Progress, Subscription, new_secret
+from gateway.api.subscription import Progress, Subscription
 from gateway.api.subscription_ports import Subscribed
 from gateway.delivering import Deliverer
+from gateway.standard_webhooks import new_secret
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_feed import MemoryFeed
 from gateway.storage.memory_subscriptions import MemorySubscriptions
