@@ -7,8 +7,8 @@ from typing import Any, Literal, Protocol
 from channels.slack.ports import EffectState, Entitled
 from loops.absence import Absence, way_from, ways_to
 from loops.actors import Human
-from loops.answers import Asked, concerned, objections
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
+from loops.asked import Asked, concerned
 from loops.definition import LoopDefinition
 from loops.effects import Effect
 from loops.engine import LoopEngine
@@ -17,6 +17,7 @@ from loops.explaining import Explanation, explain
 from loops.instance import LoopInstance
 from loops.leaving import Leaving
 from loops.managing import may_manage, may_retry
+from loops.objections import objections
 from loops.outcomes import Executed, Outcome, Refused
 from loops.policy import Need
 from loops.ports import Clock, Definitions, Directory, Loaded, Person, Store

@@ -4,20 +4,12 @@ Confirming: an answer whose giver is not known well enough yet. It is kept, and 
 Nothing is decided by keeping it. When it is known who gave it, it is judged like any other, as things stand then.
 """
 
-from loops.answers import (
-    Asked,
-    Confirmation,
-    Objection,
-    Word,
-    draft_of,
-    notify,
-    objections_to_anybody,
-    refuse,
-    too_late,
-)
+from loops.answers import Confirmation, Word, draft_of, notify, refuse
 from loops.approvals import HumanAnswer
+from loops.asked import Asked
 from loops.decide import recorded
 from loops.draft import Decided
+from loops.objections import Objection, objections_to_anybody, too_late
 from loops.ports import IdSource
 
 _HELD = Word("checking", "your answer is kept and counts once it is known that you may decide")

@@ -3,14 +3,17 @@
 from datetime import datetime, timedelta
 
 from loops.actors import Actor, Human, folded, people_behind
-from loops.answers import Asked, Objection, about_person, is_named, no_longer, notify, refused
+from loops.answers import notify, refused
 from loops.approvals import ApprovalRequest, HumanAsk, Question, Reassignment, Snooze
+from loops.asked import Asked
 from loops.asking import await_next, close_request
 from loops.decide import recorded
 from loops.draft import Decided, Draft
 from loops.durations import format_duration
 from loops.lifecycle import cancelled
+from loops.objections import Objection, about_person, no_longer
 from loops.outcomes import RefusalCode
+from loops.parts import is_named
 from loops.ports import IdSource, Person
 
 #: For how long an approver may put a request off at a time.

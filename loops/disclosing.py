@@ -8,7 +8,7 @@ may look at a request may have it, open or closed: nothing is decided by it.
 from collections.abc import Mapping
 
 from loops.actors import Human
-from loops.answers import Asked
+from loops.asked import Asked
 from loops.decide import recorded
 from loops.draft import Decided, Draft
 from loops.outcomes import Refused

@@ -17,17 +17,9 @@ from loops import decide, lifecycle, settling
 from loops.absence import ABSENCE, AGGREGATE_PREFIX, Absence, ways_to
 from loops.absent import Absent
 from loops.actors import Actor, Automation, Human, system
-from loops.answers import (
-    Asked,
-    Confirmation,
-    as_edited,
-    concerned,
-    counts_alone,
-    decide_answer,
-    judged_as,
-    transition_of,
-)
+from loops.answers import Confirmation, as_edited, decide_answer, judged_as, transition_of
 from loops.approvals import ApprovalRequest, HumanAnswer, HumanAsk
+from loops.asked import Asked, concerned
 from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw
 from loops.deadlines import Deadline
@@ -43,6 +35,7 @@ from loops.guards import GuardContext, GuardVerdict
 from loops.judging import Judge
 from loops.managing import may_manage, retry
 from loops.outcomes import Outcome, Refused
+from loops.parts import counts_alone
 from loops.people import People
 from loops.ports import Clock, Definitions, Directory, IdSource, Loaded, OnCall, Store
 from loops.redaction import RedactionRules, redact

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from loops.answers import Asked, concerned
+from loops.asked import Asked, concerned
 
 
 @dataclass(frozen=True, slots=True)

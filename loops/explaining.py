@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from loops.absence import Absence, InStead
 from loops.actors import Human, folded
-from loops.answers import Asked, no_longer, part_to_take, parts, people_of
+from loops.asked import Asked
+from loops.objections import no_longer
+from loops.parts import part_to_take, parts, people_of
 from loops.policy import SeparatedRole
 from loops.quorum import may_decide
 

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from loops.actors import Actor, Human, System
-from loops.answers import concerned
 from loops.approvals import ApprovalRequest, HumanAnswer
+from loops.asked import concerned
 from loops.ports import Directory, Person
 
 

@@ -22,8 +22,9 @@ from typing import Any
 from loops import decide, lifecycle, settling
 from loops.absence import Absence
 from loops.actors import ACTOR, Human
-from loops.answers import Asked, Confirmation, decide_answer
+from loops.answers import Confirmation, decide_answer
 from loops.approvals import ApprovalRequest, Decision, HumanAnswer, HumanAsk
+from loops.asked import Asked
 from loops.comparing import Difference, differences
 from loops.confirming import hold, never_known
 from loops.consulting import consult, inform, withdraw

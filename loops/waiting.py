@@ -10,8 +10,8 @@ from datetime import datetime
 
 from loops.absence import way_from
 from loops.actors import Actor
-from loops.answers import Asked
 from loops.approvals import ApprovalRequest, Escalation
+from loops.asked import Asked
 from loops.asking import await_next
 from loops.decide import recorded
 from loops.draft import Decided, Draft
