@@ -14,7 +14,8 @@ from loops.events import Event, EventType
 from loops.ledger import LedgerHead, Verified, seal, verify
 from loops.outcomes import Executed
 from loops.ports import Loaded
-from loops.replay import FOLLOWING, STEPS, Replayed, replay, standing
+from loops.replay import Replayed, replay, standing
+from loops.steps import FOLLOWING, STEPS
 from loops.submission import Submission
 
 #: A played story returns the id of the instance it was about.
