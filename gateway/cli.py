@@ -20,9 +20,10 @@ from gateway.audit_commands import audit_app, metrics
 from gateway.connect_commands import doctor, slack_app
 from gateway.effect_commands import effects_app
 from gateway.intake_commands import intake_app
+from gateway.leash import say_refused
 from gateway.mcp_commands import mcp
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
-from loops.errors import LoopgateError
+from loops.errors import LoopgateError, Unavailable
 
 if TYPE_CHECKING:
     from gateway.loopfiles import LoopFile
@@ -56,6 +57,8 @@ def main() -> None:
         app()
     except LoopgateError as error:
         say(str(error))
+        if not isinstance(error, Unavailable):
+            say_refused()
         sys.exit(1)
     except OSError as error:
         say(f"{error.filename or 'the system'}: {error.strerror or error}")
@@ -141,7 +144,7 @@ def _kept_up(processes: int, queue: list[str]) -> int:
 
         store = store_url(said)
     with store:
-        return Pool(arguments, processes, memory_max=said.worker_memory_mb * 1_000_000).run()
+        return Pool(lambda _: arguments, processes, memory_max=said.worker_memory_mb * 1_000_000).run()
 
 
 @app.command()

@@ -19,6 +19,9 @@ GRACE_S = 3.0
 #: Names the file descriptor to which a process writes a byte when it has got up, where its starter wants to know.
 READY_FD = "LEASH_READY_FD"
 
+#: What a process writes there instead, when it cannot start as it is configured: another start would not mend that.
+REFUSED = b"0"
+
 
 def main() -> None:
     """Put this process on the leash and become the module."""
@@ -30,9 +33,19 @@ def main() -> None:
 
 def say_ready() -> None:
     """Tell whoever started this process, if they want to know, that it has got up."""
-    if ready := os.environ.get(READY_FD):
+    _say(b"1")
+
+
+def say_refused() -> None:
+    """Tell them, unless it has got up, that it is about to end because it cannot start as it is configured."""
+    _say(REFUSED)
+
+
+def _say(word: bytes) -> None:
+    # Said once: after that the number may be another file's.
+    if ready := os.environ.pop(READY_FD, None):
         with contextlib.suppress(OSError):
-            os.write(int(ready), b"1")
+            os.write(int(ready), word)
             os.close(int(ready))
 
 

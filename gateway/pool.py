@@ -1,4 +1,4 @@
-"""The pool: several workers, watched. Who dies is replaced, with back-off; who grows too large is replaced in order."""
+"""The pool: several processes, watched. Who dies is replaced, with back-off; who grows too large, in order."""
 
 import contextlib
 import os
@@ -6,31 +6,35 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
-from gateway.leash import READY_FD
+from gateway.leash import READY_FD, REFUSED
 
 log = structlog.stdlib.get_logger()
 
-#: Seconds workers have to end by themselves: longer than they take over what is under way and over letting go of it.
-#: Then they are killed; what they held is free when its lease is over.
+#: Seconds processes have to end by themselves: longer than workers take over what is under way and over letting go of
+#: it. Then they are killed; what they held is free when its lease is over.
 STOP_PATIENCE_S = 28.0
 
-#: The wait before a worker that had got up is replaced, in seconds: however often that happens, starting it must not be
-#: all this machine does.
+#: The wait before a process that had got up is replaced, in seconds: however often that happens, starting it must not
+#: be all this machine does.
 FIRST_WAIT_S = 0.5
 
-#: The longest wait before a worker that did not get up is started again, in seconds; it begins with the first wait and
+#: The longest wait before a process that did not get up is started again, in seconds; it begins with the first wait and
 #: doubles.
 LONGEST_WAIT_S = 30.0
 
-#: Starts in a row after which a worker that never got up is not kept up. When that is true of all, the pool ends:
+#: Starts in a row after which a process that never got up is not kept up. When that is true of all, the pool ends:
 #: something is wrong that another start does not mend, and whoever watches the pool must see it.
 STARTS_MAX = 5
+
+#: Seconds the first process has to get up before the others are started all the same. They wait so that what is wrong
+#: with the configuration is said once.
+AHEAD_S = 10.0
 
 _LOOK_S = 0.1
 _WEIGH_EVERY_S = 5.0
@@ -38,7 +42,7 @@ _WEIGH_EVERY_S = 5.0
 
 @dataclass
 class _Place:
-    """One worker's place: its process, if it has one, when it was started, and when the next may be."""
+    """One process's place: its process, if it has one, when it was started, and when the next may be."""
 
     number: int
     child: subprocess.Popen[bytes] | None = None
@@ -46,47 +50,66 @@ class _Place:
     start_at: float = 0.0
     failures: int = 0
     ready: int | None = None
+    is_refused: bool = False
     is_leaving: bool = False
 
 
 class Pool:
     """
-    Keeps *processes* running ``python -m`` *arguments*, until told to stop.
+    Keeps *processes* running ``python -m`` what *command* says for each place, until told to stop.
 
     Each runs in a session of its own, so that a Ctrl-C is the pool's to pass on, and ends with the pool however that
-    ends. One whose resident memory is over *memory_max* bytes (0 for any) is told to stop and replaced; how large it
-    is can be seen on Linux only.
+    ends. The first goes ahead: where it refuses to start as configured, the pool ends with its exit code, and nobody
+    else says the same. One whose resident memory is over *memory_max* bytes (0 for any) is told to stop and replaced;
+    how large it is can be seen on Linux only.
+
+    Args:
+        kind: What the log calls one of them.
     """
 
     def __init__(
         self,
-        arguments: Sequence[str],
+        command: Callable[[int], Sequence[str]],
         processes: int,
         *,
+        kind: str = "worker",
         memory_max: int = 0,
         first_wait_s: float = FIRST_WAIT_S,
         stop_patience_s: float = STOP_PATIENCE_S,
+        ahead_s: float = AHEAD_S,
         weigh_every_s: float = _WEIGH_EVERY_S,
     ) -> None:
-        self._arguments = list(arguments)
+        self._command = command
         self._places = [_Place(number) for number in range(processes)]
+        self._kind = kind
         self._memory_max = memory_max
         self._first_wait_s = first_wait_s
         self._stop_patience_s = stop_patience_s
+        self._ahead_s = ahead_s
         self._weigh_every_s = weigh_every_s
         self._told = 0
+        self._refusal: int | None = None
+        self._have_got_up = False
         self._weighed_at = 0.0
         self._leash, self._hold = os.pipe()
 
     def run(self) -> int:
-        """Keep the workers up until SIGTERM or SIGINT; return the exit code: 1 where none could be kept up."""
+        """
+        Keep the processes up until SIGTERM or SIGINT; return the exit code.
+
+        It is 1 where none could be kept up, and the first one's where that refused to start.
+        """
         for each in (signal.SIGTERM, signal.SIGINT):
             signal.signal(each, lambda *_: self._tell())
         log.info("pool.started", processes=len(self._places))
         while not self._told:
             now = time.monotonic()
-            for place in self._places:
+            for place in self._places if self._may_all_start(now) else self._places[:1]:
                 self._look(place, now)
+            if self._refusal is not None:
+                log.error("pool.refused", code=self._refusal)
+                self._stop()
+                return self._refusal
             if all(place.failures >= STARTS_MAX for place in self._places):
                 log.error("pool.gave_up", starts=STARTS_MAX)
                 self._stop()
@@ -102,6 +125,11 @@ class Pool:
     def _tell(self) -> None:
         self._told += 1
 
+    def _may_all_start(self, now: float) -> bool:
+        first = self._places[0]
+        is_late = first.started_at > 0 and now - first.started_at > self._ahead_s
+        return self._have_got_up or (not first.is_refused and (first.failures > 0 or is_late))
+
     def _look(self, place: _Place, now: float) -> None:
         child = place.child
         if child is not None:
@@ -113,30 +141,36 @@ class Pool:
             self._start(place, now)
 
     def _listen(self, place: _Place, *, is_over: bool) -> None:
-        """Hear whether the worker has got up; whoever did not before its end failed."""
+        """Hear whether the process has got up; whoever did not before its end failed."""
         if place.ready is None:
             return
+        said = b""
         with contextlib.suppress(BlockingIOError):
-            if os.read(place.ready, 1):
-                place.failures = -1
-        if place.failures < 0 or is_over:
+            said = os.read(place.ready, 1)
+        if said or is_over:
             os.close(place.ready)
             place.ready = None
-            place.failures += 1
+            place.is_refused = said == REFUSED
+            is_up = said not in {b"", REFUSED}
+            self._have_got_up |= is_up
+            place.failures = 0 if is_up else place.failures + 1
 
     def _replace(self, place: _Place, code: int, now: float) -> None:
         lived = round(now - place.started_at, 1)
         wait = min(LONGEST_WAIT_S, self._first_wait_s * 2.0 ** max(0, place.failures - 1))
         if place.is_leaving:
             wait = 0.0
-        log.warning("worker.ended", place=place.number, code=code, lived_s=lived, wait_s=wait, asked=place.is_leaving)
+        if place.is_refused and not self._have_got_up:
+            self._refusal = code
+        said = {"place": place.number, "code": code, "lived_s": lived, "wait_s": wait, "asked": place.is_leaving}
+        log.warning(self._event("ended"), **said)
         place.child, place.start_at, place.is_leaving = None, now + wait, False
 
     def _start(self, place: _Place, now: float) -> None:
         place.ready, says = os.pipe()
         os.set_blocking(place.ready, False)
         place.child = subprocess.Popen(
-            [sys.executable, "-m", "gateway.leash", str(self._leash), *self._arguments],
+            [sys.executable, "-m", "gateway.leash", str(self._leash), *self._command(place.number)],
             pass_fds=(self._leash, says),
             env={**os.environ, READY_FD: str(says)},
             stdin=subprocess.DEVNULL,
@@ -144,21 +178,21 @@ class Pool:
         )
         os.close(says)
         place.started_at = now
-        log.info("worker.begun", place=place.number, pid=place.child.pid)
+        log.info(self._event("begun"), place=place.number, pid=place.child.pid)
 
     def _weigh(self) -> None:
-        """Tell the largest worker to leave if it is too large; one at a time, so that the others go on."""
+        """Tell the largest process to leave if it is too large; one at a time, so that the others go on."""
         if not self._memory_max or any(place.is_leaving for place in self._places):
             return
         weights = [(resident(place.child.pid), place) for place in self._places if place.child]
         weight, place = max(weights, key=lambda pair: pair[0], default=(0, None))
         if place is not None and weight > self._memory_max:
-            log.warning("worker.too_large", place=place.number, bytes=weight)
+            log.warning(self._event("too_large"), place=place.number, bytes=weight)
             place.is_leaving = True
             self._signal(place, signal.SIGTERM)
 
     def _stop(self) -> None:
-        """Tell every worker, pass further signals on, and kill who does not end in time."""
+        """Tell every process, pass further signals on, and kill who does not end in time."""
         end, passed_on = time.monotonic() + self._stop_patience_s, 0
         while self._running() and time.monotonic() < end:
             # A second signal, if there was one, makes them hurry.
@@ -168,13 +202,16 @@ class Pool:
                     self._signal(place, signal.SIGTERM)
             time.sleep(_LOOK_S)
         for place in self._running():
-            log.error("worker.killed", place=place.number)
+            log.error(self._event("killed"), place=place.number)
             self._signal(place, signal.SIGKILL)
         for place in self._places:
             if place.child:
                 place.child.wait()
         os.close(self._leash)
         os.close(self._hold)
+
+    def _event(self, verb: str) -> str:
+        return f"{self._kind}.{verb}"
 
     def _running(self) -> list[_Place]:
         return [place for place in self._places if place.child and place.child.poll() is None]

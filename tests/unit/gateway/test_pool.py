@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import pytest
@@ -27,14 +27,23 @@ time.sleep(600)
 """
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 CRASHING = "raise SystemExit(3)"
+REFUSING = """
+import sys
+from gateway.leash import say_refused
+print("no channel is called sre", flush=True)
+say_refused()
+sys.exit(7)
+"""
 
 
 @contextmanager
-def a_pool(home: Path, worker: str, processes: int = 2, **options: float) -> Iterator[subprocess.Popen[bytes]]:
+def a_pool(home: Path, worker: str, processes: int = 2, **options: Any) -> Iterator[subprocess.Popen[bytes]]:
     """Run a pool of *worker*, a program, in a process of its own; its log is in ``pool.log``."""
     (home / "a_worker.py").write_text(worker)
-    said = ", ".join(f"{name}={value}" for name, value in options.items())
-    program = f"import sys; from gateway.pool import Pool; sys.exit(Pool(['a_worker'], {processes}, {said}).run())"
+    said = ", ".join(f"{name}={value!r}" for name, value in options.items())
+    program = (
+        f"import sys; from gateway.pool import Pool; sys.exit(Pool(lambda _: ['a_worker'], {processes}, {said}).run())"
+    )
     with (home / "pool.log").open("wb") as log:
         pool = subprocess.Popen(
             [sys.executable, "-c", program],
@@ -131,7 +140,7 @@ def test_a_pool_told_to_stop_stops_its_workers_first(tmp_path: Path, told: signa
 
 def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     """Who does not end within the stated time is killed: a stop takes no longer than that."""
-    with a_pool(tmp_path, STUBBORN, stop_patience_s=0.5) as pool:
+    with a_pool(tmp_path, STUBBORN, stop_patience_s=0.5, ahead_s=0.1) as pool:
         kept = workers(pool, 2)
         time.sleep(1.0)  # until both ignore the signal: they say it to nobody
         pool.send_signal(signal.SIGTERM)
@@ -151,6 +160,40 @@ def test_a_pool_that_keeps_nobody_up_says_so(tmp_path: Path) -> None:
     assert code == 1
     assert "pool.gave_up" in said(tmp_path)
     assert waits == [0.01, 0.02, 0.04, 0.08, 0.16]
+
+
+def test_what_is_wrong_with_the_configuration_is_said_once(tmp_path: Path) -> None:
+    """The first goes ahead; where it refuses, nobody else is started, nor it again, and its exit code is the pool's."""
+    with a_pool(tmp_path, REFUSING, processes=4) as pool:
+        code = pool.wait(timeout=20)
+
+    assert code == 7
+    assert said(tmp_path).count("no channel is called sre") == 1
+
+
+def test_a_refusal_while_others_go_on_is_no_end(tmp_path: Path) -> None:
+    """Who no longer starts, since the configuration was changed meanwhile, is tried again beside those that run."""
+    with a_pool(tmp_path, SOUND, first_wait_s=0.01) as pool:
+        killed, other = workers(pool, 2)
+        (tmp_path / "a_worker.py").write_text(REFUSING)
+        killed.kill()
+        until(lambda: said(tmp_path).count("no channel is called sre") >= 2)
+        pool.send_signal(signal.SIGTERM)
+        code = pool.wait(timeout=20)
+
+    assert code == 0
+    assert not other.is_running()
+
+
+def test_the_log_names_what_is_kept(tmp_path: Path) -> None:
+    """Gateways are called so."""
+    with a_pool(tmp_path, SOUND, processes=1, kind="gateway") as pool:
+        workers(pool, 1)
+        pool.send_signal(signal.SIGTERM)
+        pool.wait(timeout=20)
+
+    assert "gateway.begun" in said(tmp_path)
+    assert "worker" not in said(tmp_path).replace("a_worker", "")
 
 
 def test_workers_do_not_outlive_a_pool_that_is_killed(tmp_path: Path) -> None:
