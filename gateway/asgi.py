@@ -185,11 +185,12 @@ async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
     listening = asyncio.create_task(bell.listen(), name="bell")
     stack.callback(listening.cancel)
     table = endpoints(
-        Loops(parts.engine, parts.store, parts.effects, parts.definitions, parts.ids, parts.archives),
+        Loops(parts.engine, parts.store, parts.effects, parts.definitions, parts.ids, parts.directory, parts.archives),
         Approvals(
             parts.engine,
             parts.store,
             parts.ids,
+            parts.directory,
             parts.configuration.adhoc,
             lambda definition: incoherences(definition, parts.configuration),
             bell,

@@ -31,7 +31,7 @@ from loops.ports import Loaded
 Outcome = Executed | Recorded | Refused
 
 #: Draws the modal that an answer is given in.
-Draw = Callable[[Loaded, ApprovalRequest, AnswerOffered, Asked], View]
+Draw = Callable[[Loaded, ApprovalRequest, AnswerOffered, Asked, Names], View]
 
 #: Characters of the engine's words at an input.
 ERROR_MAX = 300
@@ -79,7 +79,8 @@ class Answering:
         except Unavailable:
             await self._desk.tell(evidence, wording.COULD_NOT_LOAD, deadline)
             return failed("store_unavailable")
-        view = self._asking(click, subject, shown, transition_id, draw)
+        names = await self._desk.names(subject.request) if subject and subject.request else {}
+        view = self._asking(click, subject, shown, transition_id, draw, names)
         if await self._desk.open(click.trigger_id, view, deadline):
             return done()
         is_told = await self._desk.tell(evidence, wording.COULD_NOT_OPEN, deadline)
@@ -100,7 +101,9 @@ class Answering:
         is_told = await self._desk.tell(click_evidence(click, None), wording.NOT_OUR_BUTTON, deadline)
         return done() if is_told else failed("unknown_button")
 
-    def _asking(self, click: Click, subject: Loaded | None, shown: Shown, transition_id: str, draw: Draw) -> View:
+    def _asking(
+        self, click: Click, subject: Loaded | None, shown: Shown, transition_id: str, draw: Draw, names: Names
+    ) -> View:
         request = subject.request if subject else None
         if subject is None or request is None:
             return told(wording.REFUSED_TITLE, wording.UNKNOWN_REQUEST)
@@ -108,7 +111,7 @@ class Answering:
         if not request.is_open or offered is None or shown.digest != request.digest:
             code = "already_decided" if not request.is_open else "stale_request"
             notice = Notice(code=code, message=wording.STALE_REASON, address=click_evidence(click, None))
-            return told(wording.REFUSED_TITLE, self._words(notice, subject))
+            return told(wording.REFUSED_TITLE, self._words(notice, subject, names))
         place = click.container
         asked = Asked(
             shown=shown,
@@ -117,7 +120,7 @@ class Answering:
             message_ts=place.message_ts,
             thread_ts=place.thread_ts,
         )
-        return draw(subject, request, offered, asked)
+        return draw(subject, request, offered, asked, names)
 
     async def submit(self, submission: Submission) -> BoltResponse:
         """Take the answer the modal stands for, with the reason typed into it."""
@@ -225,13 +228,15 @@ class Answering:
         return notice_text(notice, subject, team_id=self._desk.installation.team_id, names=names)
 
 
-def _reason_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked) -> View:
-    del subject
+def _reason_modal(
+    subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked, names: Names
+) -> View:
+    del subject, names
     return reason_view(request, offered, asked)
 
 
-def _edit_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked) -> View:
-    return edit_view(request, subject.instance.data, offered, asked)
+def _edit_modal(subject: Loaded, request: ApprovalRequest, offered: AnswerOffered, asked: Asked, names: Names) -> View:
+    return edit_view(request, subject.instance.data, offered, asked, names)
 
 
 def _answered(value: str | None) -> tuple[Shown, str]:

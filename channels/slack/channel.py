@@ -15,7 +15,6 @@ from channels.slack.direct import DIRECT_TYPE, direct_text
 from channels.slack.evidence import KIND
 from channels.slack.files import details_file, suffix
 from channels.slack.installation import SlackInstallation
-from channels.slack.naming import names_of
 from channels.slack.notices import notice_text
 from channels.slack.outgoing import OutgoingClient
 from channels.slack.threads import REPLY_TYPE, reply_text
@@ -24,6 +23,7 @@ from loops.cards import LostCard, Notice
 from loops.effects import GivenUp
 from loops.errors import NotYet, Rejected, Unavailable
 from loops.events import Event
+from loops.naming import names_in, names_of
 from loops.ports import Directory, Loaded, Person
 
 #: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
@@ -119,7 +119,7 @@ class SlackChannel:
             raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
         if again and await self._is_replied(channel, ts, effect_id):
             return
-        text = reply_text(event, subject) + await self._mentions(subject, event)
+        text = reply_text(event, subject, await self._names_in(subject, event)) + await self._mentions(subject, event)
         await self._say(f"reply to the card {ts} in {channel}", channel, text, REPLY_TYPE, effect_id, thread_ts=ts)
 
     async def message(
@@ -141,7 +141,8 @@ class SlackChannel:
             raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
         if again and await self._is_messaged(user, effect_id, _made_at(subject)):
             return True
-        text = direct_text(subject, event, await self._link(channel, ts))
+        names = await self._names_in(subject, event) if event else {}
+        text = direct_text(subject, event, await self._link(channel, ts), names)
         # A person's id stands for the direct message with them.
         await self._say(f"send a direct message to {user}", user, text, DIRECT_TYPE, effect_id)
         return True
@@ -300,6 +301,9 @@ class SlackChannel:
 
     async def _names(self, subject: Loaded) -> Mapping[str, str]:
         return await names_of(self._directory, subject.instance.tenant, subject.request)
+
+    async def _names_in(self, subject: Loaded, event: Event) -> Mapping[str, str]:
+        return await names_in(self._directory, subject.instance.tenant, [event])
 
     def _channel_for(self, subject: Loaded, route: str | None) -> str:
         name = route or (subject.request.proposal.policy.channel if subject.request else None)

@@ -2,7 +2,7 @@
 
 from channels.slack import wording
 from channels.slack.card import TITLE_MAX, summary
-from channels.slack.course import name_of
+from channels.slack.course import NO_NAMES, Names, name_of
 from channels.slack.mrkdwn import inline
 from channels.slack.threads import reply_text
 from loops.errors import Rejected
@@ -15,11 +15,11 @@ DIRECT_TYPE = "loopgate_direct"
 FACTS_MAX, FACT_MAX = 4, 150
 
 
-def direct_text(subject: Loaded, event: Event | None, card: str) -> str:
+def direct_text(subject: Loaded, event: Event | None, card: str, names: Names = NO_NAMES) -> str:
     """
     Return what a direct message says of *event*, or, without one, that the person is asked to decide.
 
-    *card* is the card's permanent link.
+    *card* is the card's permanent link, *names* what people are called whom *event* names by id.
 
     Raises:
         Rejected: If *subject* has no request.
@@ -29,7 +29,7 @@ def direct_text(subject: Loaded, event: Event | None, card: str) -> str:
         raise Rejected(f"instance {subject.instance.instance_id} has no approval request to tell of")
     title = inline(request.title, TITLE_MAX).text
     if event is not None:
-        return wording.direct_news(title, reply_text(event, subject), card)
+        return wording.direct_news(title, reply_text(event, subject, names), card)
     facts = [
         wording.fact(inline(fact.label, FACT_MAX).text, inline(fact.value, FACT_MAX).text)
         for fact in request.facts[:FACTS_MAX]

@@ -16,7 +16,7 @@ from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
 from channels.slack.card import TITLE_MAX
-from channels.slack.course import counted, is_shared, named
+from channels.slack.course import NO_NAMES, Names, counted, is_shared, named
 from channels.slack.deliveries import Submission, Typed
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX, SELECT_OPTIONS_MAX
 from channels.slack.mrkdwn import exact, inline, one_line, size, value, worded
@@ -54,12 +54,14 @@ def block_id(index: int) -> str:
     return f"loopgate.edit.{index}"
 
 
-def edit_view(request: ApprovalRequest, data: Mapping[str, Any], offered: AnswerOffered, asked: Asked) -> View:
-    """Return the modal that changes *data*, the instance's, and takes *offered* with the change."""
+def edit_view(
+    request: ApprovalRequest, data: Mapping[str, Any], offered: AnswerOffered, asked: Asked, names: Names = NO_NAMES
+) -> View:
+    """Return the modal that changes *data*, the instance's, and takes *offered* with the change; *names* by id."""
     policy, paths = request.proposal.policy, _paths(request)
     blocks = [b.section(wording.about_to_edit(inline(request.title, TITLE_MAX).text))]
     if is_shared(request):
-        needs = inline(policy.named(), NEEDS_MAX).text
+        needs = inline(request.policy.named(names), NEEDS_MAX).text
         blocks.append(b.section(wording.edit_voids(named(counted(request)), needs)))
     inputs = [
         _input(index, path, policy.editable[path], dotted(data, path)) for index, path in enumerate(paths[:EDITS_MAX])

@@ -1,7 +1,7 @@
 """What every listener works with: the gate, who is who, and a bounded way to tell one person something at once."""
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -16,12 +16,13 @@ from channels.slack.deliveries import Click, Command, Submission
 from channels.slack.identity import Who, who_acted
 from channels.slack.installation import SlackInstallation
 from channels.slack.members import Members
-from channels.slack.naming import names_of
 from channels.slack.ports import Gate
 from channels.slack.usergroups import UserGroups
 from loops.actors import Human
 from loops.approvals import ApprovalRequest
 from loops.errors import StoreUnavailable, Unavailable
+from loops.events import Event
+from loops.naming import names_in, names_of
 from loops.ports import Directory, Loaded
 
 #: Slack gives up on a delivery after 3 s (docs.slack.dev, interactivity/handling-user-interaction). A listener spends
@@ -70,6 +71,13 @@ class Desk:
         """Return what those who may decide *request* are called, by id; nothing where that cannot be found out now."""
         try:
             return await soon(names_of(self.directory, self.tenant, request), LOAD_S)
+        except Unavailable:
+            return {}
+
+    async def names_in(self, events: Iterable[Event]) -> Mapping[str, str]:
+        """Return what those are called whom *events* name by id alone; nothing where that cannot be found out now."""
+        try:
+            return await soon(names_in(self.directory, self.tenant, events), LOAD_S)
         except Unavailable:
             return {}
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from channels.slack.course import NO_NAMES, Names
 from channels.slack.mrkdwn import exact, inline, quoted
 from loops.events import Event
 from loops.ports import Loaded
@@ -21,17 +22,21 @@ _KINDS = {
 }
 
 
-def told(event: Event) -> str:
-    """Return what *event* says in one line of `mrkdwn`; its type where it holds something unexpected."""
+def told(event: Event, names: Names = NO_NAMES) -> str:
+    """
+    Return what *event* says in one line of `mrkdwn`; its type where it holds something unexpected.
+
+    *names* are what people are called whom it names by id alone (`loops.naming.names_in`).
+    """
     try:
-        return _told(event)
+        return _told(event, names)
     except (KeyError, TypeError, AttributeError, IndexError, ValueError):
         return inline(event.type, NAME_MAX).text
 
 
-def reply_text(event: Event, subject: Loaded) -> str:
-    """Return what the thread says of *event*: the line, and what it set going."""
-    line, request = told(event), subject.request
+def reply_text(event: Event, subject: Loaded, names: Names = NO_NAMES) -> str:
+    """Return what the thread says of *event*: the line, and what it set going; *names* as for `told`."""
+    line, request = told(event, names), subject.request
     if event.type != "approval.decision.recorded" or not event.data.get("complete") or request is None:
         return line
     decision = event.data.get("decision")
@@ -44,7 +49,7 @@ def reply_text(event: Event, subject: Loaded) -> str:
     return f"{line}\n⚙️ Now executing {', '.join(named)}"
 
 
-def _told(event: Event) -> str:
+def _told(event: Event, names: Names) -> str:
     data = event.data
     match event.type:
         case "loop.started":
@@ -83,15 +88,16 @@ def _told(event: Event) -> str:
         case "approval.question.answered":
             return f"💡 {_who(data['actor'])} answers: {_text(data['answer'])}"
         case "approval.reassigned":
-            return f"🤝 {_name(data['fromPerson'])} handed their part to {_name(data['toPerson'])}{_because(data)}"
+            giver, taker = _person(data["fromPerson"], names), _person(data["toPerson"], names)
+            return f"🤝 {giver} handed their part to {taker}{_because(data)}"
         case "approval.snoozed":
             return f"💤 {_who(data['actor'])} asked to be reminded later"
         case "approval.details.requested":
             return f"📎 {_who(data['actor'])} asked for a copy of version {_name(data['requestVersion'])}"
         case "approval.reminded":
-            return _reminded(data)
+            return _reminded(data, names)
         case "approval.escalated":
-            return _escalated(data)
+            return _escalated(data, names)
         case "approval.closed":
             return _closed(data)
         case "effect.succeeded" | "effect.failed":
@@ -141,15 +147,16 @@ def _closed(data: Mapping[str, Any]) -> str:
     return f"{icon} The request was closed as {_name(data['status'])}{by}{why}{_because(data)}"
 
 
-def _reminded(data: Mapping[str, Any]) -> str:
+def _reminded(data: Mapping[str, Any], names: Names) -> str:
     if data.get("person"):
-        return f"⏰ {_name(data['person'])} was reminded, as they had asked"
+        return f"⏰ {_person(data['person'], names)} was reminded, as they had asked"
     # Whom it waits for is said below, by those who mention them (`channel.reply`).
     return f"⏰ This still waits for a decision (reminder {int(data['number'])} of {int(data['of'])})"
 
 
-def _escalated(data: Mapping[str, Any]) -> str:
-    added = [_name(each) for each in (*data.get("groups", ()), *data.get("onCall", ()))]
+def _escalated(data: Mapping[str, Any], names: Names) -> str:
+    groups, people = data.get("groups", ()), data.get("onCall", ())
+    added = [*map(_name, groups), *(_person(each, names) for each in people)]
     more = f"; {', '.join(added)} may decide it too from now on" if added else ""
     where = f" in {_name(data['channel'])}" if data.get("channel") else ""
     return f"📣 Nobody decided, so it was escalated{where}{more}"
@@ -187,6 +194,10 @@ def _because(data: Mapping[str, Any]) -> str:
 def _who(actor: Mapping[str, Any]) -> str:
     kind = {"ai-agent": " (AI)", "automation": " (service)"}.get(str(actor["type"]), "")
     return f"*{_name(actor.get('displayName') or actor['id'])}*{kind}"
+
+
+def _person(person_id: Any, names: Names) -> str:
+    return f"*{_name(names.get(str(person_id), person_id))}*"
 
 
 def _name(value: Any) -> str:

@@ -14,6 +14,7 @@ from gateway.api.models import (
     ApprovalAsked,
     ApprovalPage,
     ApprovalsAsked,
+    ApprovalView,
     AskApproval,
     Withdraw,
 )
@@ -22,8 +23,9 @@ from gateway.api.views import approval_view
 from loops.approvals import ApprovalRequest
 from loops.definition import LoopDefinition
 from loops.engine import LoopEngine
+from loops.naming import names_of
 from loops.outcomes import Refused
-from loops.ports import IdSource, Store
+from loops.ports import Directory, IdSource, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class Approvals:
     engine: LoopEngine
     store: Store
     ids: IdSource
+    directory: Directory
     allowed: AdhocConfig | None
     unmanned: Callable[[LoopDefinition], Iterable[str]]
     bell: Bell
@@ -58,7 +61,7 @@ class Approvals:
             request = await self._stored(call.tenant, outcome.instance.request_id)
         if request is None:
             raise Problem(409, "not_asked", f"{outcome.instance.aggregate_id} is in {outcome.instance.state}")
-        return Answer(approval_view(request), 200 if outcome.repeated else 201)
+        return Answer(await self._view(call.tenant, request), 200 if outcome.repeated else 201)
 
     async def list_approvals(self, call: Call) -> Answer:
         """List the approval requests that are open, newest first."""
@@ -66,7 +69,9 @@ class Approvals:
         page, cursor = await self.store.requests(call.tenant, cursor=asked.cursor, limit=asked.limit)
         found = [each.request for each in page if each.request]
         wanted = [each for each in found if asked.loop_id in {None, each.proposal.loop_id}]
-        return Answer(ApprovalPage(approvals=tuple(map(approval_view, wanted)), next_cursor=cursor))
+        names = await names_of(self.directory, call.tenant, *wanted)
+        approvals = tuple(approval_view(each, names) for each in wanted)
+        return Answer(ApprovalPage(approvals=approvals, next_cursor=cursor))
 
     async def get_approval(self, call: Call) -> Answer:
         """Show one approval request; with `wait`, as soon as it is decided, or when the time is over."""
@@ -75,7 +80,7 @@ class Approvals:
         request = await self._found(call.tenant, approval_id)
         if request.is_open and asked.wait:
             request = await self._decided(call.tenant, approval_id, asked.wait)
-        return Answer(approval_view(request))
+        return Answer(await self._view(call.tenant, request))
 
     async def withdraw_approval(self, call: Call) -> Answer:
         """Take an approval request back, as whoever asked."""
@@ -90,7 +95,10 @@ class Approvals:
         )
         if isinstance(outcome, Refused):
             raise refusal(outcome)
-        return Answer(approval_view(await self._found(call.tenant, approval_id)))
+        return Answer(await self._view(call.tenant, await self._found(call.tenant, approval_id)))
+
+    async def _view(self, tenant: str, request: ApprovalRequest) -> ApprovalView:
+        return approval_view(request, await names_of(self.directory, tenant, request))
 
     async def _decided(self, tenant: str, approval_id: str, wait_s: float) -> ApprovalRequest:
         """Return the request once it is closed, or as it stands after *wait_s*."""

@@ -1,8 +1,9 @@
 """Loops over HTTP: started, moved, cancelled, looked at."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import assert_never
 
 from gateway.api.acting import actor_of
 from gateway.api.endpoint import Answer, Call
@@ -12,6 +13,7 @@ from gateway.api.models import (
     LoopDetail,
     LoopPage,
     LoopsAsked,
+    LoopView,
     Moved,
     Parked,
     Standing,
@@ -22,13 +24,18 @@ from gateway.api.problems import Problem, refusal
 from gateway.api.views import approval_view, definition_view, effect_views, loop_fields, loop_view
 from gateway.auditing.ports import Archives
 from gateway.jobs.ports import Effects
+from loops.approvals import ApprovalRequest
 from loops.engine import LoopEngine
 from loops.instance import LoopInstance
+from loops.naming import names_of
 from loops.outcomes import Executed, Outcome, Recorded, Refused
-from loops.ports import Definitions, IdSource, Loaded, Store
+from loops.ports import Definitions, Directory, IdSource, Loaded, Store
 
 #: Instances one listing looks at for what its filters ask; the cursor goes on from there.
 _LOOKED_AT = 1_000
+
+#: Approval requests a listing reads at the same time.
+_READ_AT_A_TIME = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,7 @@ class Loops:
     effects: Effects
     definitions: Definitions
     ids: IdSource
+    directory: Directory
     archives: Archives | None = None
 
     async def start_loop(self, call: Call) -> Answer:
@@ -117,25 +125,27 @@ class Loops:
         """List loop instances, newest first."""
         asked: LoopsAsked = call.query
         closed = asked.status in {"completed", "failed", "cancelled"}
-        found: list[LoopInstance] = []
+        found: list[LoopView] = []
         cursor, looked_at = asked.cursor, 0
         while True:
             page, cursor = await self.store.instances(
                 call.tenant, state=asked.state, cursor=cursor, limit=asked.limit - len(found), closed=closed
             )
-            found += [each for each in page if await self._is_asked_for(call.tenant, each, asked)]
+            found += await self._views(call.tenant, page, asked)
             looked_at += len(page)
             if cursor is None or len(found) >= asked.limit or looked_at >= _LOOKED_AT:
-                return Answer(LoopPage(loops=tuple(map(loop_view, found)), next_cursor=cursor))
+                return Answer(LoopPage(loops=tuple(found), next_cursor=cursor))
 
     async def get_loop(self, call: Call) -> Answer:
         """Show one instance, by its id or its aggregate's, with what waits in it."""
         loaded = await self._found(call)
         request, instance = loaded.request, loaded.instance
         records = await self.effects.effects_of(call.tenant, instance.instance_id)
+        waiting = [request] if request and request.is_open else []
+        names = await names_of(self.directory, call.tenant, *waiting)
         fields = loop_fields(instance, request) | {
             "evidence": dict(instance.evidence),
-            "pending_approvals": [approval_view(request)] if request and request.is_open else [],
+            "pending_approvals": [approval_view(each, names) for each in waiting],
             "effects": effect_views(records),
         }
         return Answer(LoopDetail.model_validate(fields))
@@ -161,18 +171,35 @@ class Loops:
             raise Problem(404, "unknown_instance", f"there is no loop on {name}")
         return found
 
-    async def _is_asked_for(self, tenant: str, instance: LoopInstance, asked: LoopsAsked) -> bool:
-        if asked.loop_id not in {None, instance.loop_id} or asked.status not in {None, instance.status}:
-            return False
-        if asked.waiting_for is None:
-            return True
-        loaded = await self.store.load(tenant, instance.instance_id) if instance.request_id else None
-        request = loaded.request if loaded else None
-        return bool(request and request.is_open and asked.waiting_for in _named(request.proposal.policy.gates))
+    async def _views(self, tenant: str, page: Sequence[LoopInstance], asked: LoopsAsked) -> list[LoopView]:
+        """Return those of *page* that are asked for, with their open approval requests, some read at a time."""
+        wanted = [each for each in page if _is_asked_for(each, asked)]
+        waiting: list[ApprovalRequest | None] = []
+        for start in range(0, len(wanted), _READ_AT_A_TIME):
+            some = wanted[start : start + _READ_AT_A_TIME]
+            waiting += await asyncio.gather(*(self._waiting(tenant, each) for each in some))
+        return [
+            loop_view(instance, request)
+            for instance, request in zip(wanted, waiting, strict=True)
+            if asked.waiting_for is None or (request and asked.waiting_for in _named(request))
+        ]
+
+    async def _waiting(self, tenant: str, instance: LoopInstance) -> ApprovalRequest | None:
+        """Return the approval request that *instance* waits for, if it is open."""
+        if instance.request_id is None or instance.is_over:
+            return None
+        loaded = await self.store.load_request(tenant, instance.request_id)
+        return loaded.request if loaded and loaded.request and loaded.request.is_open else None
 
 
-def _named(gates: Sequence[Any]) -> set[str]:
-    return {name for stage in gates for need in stage.needs for name in (*need.groups, *need.users)}
+def _is_asked_for(instance: LoopInstance, asked: LoopsAsked) -> bool:
+    return asked.loop_id in {None, instance.loop_id} and asked.status in {None, instance.status}
+
+
+def _named(request: ApprovalRequest) -> set[str]:
+    needs = [need for stage in request.policy.gates for need in stage.needs]
+    taken = [each.to_person for each in request.reassignments]
+    return {name for need in needs for name in (*need.groups, *need.users)} | set(taken)
 
 
 def _executed(outcome: Outcome) -> Executed | Recorded:

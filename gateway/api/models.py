@@ -111,7 +111,7 @@ class LoopsAsked(Described):
     status: Status | None = None
     """Without it, those that are open: active and suspended."""
     waiting_for: Identifier | None = None
-    """Those whose open approval request this person or group may answer, by its policy's names."""
+    """Those whose open approval request this person or group may answer: an id that the policy names now."""
     cursor: str | None = None
     limit: Limit = 50
 
@@ -252,6 +252,8 @@ class DecisionView(Described):
     name: str
     on_behalf_of: str | None = None
     """The id of who was away, where it is their part."""
+    on_behalf_of_name: str | None = None
+    """What people call them."""
     at: Instant
     reason: str | None = None
 
@@ -277,7 +279,7 @@ class ApprovalView(Described):
     """SHA-256 over the canonical JSON (RFC 8785) of `parameters`."""
     facts: Mapping[str, str] = Field(default_factory=dict)
     waiting_for: str
-    """Who may answer, by the policy's names."""
+    """Who may answer, as the policy stands now: groups and people by name."""
     decisions: tuple[DecisionView, ...] = ()
     decided_by: DecisionView | None = None
     edited: bool = False

@@ -12,6 +12,7 @@ from gateway.api.models import ProblemView
 from loops.values import Value
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
+_QUOTED = re.compile(r"`(\w+)`")
 _REFS = "#/components/schemas/{model}"
 
 # What any endpoint may be refused with, before its handler is asked.
@@ -41,7 +42,7 @@ def document(table: Sequence[Endpoint], version: str) -> dict[str, Any]:
     for endpoint in table:
         path = _PARAMETER.sub(lambda found: f"{{{_camel(found[1])}}}", endpoint.path)
         paths.setdefault(path, {})[endpoint.method.lower()] = _operation(endpoint, refs, schemas["$defs"])
-    return {
+    said = {
         "openapi": "3.1.1",
         "info": {
             "title": "Loopgate",
@@ -58,6 +59,8 @@ def document(table: Sequence[Endpoint], version: str) -> dict[str, Any]:
             "schemas": schemas["$defs"],
         },
     }
+    told: dict[str, Any] = _told(said, _names(said))
+    return told
 
 
 def _models(endpoint: Endpoint) -> set[type[Value]]:
@@ -132,6 +135,41 @@ def _refusals(endpoint: Endpoint, refs: Mapping[Any, str]) -> dict[str, Any]:
         str(status): {"description": f"{HTTPStatus(status).phrase}: {', '.join(named)}", "content": problem}
         for status, named in sorted(codes.items())
     }
+
+
+def _names(node: Any) -> set[str]:
+    """Return every name there is on the wire: of properties and of parameters."""
+    match node:
+        case {"properties": dict(properties)}:
+            return {str(name) for name in properties}.union(*map(_names, node.values()))
+        case {"name": str(name), "in": _}:
+            return {name}
+        case dict():
+            return set().union(*map(_names, node.values()))
+        case list():
+            return set().union(*map(_names, node))
+        case _:
+            return set()
+
+
+def _told(node: Any, names: set[str]) -> Any:
+    """Return *node* with what descriptions quote of our models called as it is on the wire."""
+
+    def on_the_wire(found: re.Match[str]) -> str:
+        return f"`{_camel(found[1])}`" if _camel(found[1]) in names else found[0]
+
+    match node:
+        case {**members}:
+            return {
+                key: _QUOTED.sub(on_the_wire, value)
+                if key in {"summary", "description"} and isinstance(value, str)
+                else _told(value, names)
+                for key, value in members.items()
+            }
+        case list():
+            return [_told(each, names) for each in node]
+        case _:
+            return node
 
 
 def _camel(name: str) -> str:

@@ -136,8 +136,12 @@ def _count(events: Sequence[Event], kind: str) -> int:
 
 
 def _step(event: Event) -> Mapping[str, Any]:
-    actor = event.data.get("actor") or {}
+    actor = event.data.get("actor")
     told = {key: event.data[key] for key in _TOLD if key in event.data}
-    who = {"actor": {"id": actor.get("id"), "type": actor.get("type")}} if actor else {}
+    who = {"actor": _in_short(actor)} if actor else {}
     at = event.occurred_at.isoformat().replace("+00:00", "Z")
     return {"sequence": event.sequence, "type": event.type, "at": at, **who, **told}
+
+
+def _in_short(actor: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"id": actor["id"], "type": actor["type"], "name": actor.get("displayName") or actor["id"]}

@@ -1,6 +1,6 @@
 """Views: what stands in the store, as the API shows it. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.api.adhoc import ADHOC, asked_facts, asked_parameters
 from gateway.api.models import ApprovalView, DecisionView, DefinitionView, EffectView, LoopView
@@ -35,8 +35,12 @@ def loop_view(instance: LoopInstance, request: ApprovalRequest | None = None, **
     return LoopView.model_validate(loop_fields(instance, request) | more)
 
 
-def approval_view(request: ApprovalRequest) -> ApprovalView:
-    """Return *request*. What a model said about it is not in here: it is evidence, on the run."""
+def approval_view(request: ApprovalRequest, names: Mapping[str, str]) -> ApprovalView:
+    """
+    Return *request*; *names* are what people are called, by id, whom its policy names.
+
+    What a model said about it is not in here: it is evidence, on the run.
+    """
     question = request.open_question
     proposal = request.proposal
     parameters, facts = proposal.parameters, {fact.label: fact.value for fact in request.facts}
@@ -55,7 +59,7 @@ def approval_view(request: ApprovalRequest) -> ApprovalView:
         parameters=parameters,
         parameters_digest=digest(parameters),
         facts=facts,
-        waiting_for=proposal.policy.named(),
+        waiting_for=request.policy.named(names),
         decisions=tuple(decision_view(each) for each in request.decisions),
         decided_by=decision_view(request.closed_by) if request.closed_by else None,
         edited=bool(request.changes),
@@ -74,6 +78,7 @@ def decision_view(decision: Decision) -> DecisionView:
         person_id=decision.by.user_id,
         name=decision.by.name,
         on_behalf_of=decision.on_behalf_of.person if decision.on_behalf_of else None,
+        on_behalf_of_name=decision.on_behalf_of.name if decision.on_behalf_of else None,
         at=decision.at,
         reason=decision.reason,
     )

@@ -110,7 +110,8 @@ class Showing:
         events = await self._desk.gate.events(self._desk.tenant, instance.instance_id, after=after, limit=last - after)
         aggregate = _name(instance.aggregate_id)
         lines = [wording.history_head(aggregate, after + 1, last, total)]
-        lines += [f"`{event.sequence}` {when(event.occurred_at)}  {told(event)}" for event in events]
+        names = await self._desk.names_in(events)
+        lines += [f"`{event.sequence}` {when(event.occurred_at)}  {told(event, names)}" for event in events]
         if after:
             lines.append(wording.next_page(f"history {_plain(instance.aggregate_id)}", typed.page + 1, command))
         return lines
@@ -122,8 +123,7 @@ class Showing:
         if request is None or not request.is_open:
             decided = _decided(request) if request else []
             return [*wording.nobody_asked(f"*{aggregate}*"), *decided]
-        policy = request.proposal.policy
-        needs = policy.named(await self._desk.names(request))
+        needs = request.policy.named(await self._desk.names(request))
         lines = [wording.who_head(_headed(request), inline(needs, 4 * NAME_MAX).text)]
         lines += _decided(request)
         entitled = await self._desk.gate.entitled(subject)

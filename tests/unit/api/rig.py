@@ -125,8 +125,8 @@ async def an_api(
         return [f"needs {policy.named()}" for policy in policies if list(shortfalls(policy, people))]
 
     table = endpoints(
-        Loops(house.engine, store, store, house.definitions, ids),
-        Approvals(house.engine, store, ids, adhoc, unmanned, bell),
+        Loops(house.engine, store, store, house.definitions, ids, house.people),
+        Approvals(house.engine, store, ids, house.people, adhoc, unmanned, bell),
         Runs(store, store, house.clock),
         Events(feed, bell, keys, house.clock, heartbeat_s=0.05),
         Subscriptions(subscriptions, feed, house.clock, ids),

@@ -48,7 +48,7 @@ async def test_asking_makes_a_request_that_humans_see() -> None:
     assert made["parameters"] == ASK["parameters"]
     assert made["parametersDigest"] == digest(ASK["parameters"])
     assert made["facts"] == ASK["facts"]
-    assert made["waitingFor"] == "1 of sre, kim"
+    assert made["waitingFor"] == "1 of sre, Kim"
     assert request.digest == made["digest"]
     assert request.expires_at == request.created_at + timedelta(days=1)
 

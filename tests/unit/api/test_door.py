@@ -1,5 +1,7 @@
 """What stands before every endpoint: keys, scopes, limits, shapes."""
 
+import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -167,6 +169,16 @@ async def test_bad_queries_are_refused_by_name(path: str, field: str) -> None:
 
     assert answer.status_code == 422
     assert not field or field in answer.json()["fields"]
+
+
+async def test_descriptions_call_things_as_they_are_called_on_the_wire() -> None:
+    """What the document quotes of its own fields is spelt as callers must spell it."""
+    async with an_api() as api:
+        text = json.dumps((await api.client.get("/api/v1/openapi.json")).json())
+    quoted = set(re.findall(r"`(\w+)`", text))
+
+    assert {"aggregateId", "modelId", "nextCursor", "nextAttemptAt"} <= quoted
+    assert {word for word in quoted if "_" in word} == set()
 
 
 @pytest.mark.parametrize("key", ["", " ", "é", "x" * 256])

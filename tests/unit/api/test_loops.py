@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from builders import an_answer
 from unit.api.rig import an_analysis, an_api
 
 
@@ -216,7 +217,7 @@ async def test_listing_filters_and_pages() -> None:
     async with an_api() as api:
         for number in range(5):
             await api.started(f"CHG-{number}")
-        await api.submitted("CHG-1")
+        approval = (await api.submitted("CHG-1"))["approvalId"]
         await api.post("/loops/CHG-2/cancel", {})
         first = (await api.get("/loops?limit=3")).json()
         rest = (await api.get(f"/loops?limit=3&cursor={first['nextCursor']}")).json()
@@ -227,6 +228,7 @@ async def test_listing_filters_and_pages() -> None:
 
     assert [loop["aggregateId"] for loop in first["loops"] + rest["loops"]] == ["CHG-4", "CHG-3", "CHG-1", "CHG-0"]
     assert "nextCursor" not in rest
+    assert [loop.get("approvalId") for loop in first["loops"] + rest["loops"]] == [None, None, approval, None]
     assert names == {
         "status=cancelled": ["CHG-2"],
         "waitingFor=sre": ["CHG-1"],
@@ -234,6 +236,37 @@ async def test_listing_filters_and_pages() -> None:
         "state=ANALYZING": ["CHG-4", "CHG-3", "CHG-0"],
         "loopId=other": [],
     }
+
+
+async def test_a_listed_loop_names_no_approval_that_is_over() -> None:
+    """Once people have decided, nothing waits there: neither the open run nor the closed one names the request."""
+    async with an_api() as api:
+        await api.started()
+        approval = (await api.submitted())["approvalId"]
+        loaded = await api.store.load_request("default", approval)
+        assert loaded is not None
+        assert loaded.request is not None
+        outcome = await api.house.engine.answer(an_answer(loaded.request, "approve", "dana"), tenant="default")
+        listed = (await api.get("/loops")).json()["loops"]
+
+    assert outcome.outcome == "executed"
+    assert [(loop["aggregateId"], "approvalId" in loop) for loop in listed] == [("CHG-1", False)]
+
+
+async def test_people_in_a_timeline_have_names() -> None:
+    """Each step says who took it: their id for programs, their name for people."""
+    async with an_api() as api:
+        await api.started()
+        approval = (await api.submitted())["approvalId"]
+        loaded = await api.store.load_request("default", approval)
+        assert loaded is not None
+        assert loaded.request is not None
+        await api.house.engine.answer(an_answer(loaded.request, "approve", "dana"), tenant="default")
+        steps = (await api.get("/runs/CHG-1/timeline")).json()["steps"]
+    actors = [each["actor"] for each in steps if "actor" in each]
+
+    assert {"id": "dana", "type": "human", "name": "Dana"} in actors
+    assert {"id": "ci", "type": "automation", "name": "ci"} in actors
 
 
 async def test_definitions_are_listed() -> None:
@@ -263,7 +296,7 @@ async def test_run_is_read_with_its_surfaces() -> None:
     assert {each["contractVersion"] for each in (run, *read.values())} == {"runtime-api-2026-05"}
     assert read["history"]["events"][0]["type"] == "loop.started"
     assert read["evidence"]["evidence"][0]["evidence"]["confidence"] == 0.9
-    assert read["timeline"]["steps"][0]["actor"] == {"id": "ci", "type": "automation"}
+    assert read["timeline"]["steps"][0]["actor"] == {"id": "ci", "type": "automation", "name": "ci"}
     assert read["replay-summary"]["sequenceValid"] is True
     assert read["replay-summary"]["eventCount"] == len(read["history"]["events"])
 

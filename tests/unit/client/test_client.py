@@ -57,7 +57,7 @@ async def test_terms_reach_the_gateway(colour: str) -> None:
         loaded = await on.api.store.load_request("default", made.approval_id)
 
     assert made.facts == {"Why": "costs"}
-    assert made.waiting_for == "1 of kim"
+    assert made.waiting_for == "1 of Kim"
     assert made.expires_at - made.created_at == timedelta(minutes=30)
     assert loaded is not None
     assert loaded.request is not None

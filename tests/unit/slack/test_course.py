@@ -23,12 +23,12 @@ from channels.slack import wording
 from channels.slack.card import render
 from channels.slack.course import net_changes
 from channels.slack.details import document
-from channels.slack.naming import names_of
 from channels.slack.notices import notice_text
 from channels.slack.why import why_text
 from loops.approvals import HumanAsk, Progress
 from loops.cards import Notice
 from loops.editing import Change
+from loops.naming import names_of
 from loops.ports import Loaded
 
 

@@ -74,6 +74,18 @@ def test_any_edit_modal_is_taken_and_changes_nothing_by_itself(fields: dict[str,
     assert all("<" not in text for text in mrkdwn_texts(view["blocks"]))
 
 
+def test_the_edit_modal_says_by_name_who_must_approve_anew() -> None:
+    """Groups and people stand as on the card, never by id; and those whom an escalation added are among them."""
+    policy = an_editable({"replicas": {"type": "integer"}}).proposal.policy
+    policy = policy.changed(quorum=2, approvers=policy.approvers.changed(users=("kim",)))
+    request = an_editable({})
+    request = request.changed(proposal=request.proposal.changed(policy=policy))
+    (offered,) = [answer for answer in request.answers if answer.kind == "approve"]
+    view = edit_view(request, {"replicas": 4}, offered, asked_about(request), {"kim": "Kim Novak"})
+
+    assert "needs all of its approvals anew (2 of sre, Kim Novak)" in said(view["blocks"])
+
+
 @given(nasty_text(60), nasty_text(40))
 @settings(deadline=None, max_examples=50)
 def test_the_smaller_modals_are_taken(title: str, text: str) -> None:

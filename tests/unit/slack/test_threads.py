@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from builders import TENANT, House, a_change, a_house, an_answer, ci, person
 from unit.jobs.rig import JobsHouse, a_jobs_house
+from unit.loops.test_waiting import Roster
 from unit.slack.subjects import loaded
 
 from channels.memory import MemoryChannel
@@ -13,6 +14,7 @@ from channels.slack.threads import TEXT_MAX, reply_text, told
 from loops.approvals import HumanAsk
 from loops.errors import Rejected, Unavailable
 from loops.events import Event
+from loops.naming import names_in
 from loops.telling import worth_telling
 
 
@@ -21,7 +23,9 @@ async def lines(house: House, request: Any) -> list[str]:
     subject = await loaded(house, request)
     effects = await house.effects(subject.instance.instance_id, "card.thread")
     events = {each.sequence: each for each in await house.store.events(TENANT, subject.instance.instance_id)}
-    return [reply_text(events[effect.payload["sequence"]], subject) for effect in effects]
+    told_of = [events[effect.payload["sequence"]] for effect in effects]
+    names = await names_in(house.people, TENANT, told_of)
+    return [reply_text(event, subject, names) for event in told_of]
 
 
 async def test_each_vote_is_told_with_how_far_it_is() -> None:
@@ -65,6 +69,24 @@ async def test_questions_and_answers_are_told() -> None:
         "❓ *Dana* asks: “&lt;!channel&gt; ∗why∗?”",
         "💡 *Robin* answers: “traffic”",
     ]
+
+
+async def test_people_stand_by_their_names() -> None:
+    """Who took a part over, and who is on call, is told by name; somebody unknown stands by id."""
+    house = a_house(a_change(escalate=[{"after": "1h", "onCall": "primary"}]), on_call=Roster(primary="kim"))
+    request = await house.propose()
+    ask = HumanAsk(request_id=request.request_id, by=person("dana"), to_person="sam", channel={}, key="h")
+    await house.engine.consult(ask, tenant=TENANT)
+    house.clock.move(timedelta(hours=1))
+    await house.engine.fall_due((await house.store.due(house.clock.now()))[0])  # type: ignore[attr-defined]
+
+    assert await lines(house, request) == [
+        "🤝 *Dana* handed their part to *Sam*",
+        "📣 Nobody decided, so it was escalated; *Kim* may decide it too from now on",
+    ]
+    assert told(an_event("approval.reassigned", fromPerson="zoe", toPerson="*x*")) == (
+        "🤝 *zoe* handed their part to *∗x∗*"
+    )
 
 
 async def test_an_expiry_is_told_once() -> None:
