@@ -24,20 +24,25 @@ def run(as_json: Json = False) -> None:
 
     Each bundle is written to LOOPGATE_ARCHIVE_DIR, read back and checked before its instance leaves the store.
     """
+    from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
     from gateway.identifiers import process_name
+    from gateway.jobs.leases import holding
     from gateway.wiring import archivist
 
-    async def once(parts: "Parts") -> "Round":
-        holder = process_name()
-        chore = archivist(parts, holder)
-        if chore is None:
+    async def archived(parts: "Parts") -> "Round":
+        archives = archivist(parts)
+        if archives is None:
             fail("no archive is configured; set LOOPGATE_ARCHIVE_DIR to a directory")
-        try:
-            return await chore.once()
-        finally:
-            await parts.leases.let_go("archiving", holder)
+        holder = process_name()
+        async with holding(parts.leases, ARCHIVING, holder, ARCHIVING_LEASE) as is_ours:
+            if not is_ours:
+                fail("another process is archiving now; run this again when it is done")
+            try:
+                return await archives.round()
+            finally:
+                await parts.leases.let_go(ARCHIVING, holder)
 
-    done: Round = with_parts(once)
+    done: Round = with_parts(archived)
     found = [{"instanceId": each.instance_id, "reason": each.reason} for each in done.findings]
     if as_json:
         print_json({"archived": done.archived, "left": done.left, "findings": found})

@@ -16,16 +16,16 @@ import structlog
 from gateway.api.ports import Feed, FeedPage
 from gateway.api.subscription import Delivery, Subscription, delivery_of, headers_of, resync_of
 from gateway.api.subscription_ports import Subscribed, Subscriptions
+from gateway.cancelling import cancelled
 from gateway.integrations.exchange import checked_url, retry_after
 from gateway.jobs.backoff import backoff
-from gateway.jobs.ports import Leases
 from loops.errors import LoopgateError
 from loops.ports import Clock
 
 log = structlog.stdlib.get_logger()
 
-#: How long the chore stays with a process that died.
-DELIVERING_LEASE = timedelta(seconds=5)
+#: How long the chore stays with a process that died, and the pause between two looks.
+DELIVERING_LEASE, DELIVERING_EVERY = timedelta(seconds=5), timedelta(milliseconds=250)
 
 #: Events read at a time, and subscriptions served at a time.
 _PAGE, _AT_A_TIME = 50, 16
@@ -56,55 +56,25 @@ class Deliverer:
 
     def __init__(
         self,
-        holder: str,
         subscriptions: Subscriptions,
         feed: Feed,
-        leases: Leases,
         clock: Clock,
         client: httpx2.AsyncClient,
         *,
-        every: timedelta = timedelta(milliseconds=250),
         timeout_s: float = 15.0,
         warn: Warn = _unheard,
     ) -> None:
-        """*every* is the pause between two looks, *timeout_s* how long one attempt may take."""
-        self._holder = holder
+        """*timeout_s* is how long one attempt may take."""
         self._subscriptions = subscriptions
         self._feed = feed
-        self._leases = leases
         self._clock = clock
         self._client = client
-        self._every = every
         self._timeout_s = timeout_s
         self._warn = warn
         self._serving: dict[tuple[str, str], asyncio.Task[None]] = {}
 
-    async def run(self) -> None:
-        """Deliver until cancelled; a store that is away is tried again."""
-        try:
-            while True:
-                try:
-                    if await self._leases.hold("subscriptions", self._holder, DELIVERING_LEASE):
-                        await self._begin()
-                    else:
-                        self._leave_off()
-                except LoopgateError as error:
-                    # Somebody else may hold the lease by now.
-                    self._leave_off()
-                    log.warning("subscriptions.not_served", error=str(error))
-                except Exception:
-                    log.exception("subscriptions.broke")
-                await asyncio.sleep(self._every.total_seconds())
-        finally:
-            self._leave_off()
-            await asyncio.gather(*self._serving.values(), return_exceptions=True)
-
-    async def once(self) -> None:
-        """Deliver what is due now, to its end."""
-        await self._begin()
-        await asyncio.gather(*self._serving.values())
-
-    async def _begin(self) -> None:
+    async def begin(self) -> None:
+        """Begin to deliver what is due now, beside what was begun before."""
         self._serving = {owner: task for owner, task in self._serving.items() if not task.done()}
         now, latest = self._clock.now(), dict[str, str]()
         for each in await self._subscriptions.every():
@@ -116,9 +86,13 @@ class Deliverer:
             if each.progress.cursor != latest[owner[0]]:
                 self._serving[owner] = asyncio.create_task(self._serve(each), name=f"subscription:{owner[1]}")
 
-    def _leave_off(self) -> None:
-        for task in self._serving.values():
-            task.cancel()
+    async def finish(self) -> None:
+        """Wait for what was begun."""
+        await asyncio.gather(*self._serving.values())
+
+    async def leave_off(self) -> None:
+        """Cut off what was begun; what was not answered is sent again, by whoever begins next."""
+        await cancelled(self._serving.values())
 
     async def _serve(self, subscribed: Subscribed) -> None:
         subscription = subscribed.subscription

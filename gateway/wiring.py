@@ -314,22 +314,19 @@ def _policy(policy: RetryPolicy, retry: RetryConfig) -> RetryPolicy:
     )
 
 
-def archivist(parts: Parts, holder: str) -> Archivist | None:
-    """Return what archives closed instances, as *holder*; None where no archive is configured."""
+def archivist(parts: Parts) -> Archivist | None:
+    """Return what archives closed instances; None where no archive is configured."""
     settings = parts.settings
     if settings.archive_dir is None:
         return None
     return Archivist(
-        holder,
         tenants(parts.configuration),
         parts.store,
         parts.checkpoints,
         parts.archives,
-        parts.leases,
         parts.clock,
         directory=settings.archive_dir,
         retention=timedelta(days=settings.retention_days),
-        every=timedelta(seconds=settings.archive_every_s),
     )
 
 

@@ -7,6 +7,7 @@ import gc
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from typing import TypeVar
 
 import httpx2
@@ -14,19 +15,21 @@ import structlog
 import uvloop
 
 from gateway.admission import admitted
-from gateway.delivering import Deliverer
+from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
+from gateway.delivering import DELIVERING_EVERY, DELIVERING_LEASE, Deliverer, Warn
 from gateway.identifiers import process_name
 from gateway.jobs.bench import Bench
+from gateway.jobs.chores import Chore, doing
 from gateway.jobs.queues import QueueName
-from gateway.jobs.reconcile import Reconciler
+from gateway.jobs.reconcile import RECONCILE_LEASE, Reconciler
 from gateway.jobs.relay import Relay
 from gateway.jobs.rq_worker import StopSignal, loop_in_thread, on_loop, relaying
 from gateway.jobs.rq_worker import work as serve_queues
 from gateway.jobs.runner import EffectRunner
-from gateway.jobs.sweep import Sweep
+from gateway.jobs.sweep import SWEEP_LEASE, Sweep
 from gateway.leash import say_ready
 from gateway.log import configure_logging
-from gateway.sealing import Sealer
+from gateway.sealing import seal
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
@@ -46,8 +49,6 @@ from loops.errors import Unavailable
 log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
-
-_POLL_S = 0.2
 
 #: How long effects under way may go on after SIGTERM, in seconds; a second signal does not wait. What is cut off is
 #: taken up by another worker.
@@ -77,6 +78,11 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         def hold(ttl: timedelta) -> bool:
             return on_loop(loop, parts.leases.hold("relay", holder, ttl))
 
+        def let_go() -> None:
+            with contextlib.suppress(Unavailable):
+                on_loop(loop, parts.leases.let_go("relay", holder))
+
+        stack.callback(let_go)
         stack.callback(_watched(loop, settings.worker_stuck_s))
         bench = Bench(loop, runner.run, settings.effect_concurrency)
         # What is here now is here to stay: later collections need not walk through it.
@@ -116,7 +122,7 @@ def _watched(loop: asyncio.AbstractEventLoop, stuck_s: float) -> Callable[[], No
 
 @asynccontextmanager
 async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
-    """Yield the parts and the runner, with the sweep going on beside them."""
+    """Yield the parts and the runner, with the chores going on beside them."""
     async with (
         open_parts(settings, url) as parts,
         admitted(parts, holder),
@@ -124,63 +130,28 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         httpx2.AsyncClient() as http,
         open_slack(parts) as slack,
     ):
-        sweep = Sweep(
-            holder,
-            parts.effects,
-            parts.deadlines,
-            parts.leases,
-            parts.engine,
-            parts.clock,
-            grace=timedelta(seconds=settings.effect_grace_s),
-            every=timedelta(seconds=settings.sweep_every_s),
-        )
-        sealer = Sealer(
-            holder,
-            tenants(parts.configuration),
-            parts.store,
-            parts.checkpoints,
-            parts.leases,
-            parts.clock,
-            every=timedelta(seconds=settings.seal_every_s),
-        )
-        reconciler = Reconciler(
-            holder,
-            parts.cards,
-            parts.effects,
-            parts.store,
-            parts.leases,
-            parts.engine,
-            every=timedelta(seconds=settings.sweep_every_s),
-        )
-        deliverer = Deliverer(
-            holder,
-            parts.subscriptions,
-            parts.feed,
-            parts.leases,
-            parts.clock,
-            http,
-            warn=slack_channel(parts, slack).warn,
-        )
-        chores = {
-            asyncio.create_task(reconciler.run(), name="cards"),
-            asyncio.create_task(sweep.run(), name="sweep"),
-            asyncio.create_task(sealer.run(), name="sealing"),
-            asyncio.create_task(deliverer.run(), name="subscriptions"),
-        }
-        if archives := archivist(parts, holder):
-            chores.add(asyncio.create_task(archives.run(), name="archiving"))
-        try:
+        warn = slack_channel(parts, slack).warn
+        async with doing([*_chores(parts, http, warn)], parts.leases, holder):
             yield parts, effect_runner(parts, handlers)
-        finally:
-            # Asked again until they are done: on Python 3.11 a wait_for inside one swallows a cancellation that
-            # arrives together with the answer it waits for.
-            while chores:
-                for chore in chores:
-                    chore.cancel()
-                _, chores = await asyncio.wait(chores, timeout=_POLL_S)
-            with contextlib.suppress(Unavailable):
-                for name in ("relay", "sweep", "cards", "sealing", "subscriptions", "archiving"):
-                    await parts.leases.let_go(name, holder)
+
+
+def _chores(parts: Parts, http: httpx2.AsyncClient, warn: Warn) -> Iterator[Chore]:
+    """Yield what one of the workers does beside its effects. Over *http* subscribers are sent their events."""
+    settings = parts.settings
+    sweep_every = timedelta(seconds=settings.sweep_every_s)
+    grace = timedelta(seconds=settings.effect_grace_s)
+    sweep = Sweep(parts.effects, parts.deadlines, parts.engine, parts.clock, grace=grace)
+    yield Chore("sweep", sweep.once, sweep_every, SWEEP_LEASE)
+    reconciler = Reconciler(parts.cards, parts.effects, parts.store, parts.engine)
+    yield Chore("cards", reconciler.once, sweep_every, RECONCILE_LEASE)
+    deliverer = Deliverer(parts.subscriptions, parts.feed, parts.clock, http, warn=warn)
+    yield Chore("subscriptions", deliverer.begin, DELIVERING_EVERY, DELIVERING_LEASE, deliverer.leave_off)
+    seal_every = timedelta(seconds=settings.seal_every_s)
+    seal_all = partial(seal, tenants(parts.configuration), parts.store, parts.checkpoints, parts.clock)
+    yield Chore("sealing", seal_all, seal_every, seal_every, is_put_off=True)
+    if archives := archivist(parts):
+        archive_every = timedelta(seconds=settings.archive_every_s)
+        yield Chore(ARCHIVING, archives.once, archive_every, ARCHIVING_LEASE, is_put_off=True)
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from gateway.cancelling import cancelled
 from gateway.demo.cast import MEMBERS, ROOMS
 from gateway.demo.ci import Ci
 from gateway.demo.receiver import Receiver, deployer_says, erp_says
@@ -102,12 +103,7 @@ class Stage:
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self._background(self.watch.run())
         yield
-        # Asked until they end: Python 3.11's wait_for, which redis-py uses, swallows a cancellation that comes just as
-        # the answer does.
-        while self._tasks:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(tuple(self._tasks), timeout=0.1)
+        await cancelled(self._tasks)
         await self._client.aclose()
         await self._redis.aclose()
 

@@ -1,13 +1,11 @@
 """Reconciling: cards that went on showing less than they should, although everything to show them was done."""
 
-import asyncio
 from datetime import timedelta
 
 import structlog
 
-from gateway.jobs.ports import CardBehind, Cards, EffectRecord, Effects, Leases
+from gateway.jobs.ports import CardBehind, Cards, EffectRecord, Effects
 from loops.engine import LoopEngine
-from loops.errors import LoopgateError
 from loops.ports import Store
 
 log = structlog.stdlib.get_logger()
@@ -25,36 +23,11 @@ class Reconciler:
     It shows nothing itself: what it asks for is an effect like any other, done at least once and by its id.
     """
 
-    def __init__(
-        self,
-        holder: str,
-        cards: Cards,
-        effects: Effects,
-        store: Store,
-        leases: Leases,
-        engine: LoopEngine,
-        *,
-        every: timedelta,
-    ) -> None:
-        self._holder = holder
+    def __init__(self, cards: Cards, effects: Effects, store: Store, engine: LoopEngine) -> None:
         self._cards = cards
         self._effects = effects
         self._store = store
-        self._leases = leases
         self._engine = engine
-        self._every = every
-
-    async def run(self) -> None:
-        """Reconcile until cancelled, one process at a time; a store that is away is tried again."""
-        while True:
-            try:
-                if await self._leases.hold("cards", self._holder, RECONCILE_LEASE):
-                    await self.once()
-            except LoopgateError as error:
-                log.warning("cards.not_reconciled", error=str(error))
-            except Exception:
-                log.exception("cards.reconciling_broke")
-            await asyncio.sleep(self._every.total_seconds())
 
     async def once(self) -> None:
         """Look after the cards whose time has come."""

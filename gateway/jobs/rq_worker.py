@@ -17,6 +17,7 @@ from rq.exceptions import DequeueTimeout, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
+from gateway.cancelling import cancelled
 from gateway.jobs.bench import Bench
 from gateway.jobs.queues import QueueName, rq_name
 from gateway.jobs.relay import RELAY_LEASE, Relay
@@ -34,7 +35,6 @@ _LOOK_S = 1
 _LOOK_AGAIN_S = 0.05
 
 _PAUSE_S = 1.0
-_POLL_S = 0.2
 
 
 class StopSignal:
@@ -204,9 +204,4 @@ def work(bench: Bench, client: Redis, names: Sequence[QueueName], stop: StopSign
 
 
 async def _cancel_all() -> None:
-    tasks = {task for task in asyncio.all_tasks() if task is not asyncio.current_task()}
-    # Again until all are done: on Python 3.11 a wait_for swallows a cancellation that comes together with its answer.
-    while tasks:
-        for task in tasks:
-            task.cancel()
-        _, tasks = await asyncio.wait(tasks, timeout=_POLL_S)
+    await cancelled(task for task in asyncio.all_tasks() if task is not asyncio.current_task())

@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from gateway.jobs.ports import Deadlines, Effects, Leases
+from gateway.jobs.ports import Deadlines, Effects
 from loops.deadlines import Deadline
 from loops.engine import LoopEngine
-from loops.errors import LoopgateError, StoreUnavailable
+from loops.errors import StoreUnavailable
 from loops.ports import Clock
 
 log = structlog.stdlib.get_logger()
@@ -16,7 +16,7 @@ log = structlog.stdlib.get_logger()
 #: How long the chore stays with a sweeper that died.
 SWEEP_LEASE = timedelta(seconds=3)
 
-#: Deadlines looked at before the lease is extended, and of those how many take effect side by side.
+#: Deadlines looked at in one go, and of those how many take effect side by side.
 BATCH, AT_A_TIME = 100, 8
 
 #: How long a deadline that cannot take effect is left alone.
@@ -24,41 +24,23 @@ _STUCK_PAUSE = timedelta(minutes=1)
 
 
 class Sweep:
-    """One process at a time sweeps; any other takes over within `SWEEP_LEASE` of its death."""
+    """What one process at a time does; any other takes over within `SWEEP_LEASE` of its death."""
 
     def __init__(
         self,
-        holder: str,
         effects: Effects,
         deadlines: Deadlines,
-        leases: Leases,
         engine: LoopEngine,
         clock: Clock,
         *,
         grace: timedelta,
-        every: timedelta,
     ) -> None:
-        self._holder = holder
         self._effects = effects
         self._deadlines = deadlines
-        self._leases = leases
         self._engine = engine
         self._clock = clock
         self._grace = grace
-        self._every = every
         self._stuck: dict[tuple[str, str], datetime] = {}
-
-    async def run(self) -> None:
-        """Sweep until cancelled; a store that is away is tried again."""
-        while True:
-            try:
-                while await self._leases.hold("sweep", self._holder, SWEEP_LEASE) and await self.once():
-                    pass
-            except LoopgateError as error:
-                log.warning("sweep.failed", error=str(error))
-            except Exception:
-                log.exception("sweep.broke")
-            await asyncio.sleep(self._every.total_seconds())
 
     async def once(self) -> bool:
         """Do what is due now, up to `BATCH` deadlines; return whether more may be."""

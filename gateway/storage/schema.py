@@ -8,14 +8,14 @@ lost the lease: the version follows only when it is done. There is none yet.
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
 from redis.asyncio import Redis
 
+from gateway.jobs.leases import holding
 from gateway.storage import keys
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.scripts import script
@@ -83,33 +83,18 @@ async def bring_up(client: "Redis", holder: str, migrations: Sequence[Migration]
         await client.set(keys.SCHEMA, _FIRST, nx=True)
     leases, advance = RedisLeases(client), script(client, "advance")
     while (now := await version_of(client, migrations)) < latest:
-        if not await leases.hold("schema", holder, LEASE):
-            await asyncio.sleep(_LOOK_AGAIN_S)
-            continue
-        step = migrations[now - _FIRST]
-        log.info("schema.migrating", to=now + 1, changes=step.changes)
-        async with _kept(leases, holder):
-            with store_errors():
-                await step.run(client)
-                await advance(now, now + 1)
-        log.info("schema.migrated", to=now + 1)
+        async with holding(leases, "schema", holder, LEASE) as is_ours:
+            if not is_ours:
+                await asyncio.sleep(_LOOK_AGAIN_S)
+                continue
+            step = migrations[now - _FIRST]
+            log.info("schema.migrating", to=now + 1, changes=step.changes)
+            try:
+                with store_errors():
+                    await step.run(client)
+                    await advance(now, now + 1)
+            finally:
+                with contextlib.suppress(Unavailable):
+                    await leases.let_go("schema", holder)
+            log.info("schema.migrated", to=now + 1)
     return latest
-
-
-@asynccontextmanager
-async def _kept(leases: RedisLeases, holder: str) -> AsyncIterator[None]:
-    """Renew the lease meanwhile, and let it go."""
-
-    async def renew() -> None:
-        while True:
-            await asyncio.sleep(LEASE.total_seconds() / 3)
-            with contextlib.suppress(Unavailable):
-                await leases.hold("schema", holder, LEASE)
-
-    renewing = asyncio.create_task(renew())
-    try:
-        yield
-    finally:
-        renewing.cancel()
-        with contextlib.suppress(Unavailable):
-            await leases.let_go("schema", holder)

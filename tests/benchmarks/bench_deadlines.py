@@ -30,7 +30,6 @@ from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_deadlines import RedisDeadlines
 from gateway.storage.redis_effects import RedisEffects
-from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_store import RedisStore
 from loops.definition import LoopDefinition
 
@@ -116,15 +115,12 @@ async def measure(client: "Redis") -> list[dict[str, float]]:
     house = a_house(a_loop("later", "90d"), a_loop("soon", "1h"), store=RedisStore(client), ids=TimeOrderedIds())
     house.clock.at = clock.at
     sweep = Sweep(
-        "bench",
         RedisEffects(client),
         RedisDeadlines(client),
-        RedisLeases(client),
         house.engine,
         house.clock,
         # Nobody works on the effects here: putting them back is another figure.
         grace=timedelta(days=1),
-        every=timedelta(seconds=1),
     )
     found, there = [], 0
     for size in SIZES:

@@ -10,10 +10,12 @@ from unit.gateway.files import a_file
 from unit.gateway.test_audit_commands import decided
 from unit.gateway.test_cli import Shell
 
+from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
 from gateway.gate import EngineGate
 from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.redis_effects import RedisEffects
+from gateway.storage.redis_leases import RedisLeases
 from gateway.wiring import open_parts
 
 
@@ -72,6 +74,26 @@ def test_without_a_directory_nothing_is_archived(shell: Shell) -> None:
     refused = shell.run("archive", "run")
     assert refused.returncode == 1
     assert "set LOOPGATE_ARCHIVE_DIR to a directory" in refused.stderr
+
+
+async def test_while_another_process_archives_the_command_says_so(shell: Shell, redis_url: str) -> None:
+    """One process at a time does it: the command does not claim that there was nothing to do."""
+    async with connect(redis_url) as client:
+        await RedisLeases(client).hold(ARCHIVING, "a worker", ARCHIVING_LEASE)
+    refused = shell.run("archive", "run")
+
+    assert refused.returncode == 1
+    assert "another process is archiving now" in refused.stderr
+
+
+def test_a_directory_that_cannot_be_written_is_named(shell: Shell) -> None:
+    """The command says which directory it is, and exits 1; the change stays in the store."""
+    (shell.home / "archive").write_text("a file")
+    refused = shell.run("archive", "run")
+
+    assert refused.returncode == 1
+    assert f"the archive in {shell.home / 'archive'} cannot be kept" in refused.stderr
+    assert shell.run("audit", "show", "CHG-7").returncode == 0
 
 
 async def test_the_gate_says_where_an_archived_loop_is(shell: Shell, redis_url: str) -> None:

@@ -48,9 +48,12 @@ class Rig:
     client: httpx2.AsyncClient
     receiver: Receiver
 
-    def deliverer(self, name: str = "w1", **said: Any) -> Deliverer:
-        store: Any = self.house.store
-        return Deliverer(name, self.subscriptions, self.feed, store, self.house.clock, self.client, **said)
+    def deliverer(self, **said: Any) -> Deliverer:
+        return Deliverer(self.subscriptions, self.feed, self.house.clock, self.client, **said)
+
+    async def deliver(self, **said: Any) -> None:
+        """Deliver what is due, as a deliverer of its own."""
+        await delivered(self.deliverer(**said))
 
     async def subscribed(self, name: str = "sub_1", *events: EventType, **said: Any) -> Subscription:
         fields = {"url": self.receiver.url, "secret": SECRET} | said
@@ -102,7 +105,7 @@ async def test_every_event_is_delivered_once_in_the_order_of_the_commits(rig: Ri
     await asyncio.gather(*(rig.house.propose(f"CHG-{number}") for number in range(1, 4)))
     deliverer = rig.deliverer()
     for _ in range(3):
-        await deliverer.once()
+        await delivered(deliverer)
 
     assert rig.got() == (await rig.committed())[before:]
     assert len(set(rig.ids())) == len(rig.ids())
@@ -114,7 +117,7 @@ async def test_only_what_was_asked_for_is_sent(rig: Rig) -> None:
     await rig.subscribed("sub_1", "approval.requested")
     await rig.subscribed("sub_2", loop_id="another.loop")
     await rig.house.propose("CHG-1")
-    await rig.deliverer().once()
+    await rig.deliver()
     types = [json.loads(each["body"])["type"] for each in rig.receiver.received]
 
     assert types == ["approval.requested"]
@@ -127,13 +130,13 @@ async def test_refused_delivery_is_tried_again_in_its_place(rig: Rig) -> None:
     await rig.house.propose()
     rig.receiver.status, rig.receiver.headers = 503, {"retry-after": "90"}
     deliverer = rig.deliverer()
-    await deliverer.once()
+    await delivered(deliverer)
     await rig.ages(timedelta(seconds=85))
-    await deliverer.once()
+    await delivered(deliverer)
     failing = await rig.progress()
     rig.receiver.status = 200
     await rig.ages(timedelta(seconds=5))
-    await deliverer.once()
+    await delivered(deliverer)
 
     assert (failing.status, failing.failures, failing.error) == ("failing", 1, "answered 503")
     assert rig.ids()[0] == rig.ids()[1]
@@ -146,7 +149,7 @@ async def test_death_in_the_middle_of_a_delivery_loses_nothing(rig: Rig) -> None
     await rig.subscribed()
     await rig.house.propose()
     rig.receiver.fault = "slow"
-    dying = asyncio.create_task(rig.deliverer("w1").once())
+    dying = asyncio.create_task(rig.deliver())
     async with asyncio.timeout(5):
         while not rig.receiver.received:  # noqa: ASYNC110 - a server in a thread
             await asyncio.sleep(0.005)
@@ -154,7 +157,7 @@ async def test_death_in_the_middle_of_a_delivery_loses_nothing(rig: Rig) -> None
     rig.receiver.release.set()
     rig.receiver.fault = None
     await asyncio.gather(dying, return_exceptions=True)
-    await rig.deliverer("w2").once()
+    await rig.deliver()
 
     assert rig.ids()[0] == rig.ids()[1]
     assert rig.got()[1:] == await rig.committed()
@@ -165,7 +168,7 @@ async def test_one_that_does_not_answer_holds_up_nobody_else(rig: Rig) -> None:
     await rig.subscribed("sub_slow", url="http://127.0.0.1:9/nobody")
     await rig.subscribed("sub_1")
     await rig.house.propose()
-    await rig.deliverer(timeout_s=1).once()
+    await rig.deliver(timeout_s=1)
 
     assert rig.got() == await rig.committed()
     assert (await rig.progress("sub_slow")).status == "failing"
@@ -176,7 +179,7 @@ async def test_redirect_is_not_followed(rig: Rig) -> None:
     await rig.subscribed()
     await rig.house.propose()
     rig.receiver.fault = "redirect"
-    await rig.deliverer().once()
+    await rig.deliver()
 
     assert not rig.receiver.redirect_target_hit
     assert (await rig.progress()).error == "answered 307"
@@ -189,15 +192,15 @@ async def test_three_days_of_failures_disable_and_enabling_goes_on_where_it_stop
     rig.receiver.status = 500
     deliverer, attempts = rig.deliverer(), 0
     while (await rig.progress()).disabled_at is None and attempts < 200:
-        await deliverer.once()
+        await delivered(deliverer)
         attempts += 1
         await rig.ages(timedelta(hours=8))
     disabled = await rig.progress()
-    await deliverer.once()
+    await delivered(deliverer)
     rig.receiver.status = 200
     tried = len(rig.receiver.received)
     await rig.subscriptions.note(TENANT, "sub_1", disabled.enabled())
-    await deliverer.once()
+    await delivered(deliverer)
 
     assert attempts == tried == 10
     assert (disabled.status, disabled.error) == ("disabled", "answered 500")
@@ -215,8 +218,8 @@ async def test_address_that_is_gone_is_disabled_at_once_and_told(rig: Rig) -> No
     await rig.house.propose()
     rig.receiver.status = 410
     deliverer = rig.deliverer(warn=warn)
-    await deliverer.once()
-    await deliverer.once()
+    await delivered(deliverer)
+    await delivered(deliverer)
 
     assert (await rig.progress()).status == "disabled"
     assert told == [("sub_1 to 127.0.0.1", "answered 410")]
@@ -231,7 +234,7 @@ async def test_a_warning_that_cannot_be_told_breaks_nothing(rig: Rig) -> None:
     await rig.subscribed()
     await rig.house.propose()
     rig.receiver.status = 410
-    await rig.deliverer(warn=warn).once()
+    await rig.deliver(warn=warn)
 
     assert ((await rig.progress()).status, (await rig.progress()).error) == ("disabled", "answered 410")
 
@@ -242,12 +245,12 @@ async def test_while_a_secret_is_rotated_either_verifies(rig: Rig) -> None:
     fresh = new_secret()
     await rig.subscriptions.change(first.rotated(fresh, rig.house.clock.now(), None))
     await rig.house.propose()
-    await rig.deliverer().once()
+    await rig.deliver()
     sent = rig.receiver.received[0]["headers"]
     rotated = first.rotated(fresh, rig.house.clock.now() - timedelta(hours=25), None)
     await rig.subscriptions.change(rotated)
     await rig.house.propose("CHG-9")
-    await rig.deliverer().once()
+    await rig.deliver()
 
     assert len(sent["webhook-signature"].split()) == 2
     assert Webhook(fresh).verify(rig.receiver.received[0]["body"], sent)
@@ -255,19 +258,28 @@ async def test_while_a_secret_is_rotated_either_verifies(rig: Rig) -> None:
     assert (await rig.progress()).error == "answered 401"
 
 
-async def test_only_one_process_delivers_and_another_takes_over(rig: Rig) -> None:
-    """While one holds the chore another one sends nothing; when it lets go the other one goes on."""
+async def test_one_that_leaves_off_sends_nothing_more(rig: Rig) -> None:
+    """A process that lost the chore ends what it was at; whoever has it now begins with that very delivery."""
     await rig.subscribed()
-    every = timedelta(milliseconds=5)
-    first = asyncio.create_task(rig.deliverer("w1", every=every).run())
-    second = asyncio.create_task(rig.deliverer("w2", every=every).run())
-    for number in range(3):
-        await rig.house.propose(f"CHG-{number}")
-    async with asyncio.timeout(10):
-        while rig.got() != await rig.committed():  # noqa: ASYNC110 - a server in a thread
-            await asyncio.sleep(0.01)
-    for task in (first, second):
-        task.cancel()
-    await asyncio.gather(first, second, return_exceptions=True)
+    await rig.house.propose()
+    rig.receiver.fault = "slow"
+    former = rig.deliverer()
+    await former.begin()
+    async with asyncio.timeout(5):
+        while not rig.receiver.received:  # noqa: ASYNC110 - a server in a thread
+            await asyncio.sleep(0.005)
+    await former.leave_off()
+    rig.receiver.release.set()
+    rig.receiver.fault = None
+    before = await rig.progress()
+    await rig.deliver()
 
-    assert len(set(rig.ids())) == len(rig.ids())
+    assert before.cursor == "0-0.0"
+    assert rig.ids()[0] == rig.ids()[1]
+    assert rig.got()[1:] == await rig.committed()
+
+
+async def delivered(deliverer: Deliverer) -> None:
+    """Have *deliverer* deliver what is due now, to its end."""
+    await deliverer.begin()
+    await deliverer.finish()

@@ -1,17 +1,10 @@
-"""Sealing: what moved is sealed while the gateway runs, and by one process at a time."""
-
-from datetime import timedelta
+"""Sealing: what moved is sealed while the gateway runs."""
 
 from builders import TENANT, a_house, an_answer
 
 from gateway.auditing.checkpoints import audit_tenant
-from gateway.sealing import Sealer
+from gateway.sealing import seal
 from gateway.storage.memory import MemoryStore
-
-
-def a_sealer(house, store: MemoryStore) -> Sealer:
-    """Return a sealer of the test tenant."""
-    return Sealer("me", [TENANT], store, store, store, house.clock, every=timedelta(minutes=10))
 
 
 async def test_what_moved_is_sealed_and_a_later_rewrite_is_found() -> None:
@@ -19,12 +12,11 @@ async def test_what_moved_is_sealed_and_a_later_rewrite_is_found() -> None:
     store = MemoryStore()
     house = a_house(store=store)
     request = await house.propose()
-    sealer = a_sealer(house, store)
-    await sealer.once()
+    await seal([TENANT], store, store, house.clock)
     sealed = await audit_tenant(store, store, TENANT)
     await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
     moved = await audit_tenant(store, store, TENANT)
-    await sealer.once()
+    await seal([TENANT], store, store, house.clock)
     again = await audit_tenant(store, store, TENANT)
 
     assert [each.findings for each in (sealed, moved, again)] == [()] * 3
@@ -36,10 +28,9 @@ async def test_nothing_moved_makes_no_checkpoint() -> None:
     store = MemoryStore()
     house = a_house(store=store)
     await house.propose()
-    sealer = a_sealer(house, store)
-    await sealer.once()
+    await seal([TENANT], store, store, house.clock)
     first = await store.checkpoint_lines(TENANT)
-    await sealer.once()
+    await seal([TENANT], store, store, house.clock)
 
     assert len(first) == 1
     assert await store.checkpoint_lines(TENANT) == first

@@ -1,7 +1,5 @@
 """Cards out of step become right by themselves, and one that cannot be shown is told of."""
 
-from datetime import timedelta
-
 import pytest
 from builders import TENANT, a_change
 from unit.jobs.rig import JobsHouse, a_jobs_house
@@ -19,7 +17,7 @@ LATER = 2 * BEHIND_AFTER
 def a_reconciler(jobs: JobsHouse) -> Reconciler:
     """Return a reconciler over the house's store."""
     store = jobs.store
-    return Reconciler("one", store, store, store, store, jobs.house.engine, every=timedelta(milliseconds=1))
+    return Reconciler(store, store, store, jobs.house.engine)
 
 
 def shown(channel: MemoryChannel) -> list[str]:

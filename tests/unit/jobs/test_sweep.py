@@ -1,6 +1,5 @@
-"""The sweep: what a crash left is queued again, what fell due takes effect, one process at a time."""
+"""The sweep: what a crash left is queued again, what fell due takes effect."""
 
-import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -9,25 +8,15 @@ from builders import TENANT, a_change
 from unit.jobs.rig import LEASE, JobsHouse, a_jobs_house
 
 from gateway.jobs.ports import Deadlines
-from gateway.jobs.sweep import SWEEP_LEASE, Sweep
+from gateway.jobs.sweep import Sweep
 from loops.deadlines import Deadline
-from loops.errors import StoreUnavailable
 
 GRACE = timedelta(seconds=5)
 
 
-def a_sweep(jobs: JobsHouse, holder: str = "one", deadlines: Deadlines | None = None) -> Sweep:
+def a_sweep(jobs: JobsHouse, deadlines: Deadlines | None = None) -> Sweep:
     """Return a sweep over the house's store."""
-    return Sweep(
-        holder,
-        jobs.store,
-        deadlines or jobs.store,
-        jobs.store,
-        jobs.house.engine,
-        jobs.clock,
-        grace=GRACE,
-        every=timedelta(milliseconds=1),
-    )
+    return Sweep(jobs.store, deadlines or jobs.store, jobs.house.engine, jobs.clock, grace=GRACE)
 
 
 class WithGhosts:
@@ -40,23 +29,6 @@ class WithGhosts:
     async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
         """Return the ghosts first."""
         return [*self._ghosts, *await self._deadlines.due(now, limit=limit)][:limit]
-
-
-class Away:
-    """A store that is away the first time it is asked."""
-
-    def __init__(self, deadlines: Deadlines) -> None:
-        self._deadlines = deadlines
-        self.asked = 0
-        self.is_back = asyncio.Event()
-
-    async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
-        """Fail, then answer."""
-        self.asked += 1
-        if self.asked == 1:
-            raise StoreUnavailable("away")
-        self.is_back.set()
-        return await self._deadlines.due(now, limit=limit)
 
 
 async def test_an_effect_nobody_took_is_queued_again() -> None:
@@ -123,25 +95,6 @@ async def test_without_a_way_out_silence_cancels() -> None:
     assert loaded.instance.status == "cancelled"
 
 
-async def test_one_of_two_sweepers_sweeps_and_the_other_takes_over() -> None:
-    """The lease is one process's; when that is gone, another has it within seconds."""
-    jobs = a_jobs_house()
-    await jobs.propose()
-    assert await jobs.store.hold("sweep", "dead", SWEEP_LEASE)
-    jobs.house.clock.move(timedelta(hours=4))
-    jobs.clock.at += timedelta(seconds=1)
-    second = asyncio.create_task(a_sweep(jobs, "two").run())
-    try:
-        await asyncio.sleep(0.02)
-        while_held = await jobs.state()
-        jobs.clock.move(timedelta(hours=4))
-        await _until_state(jobs, "REJECTED")
-    finally:
-        second.cancel()
-
-    assert while_held == "PENDING_HUMAN_APPROVAL"
-
-
 async def test_deadlines_that_belong_to_nothing_do_not_hold_up_the_others() -> None:
     """A hundred broken deadlines in front: the real one takes effect, and the broken are left alone for a while."""
     jobs = a_jobs_house()
@@ -176,25 +129,3 @@ async def test_a_deadline_that_breaks_does_not_hold_up_the_others() -> None:
     await a_sweep(jobs, deadlines=WithGhosts(jobs.store, [broken])).once()
 
     assert await jobs.state() == "REJECTED"
-
-
-async def test_a_store_that_comes_back_is_swept() -> None:
-    """The sweep survives an outage."""
-    jobs = a_jobs_house()
-    await jobs.propose()
-    jobs.later(timedelta(hours=4))
-    away = Away(jobs.store)
-    sweeping = asyncio.create_task(a_sweep(jobs, deadlines=away).run())
-    try:
-        await asyncio.wait_for(away.is_back.wait(), 5)
-        await _until_state(jobs, "REJECTED")
-    finally:
-        sweeping.cancel()
-
-    assert away.asked >= 2
-
-
-async def _until_state(jobs: JobsHouse, state: str) -> None:
-    async with asyncio.timeout(5):
-        while await jobs.state() != state:  # noqa: ASYNC110 - the store in memory sends no event
-            await asyncio.sleep(0.002)
