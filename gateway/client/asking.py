@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Literal, TypedDict, TypeVar
+from typing import Any, Literal, TypedDict, TypeVar, Unpack
 
 from pydantic import ValidationError
 from pydantic.alias_generators import to_camel
@@ -69,34 +69,72 @@ class Terms(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class Asking:
-    """The calls. Each method returns a dialogue to be carried on."""
+    """The calls. Each public method is a dialogue; the clients have it as a method that carries the dialogue on."""
 
     patience: Patience
 
-    def request(
-        self, title: str, parameters: Mapping[str, Any], terms: Mapping[str, Any], key: str | None
+    def approve(
+        self,
+        title: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        timeout_s: float | None = None,
+        key: str | None = None,
+        **terms: Unpack[Terms],
     ) -> Dialogue[ApprovalView]:
-        """Ask, and do not wait. Raises NotCanonical, before anything is sent, where *parameters* are not JSON."""
+        """
+        Ask people, wait for them, and return the approved request: do what its `parameters` say, edits included.
+
+        A caller that is interrupted takes the request back, unless it asked under a *key*: nobody else could find it.
+
+        Args:
+            title: What is asked, in at most 150 characters.
+            parameters: What is approved, as JSON; shown to approvers and covered by the digest.
+            timeout_s: How long to wait; without it until the request is decided or expires.
+            key: The same call under the same key asks once, for 24 hours, and finds what was asked before. Without
+                it every call asks anew.
+            terms: How people are asked; see `Terms`.
+
+        Raises:
+            NotApproved: If people decided otherwise, or the request ended without them.
+            TimedOut: If nobody has decided; the request stays open, and may be waited for again.
+            Refused: If the gateway does not let this be asked.
+            Unavailable: If the gateway was away for too long.
+            NotCanonical: If *parameters* are not JSON; nothing was sent.
+        """
+        asked = yield from self.request(title, parameters, key=key, **terms)
+        approval = yield from self.awaited(asked, key, timeout_s)
+        if approval.status != "approved":
+            raise NotApproved(approval)
+        return approval
+
+    def request(
+        self,
+        title: str,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        **terms: Unpack[Terms],
+    ) -> Dialogue[ApprovalView]:
+        """Ask people, and return the open request at once. See `approve`."""
         said = {to_camel(name): value for name, value in terms.items() if value is not None}
         if isinstance(span := said.get("expiresAfter"), timedelta):
             said["expiresAfter"] = format_duration(span)
-        send = _post("/approvals", said | {"title": title, "parameters": parameters}, key)
+        send = _post("/approvals", said | {"title": title, "parameters": parameters or {}}, key)
         return (yield from self._answered(send, ApprovalView))
 
-    def get(self, approval_id: str, *, poll_s: int = 0) -> Dialogue[ApprovalView]:
-        """Look, or look as soon as there is a decision, at most *poll_s* from now."""
-        query = {"wait": str(poll_s)} if poll_s else {}
-        send = Send("GET", _path(approval_id), query, timeout_s=ANSWER_S + poll_s)
-        return (yield from self._answered(send, ApprovalView))
+    def get(self, approval_id: str) -> Dialogue[ApprovalView]:
+        """Return a request as it stands. Raises Refused (``unknown_request``) where there is none."""
+        return (yield from self._looked(approval_id))
 
-    def wait(self, approval_id: str, timeout_s: float | None) -> Dialogue[ApprovalView]:
-        """Return the request once it is closed, however it ended. Raises TimedOut if it is open after *timeout_s*."""
+    def wait(self, approval_id: str, timeout_s: float | None = None) -> Dialogue[ApprovalView]:
+        """Return a request once it is closed, however it ended. Raises TimedOut if it is open after *timeout_s*."""
         now = self.patience.now
         end = math.inf if timeout_s is None else now() + timeout_s
         while True:
             began = now()
             poll_s = max(0, min(POLL_S, math.ceil(min(end - began, POLL_S))))
-            approval = yield from self.get(approval_id, poll_s=poll_s)
+            approval = yield from self._looked(approval_id, poll_s)
             if approval.status != "open":
                 return approval
             if now() >= end:
@@ -104,25 +142,25 @@ class Asking:
             if now() - began < poll_s / 2:
                 yield Pause(max(0.0, min(_EARLY_S, end - now())))
 
-    def approve(
+    def withdraw(self, approval_id: str, reason: str | None = None) -> Dialogue[ApprovalView]:
+        """Take a request back that this key's service made. Raises Refused where it is closed or another's."""
+        send = _post(f"{_path(approval_id)}/withdraw", {"reason": reason} if reason else {}, None)
+        return (yield from self._answered(send, ApprovalView))
+
+    def loops(
         self,
-        title: str,
-        parameters: Mapping[str, Any],
-        terms: Mapping[str, Any],
-        key: str | None,
-        timeout_s: float | None,
-    ) -> Dialogue[ApprovalView]:
-        """
-        Ask, wait, and return the approved request.
-
-        A caller that is interrupted takes the request back, unless it asked under a *key*: nobody else could find it.
-
-        Raises:
-            NotApproved: If it ended otherwise.
-            TimedOut: If it is open after *timeout_s*.
-        """
-        asked = yield from self.request(title, parameters, terms, key)
-        return approved((yield from self.awaited(asked, key, timeout_s)))
+        *,
+        loop_id: str | None = None,
+        state: str | None = None,
+        status: str | None = None,
+        waiting_for: str | None = None,
+        cursor: str | None = None,
+        limit: int = 50,
+    ) -> Dialogue[LoopPage]:
+        """Return a page of loop instances, newest first; go on with its `next_cursor`. By default those not over."""
+        which = {"loopId": loop_id, "state": state, "status": status, "waitingFor": waiting_for, "cursor": cursor}
+        query = {name: value for name, value in which.items() if value is not None}
+        return (yield from self._answered(Send("GET", "/loops", query | {"limit": str(limit)}), LoopPage))
 
     def awaited(self, asked: ApprovalView, key: str | None, timeout_s: float | None) -> Dialogue[ApprovalView]:
         """Wait for what was *asked*; interrupted, take it back where it has no *key*."""
@@ -137,19 +175,15 @@ class Asking:
                 yield from self.taken_back(asked.approval_id, "Whoever asked no longer waits")
             raise
 
-    def withdraw(self, approval_id: str, reason: str | None) -> Dialogue[ApprovalView]:
-        """Take the request back, as whoever asked."""
-        send = _post(f"{_path(approval_id)}/withdraw", {"reason": reason} if reason else {}, None)
-        return (yield from self._answered(send, ApprovalView))
-
     def taken_back(self, approval_id: str, reason: str) -> Dialogue[None]:
         """Withdraw in one attempt, whatever comes of it: a word on the way out."""
         yield _post(f"{_path(approval_id)}/withdraw", {"reason": reason}, None, timeout_s=_LAST_WORD_S)
 
-    def loops(self, which: Mapping[str, Any]) -> Dialogue[LoopPage]:
-        """List loop instances."""
-        query = {to_camel(name): str(value) for name, value in which.items() if value is not None}
-        return (yield from self._answered(Send("GET", "/loops", query), LoopPage))
+    def _looked(self, approval_id: str, poll_s: int = 0) -> Dialogue[ApprovalView]:
+        """Look, or look as soon as there is a decision, at most *poll_s* from now."""
+        query = {"wait": str(poll_s)} if poll_s else {}
+        send = Send("GET", _path(approval_id), query, timeout_s=ANSWER_S + poll_s)
+        return (yield from self._answered(send, ApprovalView))
 
     def _answered(self, send: Send, kind: type[V]) -> Dialogue[V]:
         body = yield from exchange(send, self.patience)
@@ -159,13 +193,6 @@ class Asking:
         except ValidationError:
             told = f"{send.method} {send.path} was answered with what is no {kind.__name__}"
             raise Rejected(f"{told}; check LOOPGATE_URL, and that client and gateway are of one release") from None
-
-
-def approved(approval: ApprovalView) -> ApprovalView:
-    """Return *approval* if it is approved. Raises NotApproved otherwise."""
-    if approval.status != "approved":
-        raise NotApproved(approval)
-    return approval
 
 
 def _post(path: str, body: Mapping[str, Any], key: str | None, *, timeout_s: float = ANSWER_S) -> Send:

@@ -1,7 +1,7 @@
 """Guarding: the decorator that lets a function run only with what people approved."""
 
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -143,8 +143,8 @@ class _Guarded:
         parameters = self.binding.parameters(bound)
         key = filled(self.key, parameters) if self.key is not None else None
         facts = {label: filled(text, parameters) for text, label in self._facts()}
-        terms: Mapping[str, Any] = {**self.terms, **({"facts": facts} if facts else {})}
-        asked = yield from asking.request(filled(self.title, parameters), parameters, terms, key)
+        terms: Terms = {**self.terms, "facts": facts} if facts else self.terms
+        asked = yield from asking.request(filled(self.title, parameters), parameters, key=key, **terms)
         try:
             check_asked(parameters, asked)
         except NotRun:

@@ -1,28 +1,57 @@
 """Loopgate: the client, blocking and async. Two shells around the same dialogues; nothing is decided here."""
 
 import asyncio
+import inspect
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar, Unpack
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar, get_args
 
 import httpx2
 
-from gateway.api.models import ApprovalView, LoopPage
-from gateway.client.asking import Asking, Terms
+from gateway.client.asking import Asking
 from gateway.client.dialogue import Dialogue, Heard, NoReply, Patience, Pause, Reply, Send, Step
 from gateway.integrations.exchange import checked_url
 from loops.errors import Rejected
 
+P = ParamSpec("P")
 T = TypeVar("T")
+C = TypeVar("C", bound=Callable[..., Any])
 
 #: How long a call goes on while the gateway is away, in seconds.
 PATIENCE_S = 60.0
 
 
+def _blocking(call: Callable[Concatenate[Asking, P], Dialogue[T]]) -> Callable[Concatenate["Loopgate", P], T]:
+    @wraps(call)
+    def carried_on(self: "Loopgate", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.carry_on(call(self.asking, *args, **kwargs))
+
+    return _shown(carried_on, call)
+
+
+def _awaiting(
+    call: Callable[Concatenate[Asking, P], Dialogue[T]],
+) -> Callable[Concatenate["AsyncLoopgate", P], Coroutine[Any, Any, T]]:
+    @wraps(call)
+    async def carried_on(self: "AsyncLoopgate", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.carry_on(call(self.asking, *args, **kwargs))
+
+    return _shown(carried_on, call)
+
+
+def _shown(method: C, call: Callable[..., Any]) -> C:
+    """Have help() say that *method* returns what comes of the dialogue."""
+    said = inspect.signature(call)
+    *_, result = get_args(said.return_annotation)
+    method.__signature__ = said.replace(return_annotation=result)  # type: ignore[attr-defined]
+    return method
+
+
 class Loopgate:
     """
-    A client that blocks.
+    A client that blocks. Its calls are those of `Asking`.
 
     May be shared by threads. Use it as a context manager, or `close` it.
 
@@ -57,70 +86,12 @@ class Loopgate:
         """Close the connections."""
         self._http.close()
 
-    def approve(
-        self,
-        title: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        timeout_s: float | None = None,
-        key: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> ApprovalView:
-        """
-        Ask people, wait for them, and return the approved request: do what its `parameters` say, edits included.
-
-        Args:
-            title: What is asked, in at most 150 characters.
-            parameters: What is approved, as JSON; shown to approvers and covered by the digest.
-            timeout_s: How long to wait; without it until the request is decided or expires.
-            key: The same call under the same key asks once, for 24 hours, and finds what was asked before. Without
-                it every call asks anew.
-
-        Raises:
-            NotApproved: If people decided otherwise, or the request ended without them.
-            TimedOut: If nobody has decided; the request stays open, and may be waited for again.
-            Refused: If the gateway does not let this be asked.
-            Unavailable: If the gateway was away for too long.
-            NotCanonical: If *parameters* are not JSON; nothing was sent.
-        """
-        return self.carry_on(self.asking.approve(title, parameters or {}, terms, key, timeout_s))
-
-    def request(
-        self,
-        title: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        key: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> ApprovalView:
-        """Ask people, and return the open request at once. See `approve`."""
-        return self.carry_on(self.asking.request(title, parameters or {}, terms, key))
-
-    def get(self, approval_id: str) -> ApprovalView:
-        """Return a request as it stands. Raises Refused (``unknown_request``) where there is none."""
-        return self.carry_on(self.asking.get(approval_id))
-
-    def wait(self, approval_id: str, timeout_s: float | None = None) -> ApprovalView:
-        """Return a request once it is closed, however it ended. Raises TimedOut if it is open after *timeout_s*."""
-        return self.carry_on(self.asking.wait(approval_id, timeout_s))
-
-    def withdraw(self, approval_id: str, reason: str | None = None) -> ApprovalView:
-        """Take a request back that this key's service made. Raises Refused where it is closed or another's."""
-        return self.carry_on(self.asking.withdraw(approval_id, reason))
-
-    def loops(
-        self,
-        *,
-        loop_id: str | None = None,
-        state: str | None = None,
-        status: str | None = None,
-        waiting_for: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> LoopPage:
-        """Return a page of loop instances, newest first; go on with its `next_cursor`. By default those not over."""
-        which = {"loop_id": loop_id, "state": state, "status": status, "waiting_for": waiting_for}
-        return self.carry_on(self.asking.loops(which | {"cursor": cursor, "limit": limit}))
+    approve = _blocking(Asking.approve)
+    request = _blocking(Asking.request)
+    get = _blocking(Asking.get)
+    wait = _blocking(Asking.wait)
+    withdraw = _blocking(Asking.withdraw)
+    loops = _blocking(Asking.loops)
 
     def carry_on(self, dialogue: Dialogue[T]) -> T:
         """Carry *dialogue* on to its end. What interrupts us is told to it, so that it can say a last word."""
@@ -177,54 +148,12 @@ class AsyncLoopgate:
         """Close the connections."""
         await self._http.aclose()
 
-    async def approve(
-        self,
-        title: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        timeout_s: float | None = None,
-        key: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> ApprovalView:
-        """Ask people, wait for them, and return the approved request. See `Loopgate.approve`."""
-        return await self.carry_on(self.asking.approve(title, parameters or {}, terms, key, timeout_s))
-
-    async def request(
-        self,
-        title: str,
-        parameters: Mapping[str, Any] | None = None,
-        *,
-        key: str | None = None,
-        **terms: Unpack[Terms],
-    ) -> ApprovalView:
-        """Ask people, and return the open request at once. See `Loopgate.approve`."""
-        return await self.carry_on(self.asking.request(title, parameters or {}, terms, key))
-
-    async def get(self, approval_id: str) -> ApprovalView:
-        """Return a request as it stands. See `Loopgate.get`."""
-        return await self.carry_on(self.asking.get(approval_id))
-
-    async def wait(self, approval_id: str, timeout_s: float | None = None) -> ApprovalView:
-        """Return a request once it is closed. See `Loopgate.wait`."""
-        return await self.carry_on(self.asking.wait(approval_id, timeout_s))
-
-    async def withdraw(self, approval_id: str, reason: str | None = None) -> ApprovalView:
-        """Take a request back. See `Loopgate.withdraw`."""
-        return await self.carry_on(self.asking.withdraw(approval_id, reason))
-
-    async def loops(
-        self,
-        *,
-        loop_id: str | None = None,
-        state: str | None = None,
-        status: str | None = None,
-        waiting_for: str | None = None,
-        cursor: str | None = None,
-        limit: int = 50,
-    ) -> LoopPage:
-        """Return a page of loop instances. See `Loopgate.loops`."""
-        which = {"loop_id": loop_id, "state": state, "status": status, "waiting_for": waiting_for}
-        return await self.carry_on(self.asking.loops(which | {"cursor": cursor, "limit": limit}))
+    approve = _awaiting(Asking.approve)
+    request = _awaiting(Asking.request)
+    get = _awaiting(Asking.get)
+    wait = _awaiting(Asking.wait)
+    withdraw = _awaiting(Asking.withdraw)
+    loops = _awaiting(Asking.loops)
 
     async def carry_on(self, dialogue: Dialogue[T]) -> T:
         """Carry *dialogue* on to its end. What interrupts us, a cancellation too, is told to it."""

@@ -1,6 +1,7 @@
 """Both clients on the real API: what they ask, learn and are refused."""
 
 import asyncio
+import inspect
 import socket
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from unit.api.test_approvals import decide
 from unit.client.rig import GATEWAY, clients
 from unit.client.test_dialogues import VIEW
 
-from gateway.client import AsyncLoopgate, Loopgate, NotApproved, Refused, TimedOut, Unavailable
+from gateway.client import Approval, AsyncLoopgate, Loopgate, LoopPage, NotApproved, Refused, TimedOut, Unavailable
 from loops.errors import Rejected
 
 COLOURS = pytest.mark.parametrize("colour", ["blocking", "awaiting"])
@@ -187,6 +188,15 @@ def test_what_cannot_be_connected_to_is_said(kind: Any, url: str | None, token: 
     """A missing variable is named; a token goes over https or loopback only."""
     with pytest.raises(Rejected, match=says):
         kind(url, token)
+
+
+@pytest.mark.parametrize("name", ["approve", "request", "get", "wait", "withdraw", "loops"])
+def test_both_clients_have_every_call_and_help_says_what_it_returns(name: str) -> None:
+    """One call reads the same on either client, down to its defaults; nobody is shown a generator."""
+    one, other = (inspect.signature(getattr(kind, name)) for kind in (Loopgate, AsyncLoopgate))
+
+    assert one == other
+    assert one.return_annotation is (LoopPage if name == "loops" else Approval)
 
 
 def test_importing_the_client_is_light() -> None:

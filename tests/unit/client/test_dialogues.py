@@ -55,7 +55,7 @@ def asking(clock: Clock | None = None, patience_s: float = 60) -> Asking:
 @pytest.mark.parametrize("first", [AWAY, LOST, Reply(502, {}, b"<html>"), Reply(504, {}, b""), refused(429)])
 def test_what_may_pass_is_sent_again_under_the_same_key(first: Heard) -> None:
     """Away, over the limits or cut off: after a pause the very same request goes out, and counts once."""
-    steps, made = play(asking().request("Delete it", {"a": 1}, {}, None), first, None, answer())
+    steps, made = play(asking().request("Delete it", {"a": 1}), first, None, answer())
     sent, pause, again = steps
 
     assert isinstance(sent, Send)
@@ -68,8 +68,8 @@ def test_what_may_pass_is_sent_again_under_the_same_key(first: Heard) -> None:
 def test_every_logical_call_has_a_key_of_its_own() -> None:
     """Two asks are two requests, however equal they are."""
     ask = asking()
-    [one], _ = play(ask.request("Delete it", {}, {}, None))
-    [other], _ = play(ask.request("Delete it", {}, {}, None))
+    [one], _ = play(ask.request("Delete it"))
+    [other], _ = play(ask.request("Delete it"))
 
     assert one.headers["idempotency-key"] != other.headers["idempotency-key"]  # type: ignore[union-attr]
 
@@ -88,7 +88,7 @@ def test_pauses_are_as_long_as_the_gateway_says_and_double_where_it_is_silent() 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 409, 413, 415, 422])
 def test_refusals_are_told_at_once_with_code_and_fields(status: int) -> None:
     """What is refused would be refused again: nothing is repeated."""
-    steps, ended = play(asking().request("Delete it", {}, {}, None), refused(status, "unmanned"))
+    steps, ended = play(asking().request("Delete it"), refused(status, "unmanned"))
 
     assert len(steps) == 1
     assert isinstance(ended, Refused)
@@ -99,7 +99,7 @@ def test_refusals_are_told_at_once_with_code_and_fields(status: int) -> None:
 def test_patience_ends_and_counts_from_the_first_failure() -> None:
     """A gateway that stays away is reported, with when to come back; a long wait before it counts for nothing."""
     clock = Clock()
-    dialogue = asking(clock, patience_s=10).get("ar_1", poll_s=30)
+    dialogue = asking(clock, patience_s=10).wait("ar_1")
     next(dialogue)
     clock.at = 50.0
     dialogue.send(LOST)
@@ -175,7 +175,7 @@ def test_waiting_ends_when_its_time_is_over() -> None:
 @pytest.mark.parametrize(("key", "words"), [(None, 1), ("deploy-7", 0)])
 def test_who_is_interrupted_takes_back_what_nobody_else_could_find(key: str | None, words: int) -> None:
     """Ctrl-C or a cancelled task leaves no card that people decide on for nobody; under a key it stays to be found."""
-    dialogue = asking().approve("Delete it", {}, {}, key, None)
+    dialogue = asking().approve("Delete it", key=key)
     steps, _ = play(dialogue, answer(), KeyboardInterrupt())
     said = [step.path for step in steps[2:] if isinstance(step, Send)]
 
@@ -188,7 +188,7 @@ def test_who_is_interrupted_takes_back_what_nobody_else_could_find(key: str | No
 @pytest.mark.parametrize("key", ["", "zwölf", "a b", "a\r\nx: y", "x" * 129])
 def test_a_key_that_is_no_header_is_refused_before_anything_is_sent(key: str) -> None:
     """Keys are visible ASCII."""
-    steps, ended = play(asking().request("Delete it", {}, {}, key))
+    steps, ended = play(asking().request("Delete it", key=key))
 
     assert steps == []
     assert isinstance(ended, Rejected)
