@@ -38,7 +38,7 @@ from gateway.coherence import incoherences
 from gateway.gate import EngineGate
 from gateway.head_limits import HeadLimits
 from gateway.identifiers import process_name
-from gateway.intake.backpressure import Relieved
+from gateway.intake.backpressure import BackPressure
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.jobs.queues import QUEUE_OF
 from gateway.log import configure_logging
@@ -171,7 +171,8 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
                 *await _api(parts, stack),
                 *intake_routes(
                     open_sources(parts.configuration.sources, os.environ),
-                    Relieved(parts.engine, _waiting(parts), parts.settings.max_backlog),
+                    parts.engine,
+                    let_in=BackPressure(_waiting(parts), parts.settings.max_backlog).let_in,
                     answered=lambda source, status: parts.metrics.deliveries.labels(source, str(status)).inc(),
                 ),
             ],

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, assert_never
@@ -84,6 +84,10 @@ class _Problem(Exception):  # noqa: N818 - an answer, raised to where it is give
         self.status, self.error, self.fields, self.retry_after = status, error, fields, retry_after
 
 
+async def _always() -> None:
+    """Let everything in."""
+
+
 def open_sources(configs: Mapping[str, SourceConfig], environ: Mapping[str, str]) -> dict[str, Source]:
     """
     Return the sources of *configs* by name, their secrets read from *environ*.
@@ -98,12 +102,16 @@ def intake_routes(
     sources: Mapping[str, Source],
     engine: Engine,
     *,
+    let_in: Callable[[], Awaitable[None]] = _always,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     body_deadline_s: float = BODY_DEADLINE_S,
     answered: Callable[[str, int], None] = lambda _source, _status: None,
 ) -> list[Route]:
     """
     Return the routes of intake, to be mounted at the root. *answered* is told of every answer to a known source.
+
+    *let_in* is asked before anything that makes more to do, and raises `Unavailable` where there is enough. A
+    cancellation only makes less, and is always taken.
 
     Answers are JSON. 202 ``started``, ``signalled`` or ``cancelled`` and 200 ``duplicate`` or ``ignored`` are final.
     401, 404, 413, 415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, the same delivery.
@@ -118,7 +126,7 @@ def intake_routes(
             content_type = _content_type(request, source.config)
             body = await _body(request, source.config.body_limit, body_deadline_s)
             # The time is taken after the body: a slow sender must not look fresher than it is.
-            answer = await _delivered(source, request.headers.raw, content_type, body, engine, now())
+            answer = await _delivered(source, request.headers.raw, content_type, body, engine, let_in, now())
         except _Problem as problem:
             answer = _told(problem)
         except ClientDisconnect:
@@ -137,6 +145,7 @@ async def _delivered(
     content_type: ContentType,
     body: bytes,
     engine: Engine,
+    let_in: Callable[[], Awaitable[None]],
     now: datetime,
 ) -> Response:
     headers = [(key.decode("latin-1").lower(), value.decode("latin-1")) for key, value in raw]
@@ -156,7 +165,16 @@ async def _delivered(
         fields = {path: reason for each in wrong for path, reason in each.items()}
         raise _Problem(422, "the delivery lacks what the source's rule needs", fields)
     key = f"webhook:{source.config.tenant}:{source.name}:{named}"
-    return _answer(meaning, await _commanded(engine, meaning, source.config.tenant, key), named)
+    try:
+        if not isinstance(meaning, CancelCommand):
+            await let_in()
+        outcome = await _commanded(engine, meaning, source.config.tenant, key)
+    except Unavailable as error:
+        log.warning("delivery.deferred", error=type(error).__name__)
+        wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
+        told = "the delivery could not be recorded; send the same again"
+        raise _Problem(503, told, {}, retry_after=wait) from error
+    return _answer(meaning, outcome, named)
 
 
 def _content_type(request: Request, config: SourceConfig) -> ContentType:
@@ -194,42 +212,36 @@ async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
 
 
 async def _commanded(engine: Engine, command: Command, tenant: str, key: str) -> Executed | Recorded | Refused:
-    try:
-        match command:
-            case StartCommand():
-                return await engine.start(
-                    tenant=tenant,
-                    loop_id=command.loop_id,
-                    aggregate_id=command.aggregate_id,
-                    data=command.data,
-                    actor=command.actor,
-                    correlation_id=command.correlation_id,
-                    idempotency_key=key,
-                )
-            case SignalCommand():
-                return await engine.signal(
-                    tenant=tenant,
-                    aggregate_id=command.aggregate_id,
-                    signal=command.signal,
-                    actor=command.actor,
-                    evidence=command.evidence,
-                    idempotency_key=key,
-                )
-            case CancelCommand():
-                return await engine.cancel(
-                    tenant=tenant,
-                    aggregate_id=command.aggregate_id,
-                    actor=command.actor,
-                    reason=command.reason,
-                    idempotency_key=key,
-                )
-            case _:
-                assert_never(command)
-    except Unavailable as error:
-        log.warning("delivery.deferred", error=type(error).__name__)
-        wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
-        told = "the delivery could not be recorded; send the same again"
-        raise _Problem(503, told, {}, retry_after=wait) from error
+    match command:
+        case StartCommand():
+            return await engine.start(
+                tenant=tenant,
+                loop_id=command.loop_id,
+                aggregate_id=command.aggregate_id,
+                data=command.data,
+                actor=command.actor,
+                correlation_id=command.correlation_id,
+                idempotency_key=key,
+            )
+        case SignalCommand():
+            return await engine.signal(
+                tenant=tenant,
+                aggregate_id=command.aggregate_id,
+                signal=command.signal,
+                actor=command.actor,
+                evidence=command.evidence,
+                idempotency_key=key,
+            )
+        case CancelCommand():
+            return await engine.cancel(
+                tenant=tenant,
+                aggregate_id=command.aggregate_id,
+                actor=command.actor,
+                reason=command.reason,
+                idempotency_key=key,
+            )
+        case _:
+            assert_never(command)
 
 
 def _answer(command: Command, outcome: Executed | Recorded | Refused, named: str) -> Response:

@@ -2,15 +2,13 @@
 
 import pytest
 from starlette.applications import Starlette
-from unit.intake.engine import LOOP, SIGNAL, InMemoryEngine
+from unit.intake.engine import InMemoryEngine
 from unit.intake.test_intake import DESK, ENVIRON, Desk, a_client, a_request
 
-from gateway.intake.backpressure import BELIEVED_S, Relieved, TooMuchWaits
+from gateway.intake.backpressure import BELIEVED_S, BackPressure, TooMuchWaits
+from gateway.intake.config import SourceConfig
 from gateway.intake.intake import intake_routes, open_sources
-from loops.actors import service
 from loops.errors import StoreUnavailable
-
-CI = service("ci", "CI")
 
 
 class Backlog:
@@ -39,18 +37,18 @@ class Watch:
         return self.now
 
 
-async def started(engine: Relieved, aggregate: str = "CHG-1") -> str:
-    """Start a loop; return what came of it."""
-    answer = await engine.start(tenant="default", loop_id=LOOP, aggregate_id=aggregate, data={}, actor=CI)
-    return answer.outcome
+def pressed(engine: InMemoryEngine, pressure: BackPressure) -> Starlette:
+    """Return intake under *pressure*, of a desk that also cancels."""
+    said = DESK.model_dump(mode="json", by_alias=True, exclude_none=True)
+    cancels = {"when": {"type": "change.dropped"}, "cancel": {"aggregateId": "{{ body.data.changeId }}"}}
+    desk = SourceConfig.model_validate(said | {"rules": [*said["rules"], cancels]})
+    return Starlette(routes=intake_routes(open_sources({"desk": desk}, ENVIRON), engine, let_in=pressure.let_in))
 
 
 async def test_past_the_bound_a_sender_is_told_when_to_come_again() -> None:
     """503 with Retry-After, nothing written; below the bound again, the same delivery is taken."""
     engine, backlog, watch = InMemoryEngine(), Backlog(100), Watch()
-    relieved = Relieved(engine, backlog, 100, clock=watch)
-    app = Starlette(routes=intake_routes(open_sources({"desk": DESK}, ENVIRON), relieved))
-    async with a_client(app) as client:
+    async with a_client(pressed(engine, BackPressure(backlog, 100, clock=watch))) as client:
         desk = Desk(engine, client)
         refused = await desk.send(a_request())
         written = engine.written
@@ -66,42 +64,46 @@ async def test_past_the_bound_a_sender_is_told_when_to_come_again() -> None:
 
 async def test_signals_wait_too_and_cancellations_do_not() -> None:
     """What makes more to do is put off; what makes less is taken."""
-    engine = InMemoryEngine()
-    backlog = Backlog(0)
-    watch = Watch()
-    relieved = Relieved(engine, backlog, 100, clock=watch)
-    await started(relieved)
-    backlog.count, watch.now = 200, watch.now + BELIEVED_S
-    with pytest.raises(TooMuchWaits):
-        await relieved.signal(tenant="default", aggregate_id="CHG-1", signal=SIGNAL, actor=CI, evidence={})
-    cancelled = await relieved.cancel(tenant="default", aggregate_id="CHG-1", actor=CI)
+    engine, backlog, watch = InMemoryEngine(), Backlog(0), Watch()
+    async with a_client(pressed(engine, BackPressure(backlog, 100, clock=watch))) as client:
+        desk = Desk(engine, client)
+        await desk.send(a_request())
+        backlog.count, watch.now = 200, watch.now + BELIEVED_S
+        signalled = await desk.send(a_request("change.finished"), delivery_id="msg_2")
+        cancelled = await desk.send(a_request("change.dropped"), delivery_id="msg_3")
 
-    assert cancelled.outcome == "executed"
+    assert signalled.status_code == 503
+    assert (cancelled.status_code, cancelled.json()["status"]) == (202, "cancelled")
 
 
 async def test_a_flood_counts_once_in_a_while() -> None:
     """However many come in, the store is asked how much waits four times a second at most."""
     backlog, watch = Backlog(0), Watch()
-    relieved = Relieved(InMemoryEngine(), backlog, 100, clock=watch)
-    for number in range(50):
-        await started(relieved, f"CHG-{number}")
+    pressure = BackPressure(backlog, 100, clock=watch)
+    for _ in range(50):
+        await pressure.let_in()
     watch.now += BELIEVED_S
-    await started(relieved, "CHG-LAST")
+    await pressure.let_in()
 
     assert backlog.asked == 2
+
+
+async def test_at_the_bound_nobody_is_let_in() -> None:
+    """As many as may wait are enough; one fewer leaves room for one more."""
+    with pytest.raises(TooMuchWaits, match="100 effects wait"):
+        await BackPressure(Backlog(100), 100).let_in()
+    await BackPressure(Backlog(99), 100).let_in()
 
 
 async def test_without_a_bound_nothing_is_counted() -> None:
     """0 means that everything is taken."""
     backlog = Backlog(-1)
+    await BackPressure(backlog, 0).let_in()
 
-    assert await started(Relieved(InMemoryEngine(), backlog, 0)) == "executed"
     assert backlog.asked == 0
 
 
 async def test_a_store_that_is_away_is_said_to_be_away() -> None:
     """Not being able to count is told as what it is."""
-    relieved = Relieved(InMemoryEngine(), Backlog(-1), 100, clock=Watch())
-
     with pytest.raises(StoreUnavailable):
-        await started(relieved)
+        await BackPressure(Backlog(-1), 100, clock=Watch()).let_in()
