@@ -6,12 +6,29 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
-from stack import CHANGE, STRANGER, Stack, slack_id
+from playwright.sync_api import APIResponse, Locator, Page, Route, expect
+from stack import CHANGE, CHANNEL, STRANGER, Stack, slack_id
 
 pytestmark = pytest.mark.browser
 
 SlackAs = Callable[[str], Page]
+
+#: Everything shown on a page has changed, as by another person's click; nothing is drawn yet.
+CHANGED = """
+    async () => {
+        const { store } = await import("/static/store.js");
+        for (const list of store.messages.values()) for (const one of list) one.text += " ";
+        for (const stack of Object.values(store.views)) for (const view of stack) view.hash += "+";
+    }
+"""
+
+#: The page is told to draw, and has had the frames to do it.
+DRAWN = """
+    async () => {
+        document.dispatchEvent(new Event("visibilitychange"));
+        for (let frame = 0; frame < 3; frame += 1) await new Promise(requestAnimationFrame);
+    }
+"""
 
 
 def card_on(page: Page, card: dict[str, Any]) -> Locator:
@@ -46,6 +63,93 @@ def test_approve_is_one_click_and_the_card_ends_executed_under_the_name_of_who_d
 
     assert len(calls) == 1
     assert [event["type"] for event in decisions(stack, "BROWSER-1")] == ["approval.decision.recorded"]
+
+
+@pytest.mark.parametrize("device", ["mouse", "keyboard"])
+def test_a_button_held_while_its_card_changes_is_clicked_all_the_same(
+    stack: Stack, slack_as: SlackAs, device: str
+) -> None:
+    """The page replaces nothing that is being pressed; it draws what changed once that is let go."""
+    card = stack.propose(f"BROWSER-HELD-{device}")
+    page = slack_as("dana")
+    button = card_on(page, card).get_by_role("button", name="Details", exact=True)
+    before = button.element_handle()
+    assert before is not None
+    button.hover()
+    button.focus()
+    down, up = {
+        "mouse": (page.mouse.down, page.mouse.up),
+        "keyboard": (lambda: page.keyboard.down("Space"), lambda: page.keyboard.up("Space")),
+    }[device]
+    down()
+    page.evaluate(CHANGED)
+    page.evaluate(DRAWN)
+    assert before.evaluate("element => element.isConnected")
+    up()
+
+    expect(page.get_by_test_id("modal")).to_contain_text("Everything an approver agrees to")
+    page.evaluate(DRAWN)
+    assert not before.evaluate("element => element.isConnected")
+
+
+def test_a_modal_that_changed_while_one_typed_is_submitted_by_one_click(stack: Stack, slack_as: SlackAs) -> None:
+    """Leaving a field for the button redraws nothing, and what was typed stays, with the caret in its place."""
+    card = stack.propose("BROWSER-TYPED")
+    page = slack_as("sam")
+    press(card_on(page, card), "Reject")
+    modal = page.get_by_test_id("modal")
+    field = modal.get_by_label("Reason")
+    field.fill("Not before sale ends")
+    field.evaluate("element => element.setSelectionRange(11, 15)")
+    page.evaluate(CHANGED)
+    page.evaluate(DRAWN)
+    page.keyboard.type("the sale")
+    expect(field).to_have_value("Not before the sale ends")
+    page.evaluate(CHANGED)
+    modal.get_by_test_id("modal-submit").click()
+
+    expect(modal).to_have_count(0)
+    expect(card_on(page, card)).to_contain_text("Not before the sale ends")
+
+
+def test_what_answers_a_submission_shows_when_it_can_be_submitted_again(stack: Stack, slack_as: SlackAs) -> None:
+    """However late the answer is behind the feed: until it is there Submit is busy, and then no press is swallowed."""
+    card = stack.propose("BROWSER-LATE")
+    page = slack_as("sam")
+    press(card_on(page, card), "Reject")
+    modal = page.get_by_test_id("modal")
+    late: list[tuple[Route, APIResponse]] = []
+    page.route("**/sandbox/act/submit", lambda route: late.append((route, route.fetch())), times=1)
+    field, submit = modal.get_by_label("Reason"), modal.get_by_test_id("modal-submit")
+    field.fill("")
+    submit.click()
+    expect(submit).to_have_attribute("aria-disabled", "true")
+    page.wait_for_function(
+        "async (user) => Object.keys((await import('/static/store.js')).store.views[user][0].errors).length > 0",
+        arg=slack_id("sam"),
+    )
+    page.evaluate(DRAWN)
+    wrong = modal.get_by_test_id("error-loopgate.reason")
+    expect(wrong).to_be_hidden()
+    [(route, answer)] = late
+    route.fulfill(response=answer)
+    expect(wrong).to_contain_text("required field")
+    field.fill("Not before the sale ends")
+    submit.click()
+
+    expect(modal).to_have_count(0)
+    expect(card_on(page, card)).to_contain_text("Not before the sale ends")
+
+
+def test_what_was_begun_in_the_message_box_is_there_when_one_comes_back(stack: Stack, slack_as: SlackAs) -> None:
+    """A look at another place loses no word."""
+    page = slack_as("sam")
+    page.get_by_test_id("composer").fill("Not before the")
+    page.get_by_test_id("channel-home").click()
+    expect(page.get_by_test_id("composer")).to_have_count(0)
+    page.get_by_test_id(f"channel-{CHANNEL}").click()
+
+    expect(page.get_by_test_id("composer")).to_have_value("Not before the")
 
 
 def test_reject_asks_for_a_reason_which_the_card_then_shows(stack: Stack, slack_as: SlackAs) -> None:

@@ -8,6 +8,7 @@ import { people, store, ui } from "./store.js";
 export function composer({ channel, threadTs = "", name }) {
   let offers = [];
   let at = 0;
+  const draft = `${ui.me}|${channel}|${threadTs}`;
   const listId = `offers-${threadTs || "main"}`;
   const list = h("div", { class: "offers", role: "listbox", id: listId, hidden: true });
   const box = h("textarea", {
@@ -16,7 +17,13 @@ export function composer({ channel, threadTs = "", name }) {
   });
   const sendButton = h("button", { type: "button", class: "send", "aria-label": "Send", disabled: true, onclick: send }, "➤");
 
+  function write(text) {
+    box.value = text;
+    changed();
+  }
+
   function changed() {
+    ui.drafts.set(draft, box.value);
     box.style.height = "auto";
     box.style.height = `${Math.min(box.scrollHeight, 180)}px`;
     sendButton.disabled = !box.value.trim();
@@ -75,15 +82,16 @@ export function composer({ channel, threadTs = "", name }) {
   async function send() {
     const text = box.value.trim();
     if (!text) return;
-    box.value = "";
-    changed();
+    write("");
     const isCommand = text.startsWith("/") && !threadTs;
     const body = isCommand ? { user: ui.me, channel, text } : { user: ui.me, channel, text, thread_ts: threadTs };
     const answer = await post(isCommand ? "act/command" : "act/message", body);
     if (answer.ok) return;
     if (answer.error !== "unknown_command") toast(answer.message);
-    if (!box.value) { box.value = text; changed(); }
+    if (!box.value) write(text);
   }
 
+  box.value = ui.drafts.get(draft) || "";
+  if (box.value) requestAnimationFrame(changed);
   return h("div", { class: "composer" }, list, h("div", { class: "composer-box" }, box, h("div", { class: "composer-row" }, h("span", { class: "quiet" }, threadTs ? "Enter to reply" : "Enter to send · Shift+Enter for a new line · / for commands"), sendButton)));
 }

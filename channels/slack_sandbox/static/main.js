@@ -4,6 +4,7 @@ import { avatar, h } from "./dom.js";
 import { post } from "./api.js";
 import { blocks } from "./blocks.js";
 import { composer } from "./composer.js";
+import { isHeld, watchPresses } from "./hold.js";
 import { drawMessages } from "./messages.js";
 import { drawModal } from "./modal.js";
 import { viewPlace } from "./place.js";
@@ -14,9 +15,9 @@ import { drawWire } from "./wire.js";
 
 const byId = (id) => document.getElementById(id);
 let frame = 0;
-let pressed = 0;
 let paneOf = "";
 let threadOf = "";
+let turn = Promise.resolve();
 
 function redraw() {
   if (!frame) frame = requestAnimationFrame(draw);
@@ -24,7 +25,7 @@ function redraw() {
 
 function draw() {
   frame = 0;
-  if (!store.loaded || pressed) return;
+  if (!store.loaded || isHeld()) return;
   byId("team-name").textContent = store.team.name;
   const channel = shownChannel();
   if (channel) markRead(channel.id);
@@ -125,7 +126,7 @@ async function openTab(tab) {
   if (tab !== "home") return;
   const answer = await post("act/home", { user: ui.me });
   if (!answer.ok) toast(answer.message);
-  else if (!shownChannel()) await reload();
+  else if (!shownChannel()) await inTurn(reload);
 }
 
 function actAs(user) {
@@ -137,6 +138,12 @@ function actAs(user) {
   redraw();
 }
 
+// One after the other: what is loaded must not be put over what changed since.
+function inTurn(step) {
+  turn = turn.then(step).catch((error) => console.error(error));
+  return turn;
+}
+
 async function reload() {
   if (await load()) redraw();
 }
@@ -144,37 +151,24 @@ async function reload() {
 function follow() {
   const feed = new EventSource("/sandbox/events");
   const note = byId("connection");
-  feed.onmessage = async (event) => {
-    const change = JSON.parse(event.data);
-    if (change.type === "hello") {
-      const isFirst = !store.loaded;
-      note.textContent = "";
-      await reload();
-      if (isFirst && ui.place === HOME) openTab("home");
-      return;
-    }
-    if (change.type === "warning" && change.warning.user === ui.me) toast(change.warning.text);
-    if (!take(change)) await reload();
-    redraw();
-  };
+  feed.onmessage = (event) => inTurn(() => heard(JSON.parse(event.data), note));
   feed.onerror = () => { note.textContent = "Connection lost. Trying again…"; };
 }
 
-// What is pressed stays as it is until it is let go: a button replaced between down and up would never be clicked.
-// A menu of the system's keeps the "up" for itself, so whatever else happens lets go, too.
-function press() {
-  clearTimeout(pressed);
-  pressed = setTimeout(letGo, 10_000);
-}
-
-function letGo() {
-  clearTimeout(pressed);
-  pressed = 0;
+async function heard(change, note) {
+  if (change.type === "hello") {
+    const isFirst = !store.loaded;
+    note.textContent = "";
+    await reload();
+    if (isFirst && ui.place === HOME) openTab("home");
+    return;
+  }
+  if (change.type === "warning" && change.warning.user === ui.me) toast(change.warning.text);
+  if (!take(change)) await reload();
   redraw();
 }
 
-document.addEventListener("pointerdown", press, true);
-for (const name of ["pointerup", "pointercancel", "change", "keydown"]) document.addEventListener(name, letGo, true);
+watchPresses(redraw);
 byId("wire-toggle").addEventListener("click", (event) => {
   const wire = byId("wire");
   wire.hidden = !wire.hidden;

@@ -11,7 +11,7 @@ export const store = {
 
 export const ui = {
   me: query.get("user") || "", place: query.get("channel") || "", thread: "", appTab: "home", isEmbedded: query.get("embed") === "1",
-  dismissed: new Set(), busy: new Map(), warned: new Map(), forms: new Map(), read: new Map(Object.entries(JSON.parse(sessionStorage.getItem("read") || "{}"))),
+  dismissed: new Set(), busy: new Map(), warned: new Map(), forms: new Map(), drafts: new Map(), read: new Map(Object.entries(JSON.parse(sessionStorage.getItem("read") || "{}"))),
 };
 
 export const HOME = "home";
@@ -105,7 +105,9 @@ function drop(message) {
   if (at >= 0) list.splice(at, 1);
 }
 
+// What came while the list was being loaded is in it already.
 function bounded(list, item) {
+  if (list.some((one) => one.at === item.at && one.id === item.id)) return;
   list.push(item);
   if (list.length > 500) list.shift();
 }

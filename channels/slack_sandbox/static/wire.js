@@ -9,9 +9,13 @@ const DEADLINE_MS = 3000;
 let tab = "deliveries";
 let chosen = "";
 let isRaw = false;
+let drawn = "";
+const opened = new Set();
 
 export function drawWire(root, redraw) {
-  if (root.hidden) return;
+  const print = JSON.stringify([tab, chosen, isRaw, ...[store.deliveries, store.calls].map((list) => [list.length, list.at(-1)?.at])]);
+  if (root.hidden || drawn === print) return;
+  drawn = print;
   const tabs = h("div", { class: "wire-tabs", role: "tablist" }, ...[["deliveries", "Deliveries"], ["calls", "API calls"]].map(([id, name]) =>
     h("button", { type: "button", role: "tab", "aria-selected": String(tab === id), class: tab === id ? "tab current" : "tab", onclick: () => { tab = id; redraw(); } }, `${name} `, h("span", { class: "quiet" }, String(store[id].length)))),
     h("span", { class: "wire-note quiet" }, "What crosses between Slack and the app, as it was on the wire"));
@@ -77,7 +81,7 @@ function detail(one, redraw) {
 }
 
 function calls() {
-  const rows = [...store.calls].reverse().map((one) => h("details", { class: "call" },
+  const rows = [...store.calls].reverse().map((one) => h("details", { class: "call", open: opened.has(one.at), ontoggle: (event) => opened[event.currentTarget.open ? "add" : "delete"](one.at) },
     h("summary", {}, h("time", {}, new Date(one.at * 1000).toLocaleTimeString([], { hour12: false })), h("strong", {}, one.method), h("span", { class: `chip ${one.ok ? "good" : "bad"}` }, one.ok ? "ok" : one.error), h("span", { class: "quiet" }, `${one.ms} ms`)),
     h("pre", { class: "wire-code" }, [...one.messages, JSON.stringify(one.args, null, 2)].join("\n"))));
   return h("div", { class: "wire-body" }, h("div", { class: "wire-list wide" }, ...(rows.length ? rows : [h("p", { class: "quiet wire-empty" }, "The app has called nothing yet.")])));
