@@ -12,7 +12,7 @@ from loops.actors import folded, people_behind
 from loops.approvals import AnswerOffered, ApprovalRequest
 from loops.asked import Asked
 from loops.policy import SeparatedRole
-from loops.quorum import Vote, may_decide
+from loops.quorum import Vote, is_approver, may_decide
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +65,12 @@ def ways_in(asked: Asked, person_id: str) -> list[Way]:
     """
     Return from whom *person_id* might take over a part in the stage that is open.
 
-    Where the policy lets nobody hand a part over, from nobody. Everybody on the way must be known and able to decide.
+    An absence gives nobody a part that its person could not hand over: where the policy's `reassign` is ``no``, from
+    nobody, and with ``approvers`` only to somebody named in one of its stages. Everybody on the way must be known and
+    able to decide.
     """
-    if asked.request.policy.reassign == "no":
+    policy, theirs = asked.request.policy, asked.standing.get(person_id)
+    if policy.reassign == "no" or (policy.reassign == "approvers" and not is_approver(policy, theirs)):
         return []
     return [
         way

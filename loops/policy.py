@@ -104,7 +104,7 @@ class ApprovalPolicy(Value):
     Who must approve is either `quorum` of `approvers`, or `stages` one after the other, each with needs of their own.
     `answers` names the transition behind Approve and Reject where their ids do not already say so. `facts` and
     `title` are templates (see `loops.templates`). `editable` says what approvers may change, by dotted path into the
-    data (see `loops.editing`); `reassign` to whom an approver may hand their part. Times count from the moment the
+    data (see `loops.editing`); `reassign` to whom an approver may leave their part. Times count from the moment the
     request is made, in business hours where the policy has `hours`.
     """
 
@@ -143,7 +143,7 @@ class ApprovalPolicy(Value):
     calendar: Identifier | None = None
     """Business hours by the name of a calendar of the gateway's configuration, instead of `hours`."""
     reassign: Literal["no", "approvers", "anyone"] = "approvers"
-    """To whom an approver may hand their part: nobody (nor do stand-ins decide), other approvers, or anyone known."""
+    """To whom an approver may leave their part, by hand or while away: nobody, other approvers, or anyone known."""
     notify: Literal["none", "approvers"] | Approvers = "none"
     """Whom a direct message asks, beside the card: none, all who may decide, or of those only these."""
     risk: Literal["low", "high"] = "low"

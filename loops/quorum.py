@@ -109,6 +109,11 @@ def may_decide(policy: ApprovalPolicy, stage: int, standing: Standing | None) ->
     return any(may_fill(need, standing) for need in gates[stage].needs)
 
 
+def is_approver(policy: ApprovalPolicy, standing: Standing | None) -> bool:
+    """Return whether somebody of *standing* may decide in any of the stages."""
+    return any(may_decide(policy, stage, standing) for stage in range(len(policy.gates)))
+
+
 def _slots(stage: Stage, person_id: str, standing: Mapping[str, Standing]) -> tuple[int, ...]:
     theirs = standing.get(person_id)
     if theirs is None:

@@ -367,8 +367,8 @@ def no_such_person(name: str) -> list[str]:
 def away(to: str, until: str, there: str, command: str) -> list[str]:
     """Say that somebody is away from now on; *there* is when that is on their own clocks."""
     return [
-        f"🌴 You are away until {until} ({there}), and *{to}* decides in your stead, where a policy lets parts be "
-        f"handed over. It ends by itself then; `{command} back` ends it now. Your own answers count all the same.",
+        f"🌴 You are away until {until} ({there}), and *{to}* decides in your stead, where a policy would let you "
+        f"hand them your part. It ends by itself then, or by `{command} back`. Your own answers count all the same.",
     ]
 
 

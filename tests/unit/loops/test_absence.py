@@ -53,7 +53,7 @@ def code(outcome: Outcome) -> str:
 
 async def test_whoever_stands_in_decides_and_the_record_says_for_whom() -> None:
     """Kim is in no group the policy names; while Dana is away, Kim's approval is Dana's part."""
-    house = a_house()
+    house = a_house(a_change(reassign="anyone"))
     request = await house.propose()
     before = await answer(house, request, "kim")
     await away(house, "dana", "kim")
@@ -74,7 +74,7 @@ async def test_whoever_stands_in_decides_and_the_record_says_for_whom() -> None:
 
 async def test_an_absence_ends_by_itself_at_its_time() -> None:
     """Up to its last moment it counts, from that moment on it does not; nothing runs in between."""
-    house = a_house(a_change(quorum=3, expireAfter=None, onExpiry=None))
+    house = a_house(a_change(reassign="anyone", quorum=3, expireAfter=None, onExpiry=None))
     request = await house.propose()
     await away(house, "dana", "kim", HOUR)
     house.clock.move(HOUR - timedelta(microseconds=1))
@@ -90,7 +90,7 @@ async def test_an_absence_ends_by_itself_at_its_time() -> None:
 
 async def test_whoever_is_back_is_stood_in_for_no_more() -> None:
     """`back` ends it at once, on the absence's own ledger."""
-    house = a_house()
+    house = a_house(a_change(reassign="anyone"))
     request = await house.propose()
     gone = await away(house, "dana", "kim")
     ended = await back(house, "dana")
@@ -125,7 +125,7 @@ async def test_whoever_is_away_may_still_decide() -> None:
 
 async def test_a_chain_leads_to_whoever_is_here() -> None:
     """Dana to Sam, Sam to Kim: Kim decides for Dana or for Sam; Sam, on their own account, still may."""
-    house = a_house(a_change(quorum=2, approvers={"users": ["dana", "robin"]}))
+    house = a_house(a_change(reassign="anyone", quorum=2, approvers={"users": ["dana", "robin"]}))
     request = await house.propose()
     await away(house, "dana", "sam")
     await away(house, "sam", "kim")
@@ -246,9 +246,29 @@ async def test_a_policy_that_lets_nothing_be_handed_over_knows_no_absence() -> N
     assert code(await answer(house, request, "kim")) == "not_an_approver"
 
 
+async def test_with_reassign_approvers_only_an_approver_stands_in() -> None:
+    """Whom Dana could not hand the part to gets it by no absence either; an approver of a later stage may have it."""
+    stages = [{"needs": [{"users": ["dana"]}]}, {"needs": [{"users": ["sam"]}]}]
+    found = []
+    for stand_in in ("kim", "sam"):
+        house = a_house(a_change(approvers={}, stages=stages, reassign="approvers"))
+        request = await house.propose()
+        await away(house, "dana", stand_in)
+        told = await explained(house, request, stand_in)
+        found.append((told, code(await answer(house, request, stand_in))))
+
+    assert found == [((), "not_an_approver"), (("dana",), "decision_recorded")]
+
+
+async def explained(house: House, request: ApprovalRequest, who: str) -> tuple[str, ...]:
+    """Return in whose stead *who* decides, as people are told."""
+    found = await house.engine.explain(request.request_id, person(who), tenant=TENANT)
+    return tuple(each.person for each in found.stands_in_for) if found else ()
+
+
 async def test_the_requester_decides_through_nobody() -> None:
     """Dana asks and is away with Kim: Kim may not decide it for Dana, and is told so."""
-    house = a_house(a_change(approvers={"users": ["dana", "sam"]}))
+    house = a_house(a_change(reassign="anyone", approvers={"users": ["dana", "sam"]}))
     request = await house.propose(behind="dana")
     await away(house, "dana", "kim")
 
@@ -258,7 +278,7 @@ async def test_the_requester_decides_through_nobody() -> None:
 
 async def test_the_requester_stands_in_for_nobody() -> None:
     """Sam is away with Dana, who asks: the part is Sam's, the hand would be the requester's."""
-    house = a_house(a_change(approvers={"users": ["sam"]}))
+    house = a_house(a_change(reassign="anyone", approvers={"users": ["sam"]}))
     request = await house.propose(behind="dana")
     await away(house, "sam", "dana")
 
@@ -267,7 +287,7 @@ async def test_the_requester_stands_in_for_nobody() -> None:
 
 async def test_the_requester_passes_nobodys_part_on() -> None:
     """Sam is away with Dana, who asks and is away with Kim: the requester must not choose who decides."""
-    house = a_house(a_change(approvers={"users": ["sam"]}))
+    house = a_house(a_change(reassign="anyone", approvers={"users": ["sam"]}))
     request = await house.propose(behind="dana")
     await away(house, "sam", "dana")
     await away(house, "dana", "kim")
@@ -277,7 +297,7 @@ async def test_the_requester_passes_nobodys_part_on() -> None:
 
 async def test_one_person_in_two_peoples_stead_is_one_person() -> None:
     """A quorum of two is not met by Kim alone, who stands in for both."""
-    house = a_house(a_change(quorum=2, approvers={"users": ["dana", "sam"]}))
+    house = a_house(a_change(reassign="anyone", quorum=2, approvers={"users": ["dana", "sam"]}))
     request = await house.propose()
     await away(house, "dana", "kim")
     await away(house, "sam", "kim")
@@ -288,7 +308,7 @@ async def test_one_person_in_two_peoples_stead_is_one_person() -> None:
 
 async def test_a_part_is_filled_once_whoever_fills_it() -> None:
     """After Kim in Dana's stead, Dana herself counts no second time, but may reject; and the other way round."""
-    house = a_house(a_change(quorum=2, approvers={"users": ["dana", "sam"]}))
+    house = a_house(a_change(reassign="anyone", quorum=2, approvers={"users": ["dana", "sam"]}))
     request = await house.propose()
     await away(house, "dana", "kim")
     await answer(house, request, "kim")
@@ -335,7 +355,7 @@ async def test_where_their_own_part_is_filled_they_take_the_absent_ones() -> Non
 @pytest.mark.parametrize("lost", ["dana", "kim"])
 async def test_an_approval_in_somebodys_stead_needs_the_rights_of_one_and_the_account_of_the_other(lost: str) -> None:
     """When the quorum is counted, and again before the effect: who was stood in for still has rights, both are here."""
-    house = a_house(a_change(quorum=2))
+    house = a_house(a_change(reassign="anyone", quorum=2))
     request = await house.propose()
     await away(house, "dana", "kim")
     await answer(house, request, "kim")
@@ -354,7 +374,7 @@ async def test_an_approval_in_somebodys_stead_needs_the_rights_of_one_and_the_ac
 
 async def test_what_was_decided_in_somebodys_stead_stays_decided_when_they_are_back() -> None:
     """Whether they were away is judged once, when the decision is made; coming back voids nothing."""
-    house = a_house(a_change(quorum=2))
+    house = a_house(a_change(reassign="anyone", quorum=2))
     request = await house.propose()
     await away(house, "dana", "kim")
     await answer(house, request, "kim")
@@ -384,7 +404,7 @@ async def test_a_part_that_is_not_ones_own_is_not_handed_over() -> None:
 
 async def test_a_reminder_waits_for_whoever_is_here() -> None:
     """Dana is away with Kim: the reminder names Kim in her stead."""
-    house = a_house(a_change(remindAfter="30m"))
+    house = a_house(a_change(reassign="anyone", remindAfter="30m"))
     request = await house.propose()
     await away(house, "dana", "kim")
     house.clock.move(timedelta(minutes=31))
@@ -455,5 +475,6 @@ async def test_no_quorum_is_met_by_fewer_people_and_nobody_decides_their_own_ask
     assert requester not in {person for each in decisions for person in (each.by.user_id, each.part)}
     assert (loaded.request.status == "approved") == (len(decisions) >= quorum)
     assert reassign != "no" or all(each.on_behalf_of is None for each in decisions)
+    assert reassign != "approvers" or all(each.by.user_id in approvers for each in decisions)
     replayed = replay(await house.store.events(TENANT, request.instance_id), loaded.definition)
     assert replayed.deviation is None

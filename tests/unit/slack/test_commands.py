@@ -357,16 +357,17 @@ async def test_snooze_reminds_its_sender_later_by_direct_message(rig: Rig) -> No
     assert "slackChannelId" not in snooze.channel
 
 
-async def test_away_says_until_when_who_decides_and_back_ends_it(rig: Rig) -> None:
+async def test_away_says_until_when_who_decides_and_back_ends_it() -> None:
     """The time is repeated with its zone; shown, on the list of deciders and to who stands in; and ended."""
-    rig.house.people.known["dana"] = replace(rig.house.people.known["dana"], zone="Europe/Vienna")
-    here = await command(rig, "UDANA", "/loops away")
-    left = await command(rig, "UDANA", "/loops away until 2026-12-01 9:30 to <@UKIM|kim>")
-    shown = await command(rig, "UDANA", "/loops away")
-    of_kim = await command(rig, "UKIM", "/loops away")
-    who = await command(rig, "UKIM", "/loops who CHG-7")
-    decided = await rig.house.engine.answer(an_answer(rig.request, "approve", "kim"), tenant=TENANT)
-    back, again = await command(rig, "UDANA", "/loops back"), await command(rig, "UDANA", "/loops back")
+    async with a_rig(a_house(a_change(reassign="anyone"))) as rig:
+        rig.house.people.known["dana"] = replace(rig.house.people.known["dana"], zone="Europe/Vienna")
+        here = await command(rig, "UDANA", "/loops away")
+        left = await command(rig, "UDANA", "/loops away until 2026-12-01 9:30 to <@UKIM|kim>")
+        shown = await command(rig, "UDANA", "/loops away")
+        of_kim = await command(rig, "UKIM", "/loops away")
+        who = await command(rig, "UKIM", "/loops who CHG-7")
+        decided = await rig.house.engine.answer(an_answer(rig.request, "approve", "kim"), tenant=TENANT)
+        back, again = await command(rig, "UDANA", "/loops back"), await command(rig, "UDANA", "/loops back")
 
     assert here.startswith("You are not away.")
     assert "(Tue 01 Dec 2026 09:30 Europe/Vienna), and *Kim* decides in your stead" in left
@@ -401,7 +402,7 @@ async def test_away_that_cannot_be_is_told_why(rig: Rig, text: str, answer: str)
 
 async def test_a_card_names_who_decided_for_whom() -> None:
     """On the card, in its notification and in the thread: Kim for Dana."""
-    async with a_rig(a_house()) as rig:
+    async with a_rig(a_house(a_change(reassign="anyone"))) as rig:
         await command(rig, "UDANA", "/loops away until 3d to kim")
         request = await approve(rig, "kim")
         loaded = await rig.house.store.load_request(TENANT, request.request_id)
