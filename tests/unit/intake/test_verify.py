@@ -45,7 +45,7 @@ def test_stripes_published_vector_verifies() -> None:
     EventUtilityTest.cs. The tests of stripe-python and stripe-node hold no signature: they sign anew in each run.
     Its secret is too short for `open_verifier`.
     """
-    body = (Path(__file__).parent / "payloads" / "stripe-published-vector.json").read_bytes()
+    body = (Path(__file__).parent / "vectors" / "stripe.json").read_bytes()
     v1 = "v1=2220f87ef101a04665f11cdf770523143f875572008577fa0f20882ddb9cc3c7"
     v0 = "v0=63f3a72374a733066c4be69ed7f8e5ac85c22c9f0a6a612ab9a025a9e4ee7eef"
     verifier = HmacVerifier(NAMED["stripe"], (b"webhook_secret",), 300)
