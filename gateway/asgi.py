@@ -46,7 +46,16 @@ from gateway.metrics import CONTENT_TYPE, SocketCollector
 from gateway.settings import Settings
 from gateway.storage.health import Verdict
 from gateway.storage.redis_openers import RedisOpeners
-from gateway.wiring import Parts, open_parts, open_slack, slack_accounts, slack_installation, slack_people, store_url
+from gateway.wiring import (
+    Parts,
+    destinations,
+    open_parts,
+    open_slack,
+    slack_accounts,
+    slack_installation,
+    slack_people,
+    store_url,
+)
 from loops.errors import Rejected, StoreUnavailable
 
 log = structlog.stdlib.get_logger()
@@ -198,7 +207,7 @@ async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
         ),
         Runs(parts.store, parts.checkpoints, parts.clock),
         Events(parts.feed, bell, parts.api_keys, parts.clock),
-        Subscriptions(parts.subscriptions, parts.feed, parts.clock, parts.ids),
+        Subscriptions(parts.subscriptions, parts.feed, parts.clock, parts.ids, destinations(parts.configuration)),
     )
     door = Door(
         parts.api_keys,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
 from gateway.api.adhoc import AdhocConfig
 from gateway.guards.config import PolicyPointConfig
@@ -117,6 +117,12 @@ class RecordedConfig(Value):
 ProviderConfig = Annotated[AnthropicConfig | RecordedConfig, Field(discriminator="kind")]
 
 
+class SubscriptionsConfig(Value):
+    """Where events may be sent to besides public addresses: `networks` such as ``10.20.0.0/16``."""
+
+    networks: tuple[IPvAnyNetwork, ...] = ()
+
+
 class RetryConfig(Value):
     """
     How often an integration is tried, and how far apart: what is not said here is as the settings say.
@@ -198,7 +204,8 @@ class Configuration(Value):
     Everything `loopgate.yaml` says.
 
     `loops` are files or directories beside it; `library` means the shipped ones. `redaction` adds to what counts as a
-    secret. `adhoc` is what callers of the API may ask for without a loop file; without it, nothing.
+    secret. `adhoc` is what callers of the API may ask for without a loop file; without it, nothing. `subscriptions`
+    says where they may have events sent.
     """
 
     slack: SlackConfig
@@ -215,6 +222,7 @@ class Configuration(Value):
     redaction: RedactionRules = RedactionRules()
     alerts: AlertsConfig = AlertsConfig()
     adhoc: AdhocConfig | None = None
+    subscriptions: SubscriptionsConfig = SubscriptionsConfig()
 
 
 def load_configuration(path: Path) -> Configuration:

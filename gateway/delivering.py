@@ -17,6 +17,7 @@ from gateway.api.ports import Feed, FeedPage
 from gateway.api.subscription import Delivery, Subscription, delivery_of, headers_of, resync_of
 from gateway.api.subscription_ports import Subscribed, Subscriptions
 from gateway.cancelling import cancelled
+from gateway.destinations import Forbidden
 from gateway.integrations.exchange import checked_url, retry_after
 from gateway.jobs.backoff import backoff
 from loops.errors import LoopgateError
@@ -165,6 +166,9 @@ class Deliverer:
                 await answer.aclose()
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise _Failed(f"no answer within {self._timeout_s:g} s") from error
+        except httpx2.ConnectError as error:
+            why = str(error) if isinstance(error.__cause__, Forbidden) else "cannot be reached: ConnectError"
+            raise _Failed(why) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, ValueError) as error:
             raise _Failed(f"cannot be reached: {type(error).__name__}") from error
         if not answer.is_success:

@@ -42,6 +42,7 @@ from gateway.configuration import (
     load_configuration,
     secret,
 )
+from gateway.destinations import Destinations
 from gateway.directory import ConfiguredDirectory
 from gateway.gate import EngineGate
 from gateway.guards.config import PolicyPointConfig
@@ -328,6 +329,11 @@ def archivist(parts: Parts) -> Archivist | None:
         directory=settings.archive_dir,
         retention=timedelta(days=settings.retention_days),
     )
+
+
+def destinations(configuration: Configuration) -> Destinations:
+    """Return where callers of the API may have events sent."""
+    return Destinations(tuple(configuration.subscriptions.networks))
 
 
 def tenants(configuration: Configuration) -> list[str]:

@@ -17,6 +17,7 @@ import uvloop
 from gateway.admission import admitted
 from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
 from gateway.delivering import DELIVERING_EVERY, DELIVERING_LEASE, Deliverer, Warn
+from gateway.destinations import screened_client
 from gateway.identifiers import process_name
 from gateway.jobs.bench import Bench
 from gateway.jobs.chores import Chore, doing
@@ -36,6 +37,7 @@ from gateway.storage.outbox import Outbox
 from gateway.wiring import (
     Parts,
     archivist,
+    destinations,
     effect_runner,
     open_handlers,
     open_parts,
@@ -127,7 +129,7 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         open_parts(settings, url) as parts,
         admitted(parts, holder),
         open_handlers(parts) as handlers,
-        httpx2.AsyncClient() as http,
+        screened_client(destinations(parts.configuration)) as http,
         open_slack(parts) as slack,
     ):
         warn = slack_channel(parts, slack).warn

@@ -401,7 +401,9 @@ class EventPage(Described):
 
 
 class Subscribe(Described):
-    """Have events sent to `url`: https, or http on loopback. Redirects are not followed."""
+    """Have events sent to `url`: https, to a public address or a network that the configuration names.
+
+    Redirects are not followed."""
 
     url: Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
     events: Annotated[tuple[EventType, ...], Field(max_length=40)] = ()

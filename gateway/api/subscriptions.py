@@ -10,6 +10,7 @@ from gateway.api.subscription import SUBSCRIPTIONS_MAX, Subscription, subscripti
 from gateway.api.subscription import Progress as Far
 from gateway.api.subscription_ports import Subscribed
 from gateway.api.subscription_ports import Subscriptions as Kept
+from gateway.destinations import Destinations
 from gateway.integrations.exchange import checked_url
 from gateway.standard_webhooks import new_secret
 from loops.ports import Clock, IdSource
@@ -23,6 +24,7 @@ class Subscriptions:
     feed: Feed
     clock: Clock
     ids: IdSource
+    destinations: Destinations
 
     async def subscribe(self, call: Call) -> Answer:
         """
@@ -32,7 +34,9 @@ class Subscriptions:
         """
         asked: Subscribe = call.body
         try:
-            checked_url(asked.url, "the url")
+            host = checked_url(asked.url, "the url").host
+            if objection := self.destinations.objection(host):
+                raise ValueError(objection)
         except ValueError as error:
             raise Problem(422, "bad_request", str(error), {"url": str(error)}) from error
         subscription_id = subscription_id_of(call.tenant, call.key) if call.key else self.ids.new("sub_")

@@ -21,11 +21,16 @@ CHANGES = [f"CHG-S{number}" for number in range(12)]
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack with two gateways and two workers."""
-    with Stack(tmp_path_factory.mktemp("followers")) as stack:
+    with Stack(tmp_path_factory.mktemp("followers"), adjust=_let_loopback) as stack:
         stack.start_gateway(1)
         stack.start_worker()
         stack.await_gateway(1)
         yield stack
+
+
+def _let_loopback(configuration: dict[str, Any], _: dict[str, Any]) -> None:
+    """Let subscriptions send to the receiver here, which is no public address."""
+    configuration["subscriptions"] = {"networks": ["127.0.0.0/8"]}
 
 
 def a_token(stack: Stack, *scopes: str) -> str:

@@ -23,6 +23,7 @@ from gateway.api.problems import unrouted
 from gateway.api.runs import Runs
 from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
+from gateway.destinations import Destinations
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_api_keys import MemoryApiKeys
 from gateway.storage.memory_feed import MemoryFeed
@@ -129,7 +130,7 @@ async def an_api(
         Approvals(house.engine, store, ids, house.people, adhoc, unmanned, bell),
         Runs(store, store, house.clock),
         Events(feed, bell, keys, house.clock, heartbeat_s=0.05),
-        Subscriptions(subscriptions, feed, house.clock, ids),
+        Subscriptions(subscriptions, feed, house.clock, ids, Destinations()),
     )
     token, key = await a_key(keys, house, ALL, tenant="default", service="ci")
     door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9)

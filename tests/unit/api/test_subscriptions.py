@@ -52,10 +52,12 @@ async def test_only_administrators_of_the_tenant_may() -> None:
 @pytest.mark.parametrize(
     "url",
     ["http://receiver.example.com/", "https://user:secret@receiver.example.com/", "ftp://x/", "https:///x", "x",
-     "http://169.254.169.254/latest", "https://a.example/#x", "http://127.0.0.1.example.com/", "https://a b/"],
+     "http://169.254.169.254/latest", "https://169.254.169.254/latest", "http://127.0.0.1:8080/", "https://localhost/",
+     "https://10.0.0.7/hook", "https://[::1]/", "https://[::ffff:10.0.0.7]/", "https://2130706433/",
+     "https://a.example/#x", "http://127.0.0.1.example.com/", "https://a b/"],
 )  # fmt: skip
 async def test_addresses_we_would_not_send_to_are_refused(url: str) -> None:
-    """Only https, or http on loopback, and nothing that hides where it leads."""
+    """Only https, to public addresses, and nothing that hides where it leads."""
     async with an_api() as api:
         answer = await api.post("/subscriptions", {"url": url}, token=await api.a_token("admin"))
 
