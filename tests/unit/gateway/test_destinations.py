@@ -146,7 +146,9 @@ async def a_delivery(url: str, destinations: Destinations) -> AsyncIterator[Prog
     await subscriptions.add(Subscribed(subscription, Progress(cursor=await feed.last(TENANT))))
     await house.propose()
     async with screened_client(destinations) as client:
-        await Deliverer(subscriptions, feed, house.clock, client).once()
+        deliverer = Deliverer(subscriptions, feed, house.clock, client)
+        await deliverer.begin()
+        await deliverer.finish()
     found = await subscriptions.find(TENANT, "sub_1")
     assert found is not None
     yield found.progress
