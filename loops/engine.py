@@ -470,11 +470,18 @@ class LoopEngine:
 
         return await self._about_effect(effect, judged)
 
-    async def show_again(self, tenant: str, request_id: str, dead_post: str | None) -> Outcome:
-        """Have the card of a request that shows less than it should shown again; *dead_post* is the post given up."""
+    async def show_again(
+        self, tenant: str, request_id: str, *, dead_post: str | None = None, new_post: str | None = None
+    ) -> Outcome:
+        """
+        Have the card of a request that shows less than it should shown again.
+
+        *dead_post* is its post, where that was given up; *new_post* the id of another one, where there is none.
+        """
 
         async def judged(loaded: Loaded) -> Decided:
-            return settling.show_again(loaded, dead_post, self._clock.now(), self._ids)
+            now = self._clock.now()
+            return settling.show_again(loaded, now, self._ids, dead_post=dead_post, new_post=new_post)
 
         return await self._about_request(tenant, request_id, judged)
 

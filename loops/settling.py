@@ -9,7 +9,7 @@ from loops.approvals import ERROR_KEPT, RunResult
 from loops.cards import LostCard
 from loops.decide import judge_transition, recorded, refuse
 from loops.draft import Decided, Draft
-from loops.effects import ACTING, Effect, EffectResult, GivenUp
+from loops.effects import ACTING, Effect, EffectKind, EffectResult, GivenUp
 from loops.events import EventType
 from loops.evidence import BadEvidence, accept
 from loops.guards import GuardVerdict
@@ -174,13 +174,21 @@ def _apologise(draft: Draft, effect: Effect, result: EffectResult) -> None:
     )
 
 
-def show_again(loaded: Loaded, dead_post: str | None, now: datetime, ids: IdSource) -> Decided:
-    """Have the card of *loaded*'s request shown as it stands: by its post, where that was given up, or by an update."""
+def show_again(
+    loaded: Loaded, now: datetime, ids: IdSource, *, dead_post: str | None = None, new_post: str | None = None
+) -> Decided:
+    """
+    Have the card of *loaded*'s request shown as it stands: by an update, where it is posted.
+
+    Where it is not, by its post *dead_post*, which was given up, or by another one, *new_post*, which takes place once
+    however often it is asked for under this id.
+    """
     draft = Draft(loaded.definition, loaded.instance, now, ids)
     if dead_post:
         draft.revive(dead_post)
     elif loaded.request:
-        draft.effect("card.update", {"requestId": loaded.request.request_id})
+        kind: EffectKind = "card.post" if new_post else "card.update"
+        draft.effect(kind, {"requestId": loaded.request.request_id}, effect_id=new_post)
     return recorded(draft, loaded, "card_behind")
 
 

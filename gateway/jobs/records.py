@@ -60,6 +60,6 @@ class Records:
         for record in await self.about(effect):
             is_its_post = record.effect.kind == "card.post" and record.effect.payload.get("copy", 0) == number
             # A copy is not posted where the request was decided meanwhile.
-            if is_its_post and (record.state == "dead" or (number and record.state not in AHEAD)):
+            if is_its_post and (record.state in {"dead", "cancelled"} or (number and record.state not in AHEAD)):
                 raise Rejected("the card was never posted")
         raise NotItsTurn("the card is not posted yet", retry_after=0.5)

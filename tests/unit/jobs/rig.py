@@ -148,10 +148,12 @@ def a_jobs_house(
     integration: Integration | None = None,
     provider: Provider | None = None,
     policy: RetryPolicy = POLICY,
+    store: MemoryStore | None = None,
+    clock: FrozenClock | None = None,
 ) -> JobsHouse:
-    """Return a jobs' house."""
-    clock = FrozenClock()
-    store = MemoryStore(now=clock.now, effect_grace=timedelta(seconds=5))
+    """Return a jobs' house; *clock* is the one of *store*, where that is given."""
+    clock = clock or FrozenClock()
+    store = store or MemoryStore(now=clock.now, effect_grace=timedelta(seconds=5))
     return JobsHouse(
         house=a_house(*definitions, store=store),
         store=store,

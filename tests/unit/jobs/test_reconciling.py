@@ -1,11 +1,15 @@
 """Cards out of step become right by themselves, and one that cannot be shown is told of."""
 
+import asyncio
+from datetime import timedelta
+
 import pytest
-from builders import TENANT, a_change
+from builders import TENANT, FrozenClock, a_change, ci
 from unit.jobs.rig import JobsHouse, a_jobs_house
 
 from channels.memory import MemoryChannel
 from gateway.jobs.reconcile import Reconciler
+from gateway.storage.memory import MemoryStore
 from gateway.storage.spans import BEHIND_AFTER, BEHIND_LONGEST, BEHIND_LOOKS
 from loops.errors import NotYet, Rejected
 from loops.replay import Replayed, replay
@@ -67,6 +71,91 @@ async def test_a_card_that_could_not_be_posted_is_posted_once_it_can_be() -> Non
     assert (given_up.state, again.state) == ("dead", "succeeded")
     assert again.effect.effect_id == given_up.effect.effect_id
     assert shown(channel) == ["open"]
+
+
+class Forgetful(MemoryStore):
+    """A store that was damaged: an effect, or where a card is, is gone from it."""
+
+    def forget(self, effect_id: str) -> None:
+        """Lose one effect, and its place in the outbox."""
+        del self._effects[effect_id]
+        self._outbox = [entry for entry in self._outbox if entry.effect_id != effect_id]
+
+    def forget_card(self, request_id: str) -> None:
+        """Lose where the card of a request is."""
+        del self._cards[TENANT, request_id, 0]
+
+
+def a_forgetful_house(channel: MemoryChannel) -> tuple[JobsHouse, Forgetful]:
+    """Return a jobs' house whose store can be damaged."""
+    clock = FrozenClock()
+    store = Forgetful(now=clock.now, effect_grace=timedelta(seconds=5))
+    return a_jobs_house(channel=channel, store=store, clock=clock), store
+
+
+@pytest.mark.parametrize("is_decided", [False, True])
+async def test_a_card_whose_post_is_gone_is_posted_once(is_decided: bool) -> None:
+    """No effect, no card, nothing on the ledger: it is posted, whoever finds it missing, as the request stands."""
+    channel = MemoryChannel()
+    jobs, store = a_forgetful_house(channel)
+    request = await jobs.propose()
+    store.forget((await jobs.effect("card.post")).effect_id)
+    if is_decided:
+        await jobs.answer(request, "approve")
+        await jobs.run("card.update")
+    jobs.later(LATER)
+    for behind in await store.behind():
+        await asyncio.gather(*(a_reconciler(jobs).look_after(behind) for _ in range(3)))
+    again = await jobs.run("card.post")
+    for effect in await jobs.house.effects(jobs.instance_id, "card.update"):
+        await jobs.runner.run(effect.effect_id)
+    jobs.later(LATER)
+    await a_reconciler(jobs).once()
+
+    assert again.state == "succeeded"
+    assert shown(channel) == ["approved" if is_decided else "open"]
+    assert [record.effect.effect_id for record in await store.effects_of(TENANT, jobs.instance_id)].count(
+        again.effect.effect_id
+    ) == 1
+    assert (await jobs.events()).count("approval.card.posted") == 1
+    assert (await replayed(jobs)).deviation is None
+
+
+async def test_where_a_card_is_comes_back_from_the_ledger() -> None:
+    """The card was posted and its place forgotten: the ledger says where, so it is updated and not posted anew."""
+    channel = MemoryChannel()
+    jobs, store = a_forgetful_house(channel)
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    store.forget_card(request.request_id)
+    await jobs.answer(request, "approve")
+    await jobs.run("card.update")
+    store.forget((await jobs.effect("card.update")).effect_id)
+    jobs.later(LATER)
+    await a_reconciler(jobs).once()
+    await jobs.run("card.update")
+
+    assert shown(channel) == ["approved"]
+    assert (await jobs.events()).count("approval.card.posted") == 1
+
+
+async def test_a_post_that_an_operator_abandoned_is_not_posted_after_all() -> None:
+    """Somebody said that it shall not take place; what was to show more on it ends, and does not wait for ever."""
+    channel = MemoryChannel()
+    jobs = a_jobs_house(channel=channel)
+    request = await jobs.propose()
+    post = await jobs.record("card.post")
+    await jobs.house.engine.abandon(post.effect, post.state, by=ci(), reason="the channel is being archived")
+    await jobs.answer(request, "approve")
+    jobs.later(LATER)
+    await a_reconciler(jobs).once()
+    update = await jobs.run("card.update")
+
+    assert [each.effect_id for each in await jobs.house.effects(jobs.instance_id, "card.post")] == [
+        post.effect.effect_id
+    ]
+    assert (update.state, channel.cards) == ("dead", {})
+    assert await jobs.store.behind() == []
 
 
 async def test_a_card_that_is_right_is_left_alone() -> None:
