@@ -58,7 +58,6 @@ class Action(_Part):
 
     action_id: Id
     action_ts: Id | None = None
-    block_id: str = ""
     value: str | None = None
     selected_option: Option | None = None
 

@@ -36,8 +36,6 @@ EVENTS = {
     "user_change": "know at once who is deactivated or a guest now",
 }
 
-#: The scope of the app-level token, which no manifest can make: it opens Socket Mode connections.
-APP_LEVEL_SCOPE = "connections:write"
 
 #: Characters of an app's name. Source: docs.slack.dev, reference/app-manifest, `display_information.name`.
 NAME_MAX = 35

@@ -652,40 +652,6 @@ def _to_card(card: str) -> str:
 # The slash command and the Home tab
 
 
-def help_text(command: str) -> str:
-    """Answer `/loops help`."""
-    return (
-        f"*{APP_NAME}* asks you here before an agent's change runs.\n"
-        f"`{command} pending` lists what waits for humans\n"
-        f"`{command} show ID` says how a request stands\n"
-        f"`{command} help` shows this\n"
-        "To decide, use the buttons on the card in the channel."
-    )
-
-
-NOTHING_PENDING = "Nothing waits for a human right now."
-
-
-def pending_head(count: int, *, has_more: bool) -> str:
-    """Head the list of what waits."""
-    return f"*Waiting for humans:* {count}{' or more' if has_more else ''}"
-
-
-def pending_line(aggregate: str, loop: str, state: str, request: str | None, since: str) -> str:
-    """List one waiting loop."""
-    return f"• *{aggregate}*, {loop}: {state} since {since}{f' (request {request})' if request else ''}"
-
-
-def show_needs_id(command: str) -> str:
-    """Answer `show` without an id."""
-    return f"Which one? `{command} pending` lists request ids; then `{command} show ID`."
-
-
-def no_such_request(request: str) -> str:
-    """Answer `show` with an id nobody knows."""
-    return f"There is no request {request}. `/loops pending` lists what waits now."
-
-
 def command_unmapped(user: str, team: str) -> str:
     """Answer somebody nobody knows."""
     return (
@@ -694,21 +660,12 @@ def command_unmapped(user: str, team: str) -> str:
     )
 
 
-def unknown_words(words: str, command: str) -> str:
-    """Answer words the command does not know."""
-    return f"{command} does not know “{words}”.\n{help_text(command)}"
-
-
-HOME_TITLE = "Loopgate"
 HOME_TEXT = (
     "When an agent or a system wants to change something that your rules reserve for people, a card appears in the "
     "channel that was chosen for it. *Approve*, *Reject* with a reason, or open *Details* for all of it.\n\n"
     "Every answer is recorded with your name. What was shown is what runs; a changed proposal is a new request."
 )
 HOME_COMMANDS = "`/loops pending` lists what waits for humans. `/loops help` says what else there is."
-
-
-# The Home tab
 
 
 def home_waiting(count: int, *, has_more: bool) -> str:
@@ -792,6 +749,9 @@ def bulk_not_tried(request: str) -> str:
 def bulk_unknown(request: str) -> str:
     """Say that nobody knows whether one was recorded."""
     return f"⚠️ *{request}*: Loopgate's store did not answer in time. Look at its card before you answer it again."
+
+
+# What whoever runs Loopgate is told
 
 
 def card_not_shown(title: str, about: str, error: str, effect: str) -> str:

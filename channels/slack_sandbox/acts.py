@@ -69,7 +69,6 @@ async def click(
             channel=place.channel,
             message_ts=place.ts,
             thread_ts=place.thread_ts,
-            is_ephemeral=bool(place.ephemeral_to),
         )
         payload = payloads.message_action(
             sandbox, user, place, action, trigger_id=trigger_id, response_url=response_url

@@ -22,7 +22,6 @@ class ResponseUrl:
     channel: str
     message_ts: str
     thread_ts: str
-    is_ephemeral: bool
     issued_at: float
     uses: int = 0
 
@@ -44,11 +43,10 @@ class ResponseUrlDesk:
         channel: str,
         message_ts: str = "",
         thread_ts: str = "",
-        is_ephemeral: bool = False,
     ) -> str:
         """A new URL below *base_url*; *family* is ``actions`` or ``commands``, as in Slack's own."""
         secret = secrets.token_urlsafe(18)
-        self._issued[secret] = ResponseUrl(user, channel, message_ts, thread_ts, is_ephemeral, self._clock.now())
+        self._issued[secret] = ResponseUrl(user, channel, message_ts, thread_ts, self._clock.now())
         if len(self._issued) > RESPONSE_URLS_MAX:
             del self._issued[next(iter(self._issued))]
         return f"{base_url.rstrip('/')}/{family}/{self._team_id}/{secrets.randbelow(10**12)}/{secret}"

@@ -179,11 +179,6 @@ def who_head(request: str, policy: str) -> str:
     return f"{request}\nNeeds {policy}."
 
 
-def who_stage(number: int, total: int) -> str:
-    """Say which stage is open."""
-    return f"Stage {number} of {total} is open:"
-
-
 def may(name: str) -> str:
     """List somebody who may decide."""
     return f"✅ *{name}* may decide"
