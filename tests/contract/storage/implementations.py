@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from patience import PATIENCE_S
 from redis.asyncio import Redis
 
 from gateway.auditing.ports import Checkpoints
@@ -98,7 +99,7 @@ def on_redis(client: "Redis", url: str) -> Storage:
 
 async def eventually(ask: Callable[[], Awaitable[Answer | None]]) -> Answer:
     """Ask until the answer is something: lease times are the store's clock, which nobody can move on."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (answer := await ask()):  # noqa: ASYNC110 - a server's clock sends no event
             await asyncio.sleep(0.005)
     return answer

@@ -1,7 +1,10 @@
 """Which cards are behind: an index that commits write and renderings clear, on every store."""
 
+import time
+from collections.abc import Sequence
+
 from contract.storage.builders import a_commit, a_request, an_effect, an_instance
-from contract.storage.implementations import Storage, eventually
+from contract.storage.implementations import GRACE, Storage, eventually
 
 from gateway.jobs.ports import CardBehind
 from gateway.storage.spans import BEHIND_LOOKS
@@ -25,6 +28,11 @@ async def next_behind(storage: Storage) -> list[str]:
     return [behind.request_id for behind in await eventually(storage.cards.behind)]
 
 
+def within_grace(began: float) -> bool:
+    """Return whether the machine was quick enough, since *began*, for nothing to be behind yet."""
+    return time.monotonic() - began < GRACE.total_seconds()
+
+
 def rendered(version: int) -> Card:
     """Return the card as shown at *version*."""
     return Card(tenant=TENANT, request_id="ar:1", channel_kind="slack", address={}, rendered_version=version)
@@ -32,11 +40,13 @@ def rendered(version: int) -> Card:
 
 async def test_a_card_asked_for_and_not_shown_is_behind(storage: Storage) -> None:
     """A while after the commit it is named, whatever its tenant and request are called; at once it is not."""
+    began = time.monotonic()
     await storage.store.commit(asking("card.post"))
     at_once = await storage.cards.behind()
-    [behind] = await eventually(storage.cards.behind)
+    is_at_once = within_grace(began)
+    [behind] = at_once or await eventually(storage.cards.behind)
 
-    assert at_once == []
+    assert at_once == [] or not is_at_once
     assert behind == CardBehind(TENANT, "ar:1", looks=1, is_last=False)
 
 
@@ -71,13 +81,20 @@ async def test_a_card_put_aside_is_looked_at_no_more(storage: Storage) -> None:
 async def test_every_look_waits_longer(storage: Storage) -> None:
     """A card that stays behind comes back, counted, and not at once."""
     await storage.store.commit(asking())
-    looks = []
-    for _ in range(3):
-        [behind] = await eventually(storage.cards.behind)
-        looks.append((behind.looks, behind.is_last))
-        assert await storage.cards.behind() == []
+    began, looks = 0.0, []
 
-    assert looks == [(1, False), (2, False), (3, False)]
+    async def look() -> Sequence[CardBehind]:
+        nonlocal began
+        began = time.monotonic()
+        return await storage.cards.behind()
+
+    for _ in range(3):
+        looks += await eventually(look)
+        at_once = await storage.cards.behind()
+        assert list(at_once) == [] or not within_grace(began)
+        looks += at_once
+
+    assert [(each.looks, each.is_last) for each in looks[:3]] == [(1, False), (2, False), (3, False)]
     assert BEHIND_LOOKS > 3
 
 

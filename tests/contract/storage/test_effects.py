@@ -78,19 +78,22 @@ async def test_an_unknown_effect_cannot_be_touched(storage: Storage) -> None:
 async def test_a_lease_that_ended_lets_another_in(storage: Storage) -> None:
     """When a holder dies, its effect can be claimed after the lease, under a higher fence, as the next attempt."""
     first = await claimed(storage, SHORT)
-    assert await storage.effects.claim("ef_1", lease=LONG) is None
 
     second = await claimed(storage)
 
     assert (first.fence, second.fence) == (1, 2)
     assert second.attempt == 2
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
 
 
 @pytest.mark.usefixtures("commit")
 async def test_a_renewed_lease_keeps_others_out(storage: Storage) -> None:
     """A holder that renews in time keeps the effect beyond its first lease."""
-    claim = await claimed(storage, SHORT)
-    assert await storage.effects.renew("ef_1", claim.fence, lease=LONG)
+
+    async def renewed_in_time() -> bool:
+        return await storage.effects.renew("ef_1", (await claimed(storage, SHORT)).fence, lease=LONG)
+
+    await eventually(renewed_in_time)
     await asyncio.sleep(SHORT.total_seconds() * 1.5)
 
     assert await storage.effects.claim("ef_1", lease=LONG) is None
@@ -169,18 +172,19 @@ async def test_a_retry_waits_for_its_time(storage: Storage) -> None:
     claim = await claimed(storage)
     assert await storage.effects.retry("ef_1", claim.fence, after=SHORT, error="HTTP 503")
 
-    record = await storage.effects.effect("ef_1")
-    assert record is not None
-    assert (record.state, record.error, record.attempts) == ("failed", "HTTP 503", 1)
-    assert await storage.effects.claim("ef_1", lease=LONG) is None
-    assert await storage.effects.requeue_overdue(grace=LONG) == []
-    assert storage.outbox() == []
-
     assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == ["ef_1"]
-    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1"]
+    assert [entry.effect_id for entry in storage.take_outbox()] == ["ef_1"]
     again = await storage.effects.claim("ef_1", lease=LONG)
     assert again is not None
     assert (again.fence, again.attempt) == (2, 2)
+
+    assert await storage.effects.retry("ef_1", again.fence, after=LONG, error="HTTP 503")
+    record = await storage.effects.effect("ef_1")
+    assert record is not None
+    assert (record.state, record.error, record.attempts) == ("failed", "HTTP 503", 2)
+    assert await storage.effects.claim("ef_1", lease=LONG) is None
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+    assert storage.outbox() == []
 
 
 @pytest.mark.usefixtures("commit")
@@ -198,11 +202,13 @@ async def test_the_sweep_puts_back_what_a_dead_holder_left(storage: Storage) -> 
     """An effect whose lease ended comes to the outbox again and is claimed under a new fence."""
     await claimed(storage, SHORT)
     storage.take_outbox()
-    assert await storage.effects.requeue_overdue(grace=LONG) == []
 
-    assert await eventually(lambda: storage.effects.requeue_overdue(grace=LONG)) == ["ef_1"]
-    assert [entry.effect_id for entry in storage.outbox()] == ["ef_1"]
+    assert await eventually(lambda: storage.effects.requeue_overdue(grace=SHORT)) == ["ef_1"]
+    assert [entry.effect_id for entry in storage.take_outbox()] == ["ef_1"]
     assert (await claimed(storage)).fence == 2
+    await asyncio.sleep(SHORT.total_seconds() * 1.5)
+    assert await storage.effects.requeue_overdue(grace=LONG) == []
+    assert storage.outbox() == []
 
 
 @pytest.mark.usefixtures("commit")
@@ -337,15 +343,16 @@ async def test_a_commit_that_revives_what_did_not_fail_writes_nothing(
 async def test_what_is_put_off_was_not_tried(storage: Storage) -> None:
     """An effect that had to wait for its turn waits as pending, and the wait counts as no attempt."""
     claim = await claimed(storage)
-    assert await storage.effects.put_off("ef_1", claim.fence, after=SHORT, why="the circuit is open")
+    assert await storage.effects.put_off("ef_1", claim.fence, after=SHORT, why="the lane is full")
+    again = await claimed(storage)
+    assert (again.fence, again.attempt) == (2, 1)
 
+    assert await storage.effects.put_off("ef_1", again.fence, after=LONG, why="the circuit is open")
     record = await storage.effects.effect("ef_1")
     assert record is not None
     assert (record.state, record.why, record.attempts) == ("pending", "the circuit is open", 0)
     assert await storage.effects.claim("ef_1", lease=LONG) is None
-    assert not await storage.effects.put_off("ef_1", claim.fence, after=SHORT, why="late")
-    again = await claimed(storage)
-    assert (again.fence, again.attempt) == (2, 1)
+    assert not await storage.effects.put_off("ef_1", again.fence, after=SHORT, why="late")
 
 
 @pytest.mark.usefixtures("commit")

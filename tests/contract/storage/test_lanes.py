@@ -1,7 +1,7 @@
 """What lanes promise, on every store: so many at once, let be after failures in a row, one that finds out."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from contract.storage.builders import a_commit, an_effect, an_instance
@@ -88,10 +88,16 @@ async def test_whoever_is_gone_is_passed_over(storage: Storage, claims: list[Cla
 
 async def test_a_place_is_lost_with_its_lease(storage: Storage, claims: list[Claim]) -> None:
     """A worker that died in the lane takes no place for longer than its lease; one that stays keeps it."""
-    assert await entered(storage, claims[0], lease=SHORT)
-    assert await entered(storage, claims[1], lease=SHORT)
-    await storage.lanes.stay("erp: 1", "ef_1", lease=LONG)
+
+    async def one_stayed_in_time() -> bool:
+        assert await entered(storage, claims[1], lease=SHORT)
+        await storage.lanes.stay("erp: 1", "ef_1", lease=LONG)
+        [standing] = await storage.lanes.standing(["erp: 1"])
+        return standing.inside == 1
+
+    await eventually(one_stayed_in_time)
     await storage.lanes.stay("erp: 1", "ef_4", lease=LONG)  # who is not in it is not let in by that
+    assert await entered(storage, claims[0], lease=SHORT)
 
     async def one_is_gone() -> bool:
         [standing] = await storage.lanes.standing(["erp: 1"])
@@ -149,15 +155,19 @@ async def test_failures_in_a_row_open_the_circuit(storage: Storage, claims: list
 async def test_after_the_pause_one_finds_out(storage: Storage, claims: list[Claim]) -> None:
     """However many come at once, one is let through; when it is answered all are, and those who wait are called."""
     await opened(storage, claims[0], SHORT)
-    assert not await entered(storage, claims[1])
-    await asyncio.sleep(SHORT.total_seconds() * 1.5)
+
+    async def pause_is_over() -> bool:
+        [standing] = await storage.lanes.standing(["erp: 1"])
+        return standing.open_until is not None and standing.open_until <= datetime.now(UTC)
+
+    await eventually(pause_is_over)
     is_in = await entered(storage, claims[2])
     [probing] = await storage.lanes.standing(["erp: 1"])
-    others = [await entered(storage, claim) for claim in claims[3:]]
+    others = [await entered(storage, claim) for claim in (claims[1], *claims[3:])]
     await storage.lanes.leave("erp: 1", "ef_2", RULES, "answered")
     [after] = await storage.lanes.standing(["erp: 1"])
 
-    assert (is_in, probing.circuit, others) == (True, "probing", [False, False])
+    assert (is_in, probing.circuit, others) == (True, "probing", [False] * 3)
     assert (after.circuit, after.failures) == ("closed", 0)
     assert [entry.effect_id for entry in storage.take_outbox()] == ["ef_1", "ef_3"]
 
@@ -179,14 +189,15 @@ async def test_one_that_does_not_find_out_leaves_the_circuit_open(
 async def test_a_probe_that_died_is_followed_by_another(storage: Storage, claims: list[Claim]) -> None:
     """When its lease is over, the next one finds out: a circuit does not stay open for ever."""
     await opened(storage, claims[0], timedelta(0))
-    assert await entered(storage, claims[1], lease=SHORT)
+    assert await entered(storage, claims[1])
     assert not await entered(storage, claims[2])
+    await storage.lanes.stay("erp: 1", "ef_1", lease=SHORT)
 
-    async def another() -> bool:
+    async def probe_is_gone() -> bool:
         [standing] = await storage.lanes.standing(["erp: 1"])
         return standing.inside == 0
 
-    await eventually(another)
+    await eventually(probe_is_gone)
 
     assert await entered(storage, claims[3])
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from patience import PATIENCE_S
 
 from channels.memory import MemoryOpeners
 from channels.slack.ports import Openers
@@ -41,7 +42,7 @@ async def test_who_looked_long_ago_is_forgotten(redis_url: str) -> None:
     async with connect(redis_url) as client:
         openers = RedisOpeners(client)
         await openers.opened("T1", "U1", timedelta(milliseconds=20))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_S):
             # The clock ends it; there is nothing to be awaited.
             while await openers.recent("T1", limit=1):  # noqa: ASYNC110
                 await asyncio.sleep(0.01)

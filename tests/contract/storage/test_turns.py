@@ -28,7 +28,7 @@ async def turns(request: pytest.FixtureRequest) -> AsyncIterator[Turns]:
 
 def about(seconds: float, wait: float) -> bool:
     """Return whether *wait* is *seconds*, less what the test itself took."""
-    return seconds - 5 < wait <= seconds
+    return seconds - 20 < wait <= seconds
 
 
 async def test_a_burst_gets_through_and_then_one_at_a_time(turns: Turns) -> None:
@@ -56,13 +56,13 @@ async def test_who_comes_back_early_keeps_their_place(turns: Turns) -> None:
     again = await turns.take([POSTS], "ef_2", CARD)
     third = await turns.take([POSTS], "ef_3", CARD)
 
-    assert first - 5 < again <= first
+    assert first - 20 < again <= first
     assert about(60, third)
 
 
 async def test_who_comes_back_in_time_gets_through(turns: Turns) -> None:
     """At the time that was given the turn is there, and it is spent only once."""
-    limit = Limit("quick", interval_s=0.05, burst=1)
+    limit = Limit("quick", interval_s=1.0, burst=1)
     assert await turns.take([limit], "ef_1", CARD) == 0
     wait = await turns.take([limit], "ef_2", CARD)
     await asyncio.sleep(wait)
@@ -111,11 +111,11 @@ async def test_a_hold_moves_those_who_had_a_time(turns: Turns) -> None:
 async def test_a_hold_ends(turns: Turns) -> None:
     """After its time the limit is open again."""
     limit = Limit("short", interval_s=0.001, burst=1)
-    await turns.hold([limit], 0.05)
+    await turns.hold([limit], 0.5)
     wait = await turns.take([limit], "ef_1", CARD)
     await asyncio.sleep(wait)
 
-    assert 0 < wait <= 0.06
+    assert 0 < wait <= 0.51
     assert await turns.take([limit], "ef_1", CARD) == 0
 
 
