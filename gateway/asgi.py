@@ -21,8 +21,8 @@ from starlette.routing import Route
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
 from channels.slack.reception import Reception
-from channels.slack.socket_mode.counts import SocketCounts
 from channels.slack.socket_mode.keeper import socket_mode
+from gateway.accepting import Acceptor
 from gateway.admission import admitted, standing
 from gateway.api.api import api_routes
 from gateway.api.approvals import Approvals
@@ -41,11 +41,15 @@ from gateway.identifiers import process_name
 from gateway.intake.backpressure import BackPressure
 from gateway.intake.intake import intake_routes, open_sources
 from gateway.jobs.queues import QUEUE_OF
+from gateway.leash import say_ready
+from gateway.listener import listening
 from gateway.log import configure_logging
-from gateway.metrics import CONTENT_TYPE, SocketCollector
+from gateway.metrics import CONTENT_TYPE, Metrics
+from gateway.seat import Seat
 from gateway.settings import Settings
 from gateway.storage.health import Verdict
 from gateway.storage.redis_openers import RedisOpeners
+from gateway.tallies import CONNECTIONS, Tallies
 from gateway.wiring import (
     Parts,
     destinations,
@@ -56,7 +60,7 @@ from gateway.wiring import (
     slack_people,
     store_url,
 )
-from loops.errors import Rejected, StoreUnavailable
+from loops.errors import StoreUnavailable
 
 log = structlog.stdlib.get_logger()
 
@@ -67,21 +71,32 @@ DRAIN_S = 5
 CONNECTIONS_MAX = 1_000
 
 
-def serve(settings: Settings) -> None:
+def serve(settings: Settings, seat: Seat | None = None) -> None:
     """
     Serve HTTP until SIGTERM or SIGINT; requests in hand are answered first.
+
+    Args:
+        seat: Of a process beside others at one address; without one this process is alone there.
 
     Raises:
         ConfigurationError, InvalidLoopFiles, UnusableSource: If the service cannot start as configured.
         Rejected: If the port cannot be had.
     """
     configure_logging(settings.log_format, settings.log_level)
+    listener, tallies = None, Tallies()
+    if seat:
+        structlog.contextvars.bind_contextvars(place=seat.place)
+        listener, tallies = seat.take()
     with store_url(settings) as url, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings, url))
+        runner.run(_serve(settings, url, tallies, listener))
 
 
-async def _serve(settings: Settings, url: str) -> None:
-    async with open_parts(settings, url) as parts, admitted(parts, process_name()), open_app(parts) as app:
+async def _serve(settings: Settings, url: str, tallies: Tallies, listener: socket.socket | None) -> None:
+    async with (
+        open_parts(settings, url, Metrics(tallies)) as parts,
+        admitted(parts, process_name()),
+        open_app(parts) as app,
+    ):
         config = uvicorn.Config(
             app,
             http=HeadLimits,
@@ -94,19 +109,28 @@ async def _serve(settings: Settings, url: str) -> None:
             limit_concurrency=CONNECTIONS_MAX,
             timeout_graceful_shutdown=DRAIN_S,
         )
-        with _listening(settings) as listener:
+        with listener or listening(settings) as socket_:
             # A first full collection takes 50 ms and more, in the middle of somebody's click. What is here now is
             # here to stay, so it is looked through once, before we are ready, and never again.
             gc.collect()
             gc.freeze()
-            host, port = listener.getsockname()[:2]
+            host, port = socket_.getsockname()[:2]
             log.info("gateway.started", host=host, port=port, loops=sorted(parts.definitions.all()))
-            await _Server(config).serve(sockets=[listener])
+            await _Server(config, tallies, is_shared=listener is not None).serve(sockets=[socket_])
         log.info("gateway.stopped")
 
 
 class _Server(uvicorn.Server):
-    """Ends by returning. uvicorn's own raises the signal again, and so dies of it before anything is tidied up."""
+    """
+    Ends by returning. uvicorn's own raises the signal again, and so dies of it before anything is tidied up.
+
+    Where others accept at the same socket, connections are shared out.
+    """
+
+    def __init__(self, config: uvicorn.Config, tallies: Tallies, *, is_shared: bool) -> None:
+        super().__init__(config)
+        self._tallies = tallies
+        self._is_shared = is_shared
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -121,16 +145,31 @@ class _Server(uvicorn.Server):
             for each in signals:
                 loop.remove_signal_handler(each)
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to accept, and tell whoever keeps this process up."""
+        if self._is_shared and sockets:
+            await self.lifespan.startup()
+            self.servers = [Acceptor(each, self._tallies, self._protocol, self._connections) for each in sockets]  # type: ignore[misc]
+            self.started = True
+        else:
+            await super().startup(sockets)
+        say_ready()
 
-def _listening(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2_048)
-    except OSError as error:
-        raise Rejected(
-            f"cannot listen on {settings.host} port {settings.port}: {error.strerror or error}; "
-            "set LOOPGATE_HOST and LOOPGATE_PORT to an address that is free"
-        ) from error
+    async def on_tick(self, counter: int) -> bool:
+        """Say how many connections there are, ten times a second."""
+        self._tallies.set_level(CONNECTIONS, self._connections())
+        return await super().on_tick(counter)
+
+    def _connections(self) -> int:
+        return len(self.server_state.connections)
+
+    def _protocol(self) -> asyncio.Protocol:
+        return HeadLimits(
+            config=self.config,
+            server_state=self.server_state,
+            app_state=self.lifespan.state,
+            _loop=asyncio.get_running_loop(),
+        )
 
 
 @asynccontextmanager
@@ -151,6 +190,9 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         )
         members, user_groups = slack_people(parts, client)
         users, emails = slack_accounts(parts.configuration)
+        if parts.metrics.tallies.place:
+            # What is learned of people is kept for all, so of the processes at one address the first one asks.
+            users, emails = [], []
         for informing in (members.stay_informed(users, emails), user_groups.stay_informed()):
             stack.callback(asyncio.create_task(informing).cancel)
         bolt = create_bolt_app(
@@ -164,10 +206,9 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         )
         from_slack: list[Route] = []
         if mode == "socket":
-            sockets = SocketCounts()
             reception = Reception(bolt, installation)
-            parts.metrics.watch(SocketCollector(sockets))
-            taking = socket_mode(reception, client, installation, seen=parts.seen, counts=sockets)
+            counts = parts.metrics.socket_counts()
+            taking = socket_mode(reception, client, installation, seen=parts.seen, counts=counts)
             await stack.enter_async_context(taking)
         else:
             from_slack = slack_routes(bolt, installation, seen=parts.seen, clock=parts.clock)
@@ -182,7 +223,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
                     open_sources(parts.configuration.sources, os.environ),
                     parts.engine,
                     let_in=BackPressure(_waiting(parts), parts.settings.max_backlog).let_in,
-                    answered=lambda source, status: parts.metrics.deliveries.labels(source, str(status)).inc(),
+                    answered=lambda source, status: parts.metrics.deliveries.add(source, str(status)),
                 ),
             ],
             exception_handlers={HTTPException: unrouted, Exception: _broke},

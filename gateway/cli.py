@@ -85,7 +85,18 @@ def demo(
 
 
 @app.command()
-def serve() -> None:
+def serve(
+    processes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="So many gateway processes behind the one address, watched: who dies is replaced. "
+            "One for each core that clicks may have; else LOOPGATE_SERVE_PROCESSES.",
+        ),
+    ] = None,
+    seat: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
     """
     Take Slack's deliveries and webhooks until SIGTERM.
 
@@ -94,10 +105,19 @@ def serve() -> None:
 
     Slack posts to /slack/events. With LOOPGATE_SLACK_MODE=socket two connections to Slack are opened instead, so that
     Slack need not reach this machine. `loopgate doctor` says what is missing.
-    """
-    from gateway.asgi import serve as serve_http
 
-    serve_http(settings())
+    Without --processes this process is the one gateway, and whoever started it must start it again should it die. One
+    process uses one core.
+    """
+    said = settings()
+    if seat is None and (wanted := processes or said.serve_processes):
+        from gateway.gateways import serve_many
+
+        raise typer.Exit(serve_many(said, wanted))
+    from gateway.asgi import serve as serve_http
+    from gateway.seat import Seat
+
+    serve_http(said, Seat.parse(seat) if seat else None)
 
 
 @app.command()

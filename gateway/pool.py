@@ -65,6 +65,9 @@ class Pool:
 
     Args:
         kind: What the log calls one of them.
+        descriptors: What they inherit.
+        ended: Told the place of a process that has ended, before another one has it.
+        told: Called once, when the pool is about to tell all to stop.
     """
 
     def __init__(
@@ -73,6 +76,9 @@ class Pool:
         processes: int,
         *,
         kind: str = "worker",
+        descriptors: Sequence[int] = (),
+        ended: Callable[[int], object] = lambda _: None,
+        told: Callable[[], object] = lambda: None,
         memory_max: int = 0,
         first_wait_s: float = FIRST_WAIT_S,
         stop_patience_s: float = STOP_PATIENCE_S,
@@ -82,6 +88,9 @@ class Pool:
         self._command = command
         self._places = [_Place(number) for number in range(processes)]
         self._kind = kind
+        self._descriptors = tuple(descriptors)
+        self._on_end = ended
+        self._on_stop = told
         self._memory_max = memory_max
         self._first_wait_s = first_wait_s
         self._stop_patience_s = stop_patience_s
@@ -90,6 +99,7 @@ class Pool:
         self._told = 0
         self._refusal: int | None = None
         self._have_got_up = False
+        self._has_begun = False
         self._weighed_at = 0.0
         self._leash, self._hold = os.pipe()
 
@@ -104,13 +114,13 @@ class Pool:
         log.info("pool.started", processes=len(self._places))
         while not self._told:
             now = time.monotonic()
-            for place in self._places if self._may_all_start(now) else self._places[:1]:
+            for place in self._begun(now):
                 self._look(place, now)
             if self._refusal is not None:
                 log.error("pool.refused", code=self._refusal)
                 self._stop()
                 return self._refusal
-            if all(place.failures >= STARTS_MAX for place in self._places):
+            if all(place.failures >= STARTS_MAX for place in self._begun(now)):
                 log.error("pool.gave_up", starts=STARTS_MAX)
                 self._stop()
                 return 1
@@ -125,10 +135,12 @@ class Pool:
     def _tell(self) -> None:
         self._told += 1
 
-    def _may_all_start(self, now: float) -> bool:
+    def _begun(self, now: float) -> list[_Place]:
+        """Return the places that may have a process: the first alone until it has got up, or it takes it too long."""
         first = self._places[0]
-        is_late = first.started_at > 0 and now - first.started_at > self._ahead_s
-        return self._have_got_up or (not first.is_refused and (first.failures > 0 or is_late))
+        is_late = first.child is not None and now - first.started_at > self._ahead_s
+        self._has_begun = self._has_begun or self._have_got_up or is_late
+        return self._places if self._has_begun else [first]
 
     def _look(self, place: _Place, now: float) -> None:
         child = place.child
@@ -164,6 +176,7 @@ class Pool:
             self._refusal = code
         said = {"place": place.number, "code": code, "lived_s": lived, "wait_s": wait, "asked": place.is_leaving}
         log.warning(self._event("ended"), **said)
+        self._on_end(place.number)
         place.child, place.start_at, place.is_leaving = None, now + wait, False
 
     def _start(self, place: _Place, now: float) -> None:
@@ -171,7 +184,7 @@ class Pool:
         os.set_blocking(place.ready, False)
         place.child = subprocess.Popen(
             [sys.executable, "-m", "gateway.leash", str(self._leash), *self._command(place.number)],
-            pass_fds=(self._leash, says),
+            pass_fds=(self._leash, says, *self._descriptors),
             env={**os.environ, READY_FD: str(says)},
             stdin=subprocess.DEVNULL,
             start_new_session=True,
@@ -193,13 +206,14 @@ class Pool:
 
     def _stop(self) -> None:
         """Tell every process, pass further signals on, and kill who does not end in time."""
+        self._on_stop()
         end, passed_on = time.monotonic() + self._stop_patience_s, 0
         while self._running() and time.monotonic() < end:
-            # A second signal, if there was one, makes them hurry.
+            # A second signal, if there was one, makes them hurry; a server hurries at an interrupt only.
             if passed_on == 0 or passed_on < self._told:
-                passed_on += 1
                 for place in self._places:
-                    self._signal(place, signal.SIGTERM)
+                    self._signal(place, signal.SIGINT if passed_on else signal.SIGTERM)
+                passed_on += 1
             time.sleep(_LOOK_S)
         for place in self._running():
             log.error(self._event("killed"), place=place.number)

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="where `serve` listens")
     port: Annotated[int, Field(ge=0, le=65_535)] = 8_080
+    serve_processes: Annotated[int, Field(ge=1, le=64)] | None = Field(
+        default=None, description="gateway processes behind that address, watched; without it `serve` is the one"
+    )
     slack_mode: SlackMode = Field(
         default="http", description="how Slack delivers: to the request URL, or over connections that `serve` opens"
     )
@@ -61,7 +64,7 @@ class Settings(BaseSettings):
         default=10_000, description="effects that may wait before webhooks are told to come again; 0 for any number"
     )
     worker_memory_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
-        default=512, description="resident memory over which a worker of a pool is replaced; 0 for any"
+        default=512, description="resident memory over which a process of a pool is replaced; 0 for any"
     )
     worker_stuck_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
         default=30.0, description="how long a worker's event loop may stand still before the worker ends itself"

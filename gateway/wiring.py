@@ -174,9 +174,11 @@ def durability(settings: Settings) -> Durability:
 
 
 @asynccontextmanager
-async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
+async def open_parts(settings: Settings, url: str, metrics: Metrics | None = None) -> AsyncIterator[Parts]:
     """
     Yield the parts on the store at *url*; nothing is connected before it is used.
+
+    Without *metrics* this process counts for itself.
 
     Raises:
         ConfigurationError: If the configuration cannot be used, or does not fit the loop files.
@@ -231,7 +233,7 @@ async def open_parts(settings: Settings, url: str) -> AsyncIterator[Parts]:
                 redaction=configuration.redaction,
                 on_call=ConfiguredOnCall(configuration.on_call),
             ),
-            metrics=Metrics(),
+            metrics=metrics or Metrics(),
         )
 
 
@@ -390,7 +392,7 @@ def open_slack(parts: Parts) -> AbstractAsyncContextManager[OutgoingClient]:
         slack_installation(parts.configuration),
         SharedTurns(RedisTurns(parts.client, f"slack:{slack.team}:{slack.app}"), MemoryTurns()),
         factor=slack.pace,
-        counted=lambda method, became: calls.labels(method, became).inc(),
+        counted=calls.add,
     )
 
 

@@ -119,7 +119,7 @@ class Keeper:
             self._link, up_at = link, loop.time()
             log.info("slack.socket.up")
             why = await asyncio.shield(link.leaving)
-            self._counts.ended[why] += 1
+            self._counts.add("ended", why)
             log.info("slack.socket.leaving", why=why)
             if why in UNWANTED:
                 self._retire()
@@ -147,7 +147,7 @@ class Keeper:
             except LoopgateError as error:
                 asked_s = self._asked(error)
                 self._failures += 1
-                self._counts.not_opened += 1
+                self._counts.did_not_open()
                 say = log.warning if isinstance(error, Unavailable) else log.error
                 say("slack.socket.not_opened", error=str(error), attempt=self._failures)
 

@@ -78,8 +78,7 @@ class Link:
         self._silence_s = silence_s
         self._at_once = asyncio.Semaphore(AT_ONCE)
         self._under_way: set[asyncio.Task[None]] = set()
-        counts.up += 1
-        counts.opened += 1
+        counts.came_up()
         self._listening = asyncio.create_task(self._listen(), name="slack-link")
 
     @property
@@ -125,26 +124,26 @@ class Link:
                     await self._take(message.data)
                 case aiohttp.WSMsgType.PING:
                     heard_at = loop.time()
-                    self._counts.received["ping"] += 1
+                    self._counts.add("received", "ping")
                     await self._ws.pong(message.data)
                 case aiohttp.WSMsgType.PONG | aiohttp.WSMsgType.BINARY:
-                    self._counts.received["other"] += 1
+                    self._counts.add("received", "other")
                 case _:
                     return "closed"
 
     def _leave(self, why: str) -> None:
         if not self.leaving.done():
-            self._counts.up -= 1
+            self._counts.went_down()
             self.leaving.set_result(why)
 
     async def _take(self, text: str) -> None:
         try:
             frame = read(text)
         except BadFrame as error:
-            self._counts.received["other"] += 1
+            self._counts.add("received", "other")
             log.warning("slack.socket.unread", code=str(error))
             return
-        self._counts.received[frame.type] += 1
+        self._counts.add("received", frame.type)
         match frame:
             case Envelope():
                 await self._at_once.acquire()
@@ -163,17 +162,17 @@ class Link:
     async def _deliver(self, envelope: Envelope) -> None:
         why, answer = await self._answer(envelope)
         if answer is None:
-            self._counts.unacknowledged[why] += 1
+            self._counts.add("unacknowledged", why)
             log.info("slack.delivery.refused", code=why, way="socket")
             return
         try:
             await self._ws.send_str(acknowledgement(envelope, answer))
         except (aiohttp.ClientError, OSError) as error:
             # It is committed all the same: who clicks again is told so.
-            self._counts.unacknowledged["link_lost"] += 1
+            self._counts.add("unacknowledged", "link_lost")
             log.warning("slack.socket.ack_lost", error=type(error).__name__)
             return
-        self._counts.acknowledged[envelope.type] += 1
+        self._counts.add("acknowledged", envelope.type)
 
     async def _answer(self, envelope: Envelope) -> tuple[str, BoltResponse | None]:
         """Return what to acknowledge with, or why nothing is acknowledged."""
@@ -237,7 +236,7 @@ async def _hello(ws: aiohttp.ClientWebSocketResponse, app_id: str, counts: Socke
             frame = read(message.data)
         except BadFrame as error:
             raise Unavailable(f"open a Socket Mode connection: {error} came first") from error
-        counts.received[frame.type] += 1
+        counts.add("received", frame.type)
         match frame:
             case Hello(connection_info=info) if info.app_id == app_id:
                 return
@@ -250,4 +249,4 @@ async def _hello(ws: aiohttp.ClientWebSocketResponse, app_id: str, counts: Socke
                 raise Refused(reason)
             case Envelope():
                 # Unacknowledged, so Slack does with it what it does when an app fails.
-                counts.unacknowledged["before_hello"] += 1
+                counts.add("unacknowledged", "before_hello")

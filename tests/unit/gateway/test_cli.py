@@ -234,7 +234,10 @@ async def test_what_is_not_there_is_told(stored: Shell) -> None:
     assert "there is no loop instance on 'NOBODY-1'" in done.stderr
 
 
-@pytest.mark.parametrize("command", [["serve"], ["work"], ["work", "--processes", "3"], ["loops"]])
+@pytest.mark.parametrize(
+    "command",
+    [["serve"], ["serve", "--processes", "2"], ["work"], ["work", "--processes", "3"], ["loops"]],
+)
 def test_a_broken_configuration_is_one_message_for_every_command(shell: Shell, command: list[str]) -> None:
     """File, line and key, on standard error, exit code 1."""
     a_file(shell.home, lambda d: d["slack"].update(chanels={}))
@@ -264,6 +267,15 @@ def test_what_is_wrong_with_the_environment_is_one_message(
     assert done.returncode == 1
     assert says in done.stderr
     assert "hunter2" not in done.stderr
+
+
+def test_more_processes_than_slack_has_connections_for_are_refused(shell: Shell) -> None:
+    """In Socket Mode each holds two of the ten: the message says how many there may be, and nothing is started."""
+    done = shell.run("serve", "--processes", "4", LOOPGATE_SLACK_MODE="socket", LOOPGATE_PORT="0")
+
+    assert done.returncode == 1
+    assert "run at most 3" in done.stderr
+    assert "begun" not in done.stderr
 
 
 def test_a_secret_that_is_none_is_told_without_it(shell: Shell) -> None:

@@ -1,15 +1,19 @@
-"""Metrics: each process has its own, in a form Prometheus reads."""
+"""Metrics: in a form Prometheus reads, and of all processes behind one address whichever is asked."""
 
+import os
+
+import pytest
 from prometheus_client import REGISTRY
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.metrics import Metrics
+from gateway.tallies import Tallies, shared_memory
 
 
 def test_every_process_counts_for_itself() -> None:
     """Two `Metrics` share nothing, and the library's global registry holds none of ours."""
     one, other = Metrics(), Metrics()
-    one.deliveries.labels("ci", "202").inc()
+    one.deliveries.add("ci", "202")
 
     assert 'loopgate_deliveries_total{source="ci",status="202"} 1.0' in one.render().decode()
     assert "202" not in other.render().decode()
@@ -24,3 +28,36 @@ def test_what_is_rendered_can_be_read() -> None:
     assert families
     assert all(family.documentation for family in families)
     assert {family.name.split("_")[0] for family in families} == {"loopgate", "process"}
+
+
+def test_a_count_needs_its_labels() -> None:
+    """A value for each label, no more and no less."""
+    with pytest.raises(ValueError, match="source, status"):
+        Metrics().deliveries.add("ci")
+
+
+def test_whichever_process_of_an_address_is_asked_tells_of_all() -> None:
+    """Counters are sums, connections to Slack too; what is a process's own says whose it is."""
+    memory = shared_memory(2)
+    one, other = (Metrics(Tallies(memory, places=2, place=place)) for place in (0, 1))
+    sockets = [one.socket_counts(), other.socket_counts()]
+    for metrics, counts in zip((one, other), sockets, strict=True):
+        metrics.deliveries.add("ci", "202")
+        counts.came_up()
+        counts.came_up()
+        counts.add("received", "hello")
+    sockets[0].went_down()
+    sockets[1].did_not_open()
+    told = one.render().decode()
+    os.close(memory)
+
+    for line in (
+        'loopgate_deliveries_total{source="ci",status="202"} 2.0',
+        "loopgate_slack_socket_connections 3.0",
+        "loopgate_slack_socket_opened_total 4.0",
+        "loopgate_slack_socket_not_opened_total 1.0",
+        'loopgate_slack_socket_frames_total{type="hello"} 2.0',
+    ):
+        assert line in told.splitlines()
+    assert len([line for line in told.splitlines() if line.startswith("process_cpu_seconds_total{process=")]) == 2
+    assert other.render().decode().splitlines()[-1] == told.splitlines()[-1]

@@ -92,6 +92,27 @@ def test_a_gateway_told_to_stop_tidies_up_and_exits_with_0(tmp_path: Path, told:
     assert "Traceback" not in said(tmp_path)
 
 
+def test_several_processes_behind_one_address_end_together(tmp_path: Path) -> None:
+    """Each is small, one store is theirs, and after Ctrl-C nothing is left: processes, store, or a traceback."""
+    with serving(tmp_path, LOOPGATE_SERVE_PROCESSES="2") as (process, client):
+        until(lambda: client.get("/metrics").text.count("loopgate_http_connections{") == 2)
+        children = [each for each in psutil.Process(process.pid).children() if "serve" in each.cmdline()]
+        resident = [each.memory_info().rss for each in children]
+        store = EmbeddedServer(tmp_path / "data" / "store").pid
+        process.send_signal(signal.SIGINT)
+        code = process.wait(timeout=20)
+
+    assert len(resident) == 2
+    assert max(resident) < MEMORY_MAX
+    assert code == 0, said(tmp_path)
+    assert not [each for each in children if each.is_running()]
+    assert store is not None
+    assert not psutil.pid_exists(store)
+    assert said(tmp_path).count("gateway.stopped") == 2
+    assert "gateway.killed" not in said(tmp_path)
+    assert "Traceback" not in said(tmp_path)
+
+
 def test_a_gateway_stays_small(tmp_path: Path, redis_url: str) -> None:
     """Resident memory after start is under 120 MB, a scrape included."""
     with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url) as (process, client):
@@ -118,15 +139,16 @@ def test_a_gateway_without_its_store_is_alive_and_not_ready(tmp_path: Path) -> N
     assert "hunter2" not in said(tmp_path)
 
 
-def test_a_port_in_use_is_one_message(tmp_path: Path, redis_url: str) -> None:
+@pytest.mark.parametrize("several", [{}, {"LOOPGATE_SERVE_PROCESSES": "2"}])
+def test_a_port_in_use_is_one_message(tmp_path: Path, redis_url: str, several: dict[str, str]) -> None:
     """Somebody else listens there: exit code 1, and what to set."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_PORT=port) as (process, _):
+        with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_PORT=port, **several) as (process, _):
             code = process.wait(timeout=20)
 
     assert code == 1
-    assert f"loopgate: cannot listen on 127.0.0.1 port {port}: " in said(tmp_path)
+    assert said(tmp_path).count(f"loopgate: cannot listen on 127.0.0.1 port {port}: ") == 1
     assert "LOOPGATE_PORT" in said(tmp_path)
     assert "Traceback" not in said(tmp_path)
 

@@ -1,0 +1,128 @@
+"""Several gateway processes behind one address: who dies is replaced, and nothing that was acknowledged is lost."""
+
+import json
+import re
+import secrets
+import socket
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+
+import httpx2
+import psutil
+import pytest
+from stack import CHANGE, Stack
+
+PROCESSES = 2
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """A stack whose gateway is several processes."""
+    with Stack(tmp_path_factory.mktemp("processes"), LOOPGATE_SERVE_PROCESSES=str(PROCESSES)) as stack:
+        all_up(stack)
+        yield stack
+
+
+def scraped(stack: Stack) -> str:
+    """Return the metrics of whichever process answers."""
+    return httpx2.get(f"{stack.gateway()}/metrics").text
+
+
+def all_up(stack: Stack, *, but: int = 0) -> dict[int, float]:
+    """Wait until every process accepts connections, none of them the process *but*; return when each started."""
+
+    def started() -> dict[int, float] | None:
+        told = scraped(stack)
+        pids = [each.pid for each in psutil.Process(stack.gateways[-1].pid).children()]
+        found = re.findall(r'^process_start_time_seconds\{process="(\d)"\} (\S+)', told, re.MULTILINE)
+        accepting = re.findall(r'^loopgate_http_connections\{process="(\d)"\}', told, re.MULTILINE)
+        is_whole = len(found) == len(accepting) == len(pids) == PROCESSES and but not in pids
+        return {int(place): float(at) for place, at in found} if is_whole else None
+
+    return stack.until(started, "every gateway process to be up")
+
+
+def delivered(stack: Stack) -> float:
+    """Return how many webhooks were taken, as told by whichever process answers."""
+    found = re.search(r'^loopgate_deliveries_total\{source="ci",status="202"\} (\S+)', scraped(stack), re.MULTILINE)
+    return float(found[1]) if found else 0.0
+
+
+def test_a_process_killed_while_requests_flow_loses_nothing_acknowledged(many: Stack) -> None:
+    """kill -9 of one of two: no connection is refused, what was answered 202 is there, and no counter goes back."""
+    acknowledged: set[str] = set()
+    became: Counter[str] = Counter()
+    stop, before = threading.Event(), delivered(many)
+
+    def propose(caller: int) -> None:
+        number = 0
+        while not stop.is_set():
+            number += 1
+            change = f"KILL-{caller}-{number}"
+            body = json.dumps({"type": "change.proposed", "data": {**CHANGE, "changeId": change, "requestedBy": "lee"}})
+            headers = many.signed(body, f"msg_{secrets.token_hex(8)}", datetime.now(UTC))
+            try:
+                answer = httpx2.post(f"{many.gateway()}/webhooks/ci", content=body.encode(), headers=headers)
+            except httpx2.TransportError as error:
+                became[type(error).__name__] += 1
+                continue
+            became[str(answer.status_code)] += 1
+            if answer.status_code == 202:
+                acknowledged.add(change)
+
+    with ThreadPoolExecutor(4) as pool:
+        callers = [pool.submit(propose, caller) for caller in range(4)]
+        many.until(lambda: len(acknowledged) > 8, "webhooks to be taken")
+        seen = [delivered(many)]
+        victim = psutil.Process(many.gateways[-1].pid).children()[0]
+        started = all_up(many)
+        victim.kill()
+        at_kill = len(acknowledged)
+        many.until(lambda: seen.append(delivered(many)) or len(acknowledged) > at_kill + 8, "the other one to go on")
+        again = all_up(many, but=victim.pid)
+        seen.append(delivered(many))
+        stop.set()
+        for each in callers:
+            each.result()
+    seen.append(delivered(many))
+
+    assert "ConnectError" not in became, became
+    assert set(became) <= {"202", "ReadError", "RemoteProtocolError"}, became
+    assert len({*started.items()} & {*again.items()}) == PROCESSES - 1
+    assert seen == sorted(seen)
+    assert len(acknowledged) <= seen[-1] - before <= became.total()
+    for change in acknowledged:
+        many.audited(change)
+
+
+def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> None:
+    """SIGTERM: what was begun is taken and answered; who comes after it is refused at once, not left waiting."""
+    body = json.dumps({"type": "change.proposed", "data": {**CHANGE, "changeId": "DRAIN-1", "requestedBy": "lee"}})
+    headers = many.signed(body, f"msg_{secrets.token_hex(8)}", datetime.now(UTC)) | {"content-length": str(len(body))}
+    head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    address = ("127.0.0.1", many.gateway_ports[0])
+    pool = psutil.Process(many.gateways[-1].pid)
+    children = pool.children()
+    with socket.create_connection(address, timeout=20) as connection:
+        connection.sendall(f"POST /webhooks/ci HTTP/1.1\r\nhost: x\r\n{head}\r\n{body[:20]}".encode())
+        many.until(lambda: many.metric("loopgate_http_connections") >= 1, "the connection to be accepted")
+        pool.terminate()
+        many.until(lambda: _is_refused(address), "nobody to listen any more")
+        connection.sendall(body[20:].encode())
+        answer = connection.recv(65_536)
+    code = pool.wait(timeout=20)
+    gone, left = psutil.wait_procs(children, timeout=5)
+
+    assert answer.startswith(b"HTTP/1.1 202")
+    assert code == 0
+    assert (len(gone), left) == (PROCESSES, [])
+    assert "killed" not in many.gateways[-1].tail()
+    assert many.audited("DRAIN-1")
+
+
+def _is_refused(address: tuple[str, int]) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(address) != 0
