@@ -2,20 +2,24 @@
 
 import asyncio
 import json
+import os
+import random
 from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 from contract.integration.receiver import SECRET, Receiver, receiving
-from stack import CHANGE, PATIENCE_S, Stack
+from stack import CHANGE, Process, Stack
 
 from gateway.storage.connect import connect
 from gateway.storage.redis_subscriptions import RedisSubscriptions
 
 pytestmark = pytest.mark.e2e
 
-CHANGES = [f"CHG-S{number}" for number in range(12)]
+CHANGES = [f"CHG-S{number}" for number in range(20)]
 
 
 @pytest.fixture(scope="module")
@@ -54,44 +58,45 @@ def propose(stack: Stack, change: str) -> None:
     assert answer.status_code == 202, answer.text
 
 
-def followed(stack: Stack, gateway: int, token: str, last: str, count: int) -> list[dict[str, Any]]:
-    """Follow at a gateway after the event *last* until *count* have come, and break off without a word."""
-    headers = {"authorization": f"Bearer {token}", "last-event-id": last}
-    found: list[dict[str, Any]] = []
-    url = f"{stack.gateway(gateway)}/api/v1/events/stream"
-    with httpx2.stream("GET", url, headers=headers, timeout=PATIENCE_S) as answer:
-        assert answer.status_code == 200, answer.read()
-        event: dict[str, Any] = {}
-        for line in answer.iter_lines():
-            name, _, value = line.partition(": ")
-            if name in {"id", "event", "data"}:
-                event[name] = value
-            elif not line and "id" in event:
-                found.append(event)
-                event = {}
-                if len(found) >= count:
-                    break
-    return found
+def follower(stack: Stack, gateway: int, token: str, journal: Path) -> Process:
+    """Start the program that follows at a gateway from where *journal* ends."""
+    program = [str(Path(__file__).parent / "follower.py"), stack.gateway(gateway), str(journal)]
+    return Process("follower", program, os.environ | {"LOOPGATE_TOKEN": token}, stack.home / "follower.log")
 
 
-def test_a_follower_that_comes_back_sees_every_event_once_and_in_order(two: Stack) -> None:
-    """Cut off again and again, at either gateway, while webhooks arrive: every event once, each loop's in order."""
-    token = a_token(two, "events:read")
-    seen: list[dict[str, Any]] = []
-    last = "0-0.0"
+@contextmanager
+def killed(program: Process) -> Iterator[None]:
+    """Kill -9 *program* at the end."""
+    try:
+        yield
+    finally:
+        program.kill()
+
+
+def followed(journal: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Return the ids and the events in *journal*."""
+    lines = journal.read_text().splitlines(keepends=True) if journal.exists() else []
+    lines = [line for line in lines if line.endswith("\n")]
+    return [(line.split("\t")[0], json.loads(line.split("\t")[2])) for line in lines]
+
+
+def test_a_follower_killed_again_and_again_sees_every_event_once_and_in_order(two: Stack) -> None:
+    """A program is killed -9 wherever it is and started at the other gateway: each event once, each loop's in order."""
+    token, journal, chance = a_token(two, "events:read"), two.home / "journal", random.Random(7)
     for number, change in enumerate(CHANGES):
         propose(two, change)
-        part = followed(two, number % 2, token, last, 2)
-        seen += part
-        last = part[-1]["id"]
+        with killed(follower(two, number % 2, token, journal)):
+            wanted = len(followed(journal)) + chance.randint(0, 4)
+            two.until(lambda wanted=wanted: len(followed(journal)) >= wanted, f"{wanted} events")
     with calling(token) as client:
         every = two.until(lambda: complete(pulled(client, two.gateway(1))), "every card to be posted, on the ledgers")
-    seen += followed(two, 1, token, last, len(every) - len(seen))
-    told = [json.loads(each["data"]) for each in seen]
-    ledgers = {change: [event["sequence"] for event in told if event["aggregateId"] == change] for change in CHANGES}
+    with killed(follower(two, 1, token, journal)):
+        two.until(lambda: len(followed(journal)) >= len(every), "all events")
+    seen = followed(journal)
+    ledgers = {change: [event["sequence"] for _, event in seen if event["aggregateId"] == change] for change in CHANGES}
 
-    assert [each["id"] for each in seen] == [event["cursor"] for event in every]
-    assert len({each["id"] for each in seen}) == len(seen)
+    assert [cursor for cursor, _ in seen] == [event["cursor"] for event in every]
+    assert len({cursor for cursor, _ in seen}) == len(seen)
     for change, sequences in ledgers.items():
         assert sequences == list(range(1, len(two.audited(change)) + 1)), change
 
