@@ -10,6 +10,10 @@ import time
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _RANDOM_BITS = 80
 
+#: Two characters at a time: every commit makes a dozen ids.
+_PAIRS = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_SHIFTS = tuple(range(120, -1, -10))
+
 
 def process_name() -> str:
     """Return a name for this process as the holder of leases, another one at each call."""
@@ -35,4 +39,4 @@ class TimeOrderedIds:
         with self._lock:
             self._last = max(fresh, self._last + 1)
             number = self._last
-        return prefix + "".join(_ALPHABET[number >> shift & 31] for shift in range(125, -1, -5))
+        return prefix + "".join([_PAIRS[number >> shift & 1023] for shift in _SHIFTS])

@@ -26,6 +26,7 @@ from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_seen import RedisSeenOnce
 from gateway.storage.redis_store import RedisStore
+from gateway.storage.seam import store_errors
 from loops.cards import Card
 from loops.errors import Rejected, StoreUnavailable
 from loops.ports import Conflict, Repeated, Stored
@@ -136,6 +137,24 @@ async def test_a_server_that_hangs_is_given_up_in_time(server: EmbeddedServer, n
             os.kill(server.pid, signal.SIGCONT)
 
         await call()
+
+
+async def test_what_fills_the_systems_buffers_is_waited_for_and_given_up_in_time(server: EmbeddedServer) -> None:
+    """A command of 16 MB arrives whole; one that a server does not take is given up while a click can be answered."""
+    large = os.urandom(1 << 24)
+    async with connect(server.url) as client:
+        await client.set("before", large)
+        assert server.pid is not None
+        os.kill(server.pid, signal.SIGSTOP)
+        try:
+            began = time.monotonic()
+            with pytest.raises(StoreUnavailable), store_errors():
+                await client.set("hangs", large)
+            assert time.monotonic() - began < CLICK_S
+        finally:
+            os.kill(server.pid, signal.SIGCONT)
+
+        assert await client.get("before") == large
 
 
 async def test_a_commit_without_an_answer_is_found_under_its_key(server: EmbeddedServer) -> None:
