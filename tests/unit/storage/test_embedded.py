@@ -178,7 +178,7 @@ def test_it_survives_its_owner(data_dir: Path, ask: Ask) -> None:
 
 
 def test_data_survives_server_and_owner(data_dir: Path, ask: Ask) -> None:
-    """After kill -9 of both, the stale socket and state file are no hindrance and everything that was on its disk is back."""
+    """After kill -9 of both, the stale socket and state file are no hindrance and what was on its disk is back."""
     owner = ask(data_dir)
     pid, _, url = answer(owner)
     for number in range(1000):
