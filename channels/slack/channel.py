@@ -1,8 +1,7 @@
 """`SlackChannel`: shows cards and tells people things through Slack's Web API."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from slack_sdk.web.async_client import AsyncWebClient
@@ -10,10 +9,11 @@ from slack_sdk.web.async_client import AsyncWebClient
 from channels.slack.alarms import ALARM_TYPE, alarm_text, alert_text, warning_text
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
-from channels.slack.client import CALL_S, raise_ours
+from channels.slack.client import called
 from channels.slack.direct import DIRECT_TYPE, direct_text
 from channels.slack.evidence import KIND
-from channels.slack.files import details_file, suffix
+from channels.slack.files import details_file
+from channels.slack.finding import Finder
 from channels.slack.installation import SlackInstallation
 from channels.slack.notices import notice_text
 from channels.slack.outgoing import OutgoingClient
@@ -26,15 +26,10 @@ from loops.events import Event
 from loops.naming import names_in, names_of
 from loops.ports import Directory, Loaded, Person
 
-#: How far before the request was made a doubtful post is looked for: Slack's clock and ours need not agree.
-LOOK_BACK = timedelta(minutes=10)
-#: Messages looked at for a doubtful post, per page and pages. Source: docs.slack.dev, conversations.history, `limit`.
-PAGE_SIZE, PAGES_MAX = 200, 10
 #: Seconds after which what an upload shared can be seen where it was shared; the number is ours.
 SHARED_WITHIN_S = 10.0
 #: Links to cards that are remembered.
 LINKS_KEPT = 256
-
 
 #: How everything is posted: no link is followed, and nothing in a text becomes a mention or a link by itself.
 AS_WRITTEN: Mapping[str, Any] = {"unfurl_links": False, "unfurl_media": False, "parse": "none", "link_names": False}
@@ -66,6 +61,7 @@ class SlackChannel:
         directory: Directory | None = None,
     ) -> None:
         self._client = client
+        self._finder = Finder(client, installation)
         self._installation = installation
         self._routes = dict(routes)
         self._default_route = default_route
@@ -82,9 +78,9 @@ class SlackChannel:
         """
         message = render(subject, effect_id=effect_id, names=await self._names(subject))
         channel = self._channel_for(subject, route)
-        if again and (found := await self._find(channel, effect_id, _made_at(subject))):
+        if again and (found := await self._finder.post(channel, EVENT_TYPE, effect_id, _made_at(subject))):
             return found
-        answer = await self._call(
+        answer = await called(
             f"post the card to {channel}",
             self._client.chat_postMessage(
                 channel=channel,
@@ -99,11 +95,9 @@ class SlackChannel:
     async def update(self, subject: Loaded, address: Mapping[str, Any]) -> None:
         """Render the card at *address* anew; see `loops.ports.Channel.update`."""
         message = render(subject, names=await self._names(subject))
-        channel, ts = address.get("channel"), address.get("ts")
-        if not isinstance(channel, str) or not isinstance(ts, str):
-            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
+        channel, ts = _place(address)
         # Metadata left out is kept, so the card can still be found by its effect id.
-        await self._call(
+        await called(
             f"update the card {ts} in {channel}",
             self._client.chat_update(
                 channel=channel, ts=ts, text=message.text, blocks=message.blocks, parse="none", link_names=False
@@ -114,10 +108,8 @@ class SlackChannel:
         self, subject: Loaded, event: Event, address: Mapping[str, Any], effect_id: str, *, again: bool
     ) -> None:
         """Tell of *event* in the card's thread; see `loops.ports.Channel.reply`."""
-        channel, ts = address.get("channel"), address.get("ts")
-        if not isinstance(channel, str) or not isinstance(ts, str):
-            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
-        if again and await self._is_replied(channel, ts, effect_id):
+        channel, ts = _place(address)
+        if again and await self._finder.reply(channel, ts, REPLY_TYPE, effect_id):
             return
         text = reply_text(event, subject, await self._names_in(subject, event)) + await self._mentions(subject, event)
         await self._say(f"reply to the card {ts} in {channel}", channel, text, REPLY_TYPE, effect_id, thread_ts=ts)
@@ -136,10 +128,9 @@ class SlackChannel:
         user = self._user_of(person)
         if user is None:
             return False
-        channel, ts = address.get("channel"), address.get("ts")
-        if not isinstance(channel, str) or not isinstance(ts, str):
-            raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
-        if again and await self._is_messaged(user, effect_id, _made_at(subject)):
+        channel, ts = _place(address)
+        made_at = _made_at(subject)
+        if again and await self._finder.post(await self._direct(user), DIRECT_TYPE, effect_id, made_at):
             return True
         names = await self._names_in(subject, event) if event else {}
         text = direct_text(subject, event, await self._link(channel, ts), names)
@@ -149,25 +140,11 @@ class SlackChannel:
 
     async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
         """Tell of a card that cannot be shown in the fallback channel, if there is one; see `loops.ports.Channel`."""
-        channel = self._fallback
-        if channel is None:
-            return False
-        since = _made_at(subject) if subject else None
-        if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
-            return True
-        await self._raise_alarm(channel, effect_id, alarm_text(lost, subject))
-        return True
+        return await self._alarmed(self._fallback, alarm_text(lost, subject), subject, effect_id, again=again)
 
     async def alert(self, given_up: GivenUp, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:
         """Tell of an effect that was given up in the channel for alerts, if there is one; see `loops.ports.Channel`."""
-        channel = self._alerts
-        if channel is None:
-            return False
-        since = _made_at(subject) if subject else None
-        if again and since and await self._find(channel, effect_id, since, ALARM_TYPE):
-            return True
-        await self._raise_alarm(channel, effect_id, alert_text(given_up, subject))
-        return True
+        return await self._alarmed(self._alerts, alert_text(given_up, subject), subject, effect_id, again=again)
 
     async def warn(self, what: str, why: str) -> bool:
         """
@@ -176,19 +153,24 @@ class SlackChannel:
         Raises:
             Unavailable, Rejected: As every call.
         """
-        if self._alerts is None:
-            return False
-        await self._raise_alarm(self._alerts, f"warning:{what}", warning_text(what, why))
-        return True
+        return await self._alarmed(self._alerts, warning_text(what, why), None, f"warning:{what}", again=False)
 
-    async def _raise_alarm(self, channel: str, effect_id: str, text: str) -> None:
+    async def _alarmed(
+        self, channel: str | None, text: str, subject: Loaded | None, effect_id: str, *, again: bool
+    ) -> bool:
+        if channel is None:
+            return False
+        since = _made_at(subject) if subject else None
+        if again and since and await self._finder.post(channel, ALARM_TYPE, effect_id, since):
+            return True
         await self._say(f"raise an alarm in {channel}", channel, text, ALARM_TYPE, effect_id)
+        return True
 
     async def _say(
         self, what: str, channel: str, text: str, kind: str, effect_id: str, *, thread_ts: str | None = None
     ) -> None:
         """Post one paragraph, found again by its *kind* and effect after a doubtful attempt."""
-        await self._call(
+        await called(
             what,
             self._client.chat_postMessage(
                 channel=channel,
@@ -211,15 +193,14 @@ class SlackChannel:
         if user is None:
             return False
         file = details_file(subject, effect_id)
-        opened = await self._call(f"open the direct message with {user}", self._client.conversations_open(users=user))
-        channel = opened["channel"]["id"]
-        if again and await self._is_shared(channel, effect_id, _made_at(subject)):
+        channel = await self._direct(user)
+        if again and await self._finder.file(channel, effect_id, _made_at(subject)):
             return True
         asked = self._client.files_getUploadURLExternal(filename=file.name, length=len(file.content))
-        ticket = await self._call("ask where to upload a file", asked)
-        await self._call("upload a file", self._client.upload(ticket["upload_url"], file.content))
+        ticket = await called("ask where to upload a file", asked)
+        await called("upload a file", self._client.upload(ticket["upload_url"], file.content))
         try:
-            await self._call(
+            await called(
                 f"share a file with {user}",
                 self._client.files_completeUploadExternal(
                     files=[{"id": ticket["file_id"], "title": file.title}],
@@ -238,26 +219,21 @@ class SlackChannel:
         team_id = self._installation.team_id
         return next((each.user for each in person.identities if (each.kind, each.team) == (KIND, team_id)), None)
 
-    async def _is_shared(self, channel: str, effect_id: str, made_at: datetime) -> bool:
-        def is_it(message: Mapping[str, Any]) -> bool:
-            return any(str(file.get("name", "")).endswith(suffix(effect_id)) for file in message.get("files") or ())
-
-        return await self._looked_for(channel, made_at, is_it) is not None
-
     async def _link(self, channel: str, ts: str) -> str:
         """Return the permanent link of a message; it never changes, and several people may be sent the same."""
         link = self._links.get((channel, ts))
         if link is None:
             what = f"link to the card {ts} in {channel}"
-            found = await self._call(what, self._client.chat_getPermalink(channel=channel, message_ts=ts))
+            found = await called(what, self._client.chat_getPermalink(channel=channel, message_ts=ts))
             while len(self._links) >= LINKS_KEPT:
                 del self._links[next(iter(self._links))]
             link = self._links[channel, ts] = str(found["permalink"])
         return link
 
-    async def _is_messaged(self, user: str, effect_id: str, made_at: datetime) -> bool:
-        opened = await self._call(f"open the direct message with {user}", self._client.conversations_open(users=user))
-        return await self._find(opened["channel"]["id"], effect_id, made_at, DIRECT_TYPE) is not None
+    async def _direct(self, user: str) -> str:
+        """Return the channel of the direct message with *user*."""
+        opened = await called(f"open the direct message with {user}", self._client.conversations_open(users=user))
+        return str(opened["channel"]["id"])
 
     async def _mentions(self, subject: Loaded, event: Event) -> str:
         """Return the mentions of those a reminder or an escalation waits for: people, never a whole group."""
@@ -273,23 +249,6 @@ class SlackChannel:
             users += [] if person_id in snoozed else known[:1]
         return waiting_for(users)
 
-    async def _is_replied(self, channel: str, ts: str, effect_id: str) -> bool:
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            page = await self._call(
-                f"look for the reply in {channel}",
-                self._client.conversations_replies(
-                    channel=channel, ts=ts, include_all_metadata=True, limit=PAGE_SIZE, cursor=cursor
-                ),
-            )
-            messages = page.get("messages") or []
-            if any(self._is_ours(each) and _effect_of(each, REPLY_TYPE) == effect_id for each in messages):
-                return True
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
-            if cursor is None:
-                return False
-        return False
-
     async def tell(self, notice: Notice, subject: Loaded | None) -> None:
         """Tell the clicker what became of their click, where they clicked; see `loops.ports.Channel.tell`."""
         names = await self._names(subject) if subject else {}
@@ -297,7 +256,7 @@ class SlackChannel:
         user = notice.address.get("slackUserId")
         if not isinstance(user, str):
             raise Rejected("the notice's address names no slackUserId; nobody can be told")
-        await self._call(f"tell {user}", tell_privately(self._client, notice.address, user, text))
+        await called(f"tell {user}", tell_privately(self._client, notice.address, user, text))
 
     async def _names(self, subject: Loaded) -> Mapping[str, str]:
         return await names_of(self._directory, subject.instance.tenant, subject.request)
@@ -314,47 +273,6 @@ class SlackChannel:
             named = f"channel route '{name}' is" if name else "no default channel route is"
             raise Rejected(f"{named} not configured; add it under Slack's channels in loopgate.yaml")
         return channel
-
-    async def _find(
-        self, channel: str, effect_id: str, made_at: datetime, event_type: str = EVENT_TYPE
-    ) -> dict[str, Any] | None:
-        return await self._looked_for(channel, made_at, lambda each: _effect_of(each, event_type) == effect_id)
-
-    async def _looked_for(
-        self, channel: str, made_at: datetime, is_it: Callable[[Mapping[str, Any]], bool]
-    ) -> dict[str, Any] | None:
-        cursor: str | None = None
-        for _ in range(PAGES_MAX):
-            page = await self._call(
-                f"look for what was posted in {channel}",
-                self._client.conversations_history(
-                    channel=channel,
-                    include_all_metadata=True,
-                    oldest=f"{(made_at - LOOK_BACK).timestamp():.6f}",
-                    limit=PAGE_SIZE,
-                    cursor=cursor,
-                ),
-            )
-            for message in page.get("messages") or []:
-                if self._is_ours(message) and is_it(message):
-                    return {"channel": channel, "ts": message["ts"]}
-            cursor = (page.get("response_metadata") or {}).get("next_cursor") or None
-            if cursor is None:
-                return None
-        return None
-
-    def _is_ours(self, message: Mapping[str, Any]) -> bool:
-        # Any app in the channel may put our effect id into its metadata; only our own message is our card.
-        return message.get("app_id") == self._installation.app_id or (
-            self._installation.bot_user_id is not None and message.get("user") == self._installation.bot_user_id
-        )
-
-    async def _call(self, what: str, call: Awaitable[Any]) -> Any:
-        try:
-            async with asyncio.timeout(CALL_S):
-                return await call
-        except Exception as error:
-            raise_ours(error, what)
 
 
 async def tell_privately(client: AsyncWebClient, address: Mapping[str, Any], user: str, text: str) -> None:
@@ -378,8 +296,8 @@ def _made_at(subject: Loaded) -> datetime:
     return subject.request.created_at if subject.request else subject.instance.started_at
 
 
-def _effect_of(message: Mapping[str, Any], event_type: str) -> object:
-    metadata = message.get("metadata") or {}
-    if metadata.get("event_type") != event_type:
-        return None
-    return (metadata.get("event_payload") or {}).get("effect_id")
+def _place(address: Mapping[str, Any]) -> tuple[str, str]:
+    channel, ts = address.get("channel"), address.get("ts")
+    if not isinstance(channel, str) or not isinstance(ts, str):
+        raise Rejected("the card's address has no channel and ts; it was not posted through Slack")
+    return channel, ts

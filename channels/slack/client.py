@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import aiohttp
 from slack_sdk.errors import SlackApiError, SlackClientError
@@ -14,6 +14,8 @@ from channels.slack.installation import SlackInstallation
 from channels.slack.outgoing import Counted, OutgoingClient
 from channels.slack.turns import MemoryTurns, Turns
 from loops.errors import Gone, LoopgateError, NotYet, Rejected, Unavailable
+
+T = TypeVar("T")
 
 #: Seconds any one call may take; callers with less patience bound it themselves.
 CALL_S = 10.0
@@ -74,6 +76,15 @@ async def slack_client(
         # The constructor falls back to HTTPS_PROXY; a proxy is the operator's to set up, not the environment's.
         client.proxy = None
         yield client
+
+
+async def called(what: str, call: Awaitable[T]) -> T:
+    """Return what Slack answered to *call*, within `CALL_S`. Raises as `raise_ours` does, naming *what*."""
+    try:
+        async with asyncio.timeout(CALL_S):
+            return await call
+    except Exception as error:
+        raise_ours(error, what)
 
 
 def raise_ours(error: Exception, what: str) -> NoReturn:
