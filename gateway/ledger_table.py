@@ -78,7 +78,7 @@ def summary(event: Event) -> str:
             return str(data["status"])
         case "approval.card.posted":
             return f"{data['requestId']}"
-        case "effect.succeeded" | "effect.failed" | "effect.retried" | "effect.abandoned":
+        case "effect.succeeded" | "effect.failed" | "effect.retried" | "effect.abandoned" | "effect.cancelled":
             called = " ".join(str(data[key]) for key in ("integration", "action") if key in data)
             return f"{data['kind']} {called}".strip()
         case "loop.completed":

@@ -32,7 +32,7 @@ class Commit(NamedTuple):
     `settled` ends an effect claimed under its fence, `revived` names dead effects that are tried once more,
     `abandoned` effects that nobody holds and that shall not take place; where one of them does not stand like that,
     nothing is written (`StaleClaim`). Of the kinds in `cancelled_kinds`, all effects so far that nobody holds are
-    cancelled.
+    cancelled, but for those waiting to be tried again after an attempt that may have acted.
     """
 
     instance: LoopInstance

@@ -112,7 +112,7 @@ class Draft:
         self._abandoned.append(effect_id)
 
     def cancel_effects(self) -> None:
-        """Have what acts for the loop and nobody has claimed not take place any more."""
+        """Have what acts for the loop, and nobody has claimed or begun, not take place any more."""
         self._cancelled_kinds = ACTING
 
     def keep(self, request: ApprovalRequest) -> None:

@@ -23,8 +23,8 @@ EffectKind = Literal[
     "integration.run",
 ]
 
-#: Kinds that act for a loop where it stands: when it is cancelled or failed, those that nobody claimed are cancelled.
-#: What tells people how it stands goes on.
+#: Kinds that act for a loop where it stands: when it is cancelled or failed, those that nobody holds and no attempt has
+#: begun are cancelled, and whoever holds one looks once more before it acts. What tells people how it stands goes on.
 ACTING: tuple[EffectKind, ...] = ("provider.ask", "integration.run")
 
 
@@ -69,9 +69,19 @@ class Effect(Value):
 
 
 class EffectResult(Value):
-    """How an effect ended. `fence` is the number the claim was given: a result from an older claim is refused."""
+    """
+    How an effect ended. `fence` is the number the claim was given: a result from an older claim is refused.
+
+    One that did not succeed was given up or, where it `is_cancelled`, did not take place as its loop was called off.
+    """
 
     effect_id: str
     fence: int
     succeeded: bool
+    is_cancelled: bool = False
     detail: JsonObject
+
+    @property
+    def state(self) -> Literal["succeeded", "dead", "cancelled"]:
+        """The state the effect ends in."""
+        return "succeeded" if self.succeeded else "cancelled" if self.is_cancelled else "dead"

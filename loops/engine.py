@@ -408,6 +408,15 @@ class LoopEngine:
         tries = [settling.signal_of(effect, result, signal)] if signal else []
         return await self._settle(effect, result, lambda _: tries)
 
+    async def call_off(self, effect: Effect, fence: int) -> Outcome:
+        """Put on the ledger that *effect* did not take place, as its loop was cancelled or failed before it could."""
+        result = EffectResult(effect_id=effect.effect_id, fence=fence, succeeded=False, is_cancelled=True, detail={})
+
+        async def judged(loaded: Loaded) -> Decided:
+            return settling.call_off(loaded, effect, result, self._clock.now(), self._ids)
+
+        return await self._about_effect(effect, judged)
+
     async def retry(
         self,
         effect: Effect,

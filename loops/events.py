@@ -36,6 +36,7 @@ EventType = Literal[
     "effect.failed",
     "effect.retried",
     "effect.abandoned",
+    "effect.cancelled",
     "effect.retry.refused",
 ]
 

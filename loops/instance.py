@@ -90,6 +90,11 @@ class LoopInstance(Value):
         return self.status != "active"
 
     @property
+    def is_called_off(self) -> bool:
+        """Whether it was ended from outside: nothing it asked for before is to take place any more."""
+        return self.status in {"cancelled", "failed"}
+
+    @property
     def is_over(self) -> bool:
         """Whether it will never move again; a suspended one may."""
         return self.status not in {"active", "suspended"}

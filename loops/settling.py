@@ -40,9 +40,17 @@ def settle(
     draft.settled = result
     kind: EventType = "effect.succeeded" if result.succeeded else "effect.failed"
     draft.event(kind, {**_said(loaded, effect, tries), "detail": result.detail})
-    _alarm(draft, effect, result)
+    _alarm(draft, loaded, effect, result)
     _apologise(draft, effect, result)
     return _followed(draft, loaded, effect, result, tries)
+
+
+def call_off(loaded: Loaded, effect: Effect, result: EffectResult, now: datetime, ids: IdSource) -> Decided:
+    """Put on the ledger that an effect did not take place, as its loop was called off before it could."""
+    draft = Draft(loaded.definition, loaded.instance, now, ids, causation_id=effect.effect_id)
+    draft.settled = result
+    draft.event("effect.cancelled", {**_said(loaded, effect, ()), "status": loaded.instance.status})
+    return recorded(draft, loaded, "effect_settled")
 
 
 def abandon(
@@ -133,13 +141,15 @@ def _show(draft: Draft, loaded: Loaded, effect: Effect) -> None:
         draft.effect("card.update", {"requestId": loaded.request.request_id})
 
 
-def _alarm(draft: Draft, effect: Effect, result: EffectResult) -> None:
+def _alarm(draft: Draft, loaded: Loaded, effect: Effect, result: EffectResult) -> None:
     """
     Have whoever runs this told of what was given up.
 
     That is an act of the loop, or a card that cannot be shown, by which nobody is asked, or that says what is not so.
+    What a provider did not say about a loop that is over is missed by nobody.
     """
-    if not result.succeeded and effect.kind in ACTING:
+    is_missed = effect.kind != "provider.ask" or not loaded.instance.is_over
+    if not result.succeeded and effect.kind in ACTING and is_missed:
         called = [str(effect.payload[key]) for key in ("integration", "use", "action") if key in effect.payload]
         given_up = GivenUp(
             effect_id=effect.effect_id,

@@ -311,6 +311,11 @@ def _retried(step: Step) -> Iterator[Decided]:
     yield retry(step.loaded, (effect, DEAD), by, channel, now, step.ids(), is_entitled=is_entitled)
 
 
+def _called_off(step: Step) -> Iterator[Decided]:
+    effect, result = _effect(step, {})
+    yield settling.call_off(step.loaded, effect, result.changed(is_cancelled=True), step.first.occurred_at, step.ids())
+
+
 def _posted(step: Step) -> Iterator[Decided]:
     address = {key: value for key, value in step.data.items() if key != "requestId"}
     effect, result = _effect(step, address)
@@ -320,7 +325,7 @@ def _posted(step: Step) -> Iterator[Decided]:
 
 def _effect(step: Step, detail: Mapping[str, Any]) -> tuple[Effect, EffectResult]:
     effect_id = step.first.causation_id or ""
-    succeeded = step.first.type != "effect.failed"
+    succeeded = step.first.type not in {"effect.failed", "effect.cancelled"}
     result = EffectResult(effect_id=effect_id, fence=1, succeeded=succeeded, detail=dict(detail))
     return _asked_for(step, effect_id), result
 
@@ -374,6 +379,7 @@ STEPS: Mapping[EventType, Make] = MappingProxyType(
         "effect.failed": _settled,
         "effect.retried": _retried,
         "effect.abandoned": _abandoned,
+        "effect.cancelled": _called_off,
         "effect.retry.refused": _retried,
     }
 )

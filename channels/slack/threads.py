@@ -106,6 +106,8 @@ def _told(event: Event, names: Names) -> str:
             return f"🔁 {_who(data['actor'])} has {_run(data)} tried again"
         case "effect.abandoned":
             return f"⏹️ {_who(data['actor'])} abandoned {_run(data)}{_because(data)}"
+        case "effect.cancelled":
+            return f"⏹️ {_run(data)} was not carried out, as the loop was {_name(data['status'])} before"
         case "effect.retry.refused":
             by = f" of {_who(data['by'])}" if data.get("by") else ""
             return f"⛔ A retry{by} was refused: {_text(data['message'])}"

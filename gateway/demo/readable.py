@@ -115,6 +115,12 @@ def _words(event: Event, definition: LoopDefinition) -> tuple[Tone, str, str]:
         case "effect.abandoned":
             what = f"{data.get('integration') or data['kind']}"
             return "bad", f"{_name(data['actor'])} abandoned {what}", str(data["reason"])
+        case "effect.cancelled":
+            return (
+                "quiet",
+                f"Not carried out: {data.get('integration') or data['kind']}",
+                f"the loop was {data['status']}",
+            )
         case "effect.retry.refused":
             return "bad", "Refused: trying again", str(data["message"])
         case "loop.completed":

@@ -1,6 +1,5 @@
 """Acting: asking providers, running integrations under a grant, and finding out who gave an answer."""
 
-import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,8 +14,7 @@ from loops.errors import Rejected, Unavailable
 from loops.ports import Confirmer, Loaded, Provider, Store
 from loops.submission import Ask
 
-_CANCELLED = "the loop was cancelled before this ran"
-_CANCELLED_MEANWHILE = "the loop was cancelled; whether an earlier attempt took place is not known"
+_NOT_KNOWN = "the loop was {}; whether an earlier attempt took place is not known"
 
 
 class ActingHandlers:
@@ -30,7 +28,7 @@ class ActingHandlers:
         confirmer: Confirmer,
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
-        gates: Gates | None,
+        gates: Gates,
         records: Records,
     ) -> None:
         self._engine = engine
@@ -56,6 +54,9 @@ class ActingHandlers:
         """Ask a provider what it recommends, and submit that."""
         effect, payload = claim.effect, claim.effect.payload
         loaded = await self._store.load(effect.tenant, effect.instance_id)
+        if loaded and loaded.instance.is_called_off:
+            await self._engine.call_off(effect, claim.fence)
+            return
         if loaded is None or loaded.instance.is_closed or loaded.instance.state != payload["state"]:
             await self._effects.finish(effect.effect_id, claim.fence, {"skipped": "the loop has moved on"})
             return
@@ -72,8 +73,13 @@ class ActingHandlers:
         if integration is None:
             raise Rejected(f"there is no integration '{payload['integration']}'; name it in loopgate.yaml")
         loaded = await self._store.load(effect.tenant, effect.instance_id)
-        if loaded is None or loaded.instance.status == "cancelled":
-            raise Rejected(_CANCELLED if claim.attempt == 1 else _CANCELLED_MEANWHILE)
+        if loaded is None:
+            raise Rejected("the loop this is for is gone")
+        if loaded.instance.is_called_off:
+            if claim.may_have_acted:
+                raise Rejected(_NOT_KNOWN.format(loaded.instance.status))
+            await self._engine.call_off(effect, claim.fence)
+            return
         asked = await self._store.load_request(effect.tenant, effect.grant.request_id) if effect.grant else None
         check_grant(effect, loaded.definition, asked.request if asked else None)
         if lapsed := await self._no_longer_entitled(effect):
@@ -90,7 +96,7 @@ class ActingHandlers:
             created_at=effect.created_at,
         )
         # After every check of ours: a circuit must hear of nothing but what the system of record said.
-        async with self._gates.through(claim, run.integration) if self._gates else contextlib.nullcontext():
+        async with self._gates.through(claim, run.integration):
             detail = await integration.run(run)
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
 

@@ -40,7 +40,7 @@ class Handlers:
         directory: Directory,
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
-        gates: Gates | None = None,
+        gates: Gates,
         changed: Callable[[], None] = lambda: None,
     ) -> None:
         """*changed* is called whenever a card was brought up to date."""

@@ -18,13 +18,16 @@ from datetime import timedelta
 from gateway.jobs.ports import Claim, LaneRules, Lanes, Passage
 from loops.errors import Rejected, Unavailable
 
+#: The rules of a lane of which nobody says anything.
+DEFAULT_RULES = LaneRules(at_once=16, failures=5, pause=timedelta(seconds=30))
+
 
 class PutOff(Exception):  # noqa: N818 - the state it reports
     """An effect must wait for its lane, was given back for that, and is called when there is room."""
 
 
 class Gates:
-    """Lets effects into the lanes that *rules* names, one for each integration; others need not wait."""
+    """Lets effects into lanes, one for each integration, by *rules*; `DEFAULT_RULES` where these say nothing of one."""
 
     def __init__(self, lanes: Lanes, rules: Mapping[str, LaneRules], *, lease: timedelta, timeout: timedelta) -> None:
         self._lanes = lanes
@@ -44,10 +47,7 @@ class Gates:
             PutOff: If the effect must wait; it was given back.
             TimeoutError: If the caller takes nearly as long as an attempt may take.
         """
-        rules = self._rules.get(name)
-        if rules is None:
-            yield
-            return
+        rules = self._rules.get(name, DEFAULT_RULES)
         if not await self._lanes.enter(name, claim, rules, lease=self._lease):
             raise PutOff(name)
         passage: Passage = "untried"

@@ -26,7 +26,8 @@ class Claim:
 
     `fence` grows with every claim; a result under an older one is refused. `attempt` counts from 1, `tries` likewise
     since the effect was put to work: by its commit, or by whoever had a dead one tried again; `age` is how long that is
-    ago. `lost` is how many holders in a row never came back. Where `is_readable` is False, what is stored cannot be
+    ago. `lost` is how many holders in a row never came back; `may_have_acted` whether an earlier attempt went through a
+    lane, so that nobody can say it did nothing. Where `is_readable` is False, what is stored cannot be
     read, and `effect` says no more than its owner.
     """
 
@@ -36,6 +37,7 @@ class Claim:
     tries: int = 1
     age: timedelta = timedelta(0)
     lost: int = 0
+    may_have_acted: bool = False
     is_readable: bool = True
 
 
@@ -186,7 +188,8 @@ class Lanes(Protocol):
         """
         Let a claimed effect in; False where it must wait.
 
-        It is then put off as by `Effects.put_off`, and put into the outbox when there is room.
+        It is then put off as by `Effects.put_off`, and put into the outbox when there is room. Once it was let in, each
+        later claim on it says that it may have acted.
         """
 
     async def stay(self, name: str, effect_id: str, *, lease: timedelta) -> None:

@@ -64,7 +64,7 @@ class _Kept:
 
     `not_before` ends its lease or its wait, `next_at` is None once it is finished. `asked_at` is when it was asked for,
     `since` and `before` when it was last put to work and its attempts until then, `lost` its claims in a row whose
-    holder never came back.
+    holder never came back. Where it `has_begun`, an attempt went as far as to act.
     """
 
     body: str
@@ -78,6 +78,7 @@ class _Kept:
     lost: int = 0
     fence: int = 0
     attempts: int = 0
+    has_begun: bool = False
     error: str | None = None
     detail: str | None = None
 
@@ -319,6 +320,7 @@ class MemoryStore:
             tries=kept.attempts - kept.before,
             age=now - (kept.since or kept.asked_at),
             lost=lost,
+            may_have_acted=kept.has_begun,
         )
 
     async def renew(self, effect_id: str, fence: int, *, lease: timedelta) -> bool:
@@ -357,6 +359,10 @@ class MemoryStore:
         if kept is not None:
             kept.end("dead", error=_text(error))
         return kept is not None
+
+    def begin(self, effect_id: str) -> None:
+        """Note that an attempt at a claimed effect goes as far as to act."""
+        self._effects[effect_id].has_begun = True
 
     def call(self, effect_id: str) -> bool:
         """Put an effect that waits into the outbox before its time; False where it does not wait."""
@@ -584,8 +590,7 @@ class MemoryStore:
             record = (now + IDEMPOTENCY_TTL, _body(commit.idempotency))
             self._idempotency[instance.tenant, commit.idempotency.key] = record
         if commit.settled is not None:
-            state: EffectState = "succeeded" if commit.settled.succeeded else "dead"
-            self._effects[commit.settled.effect_id].end(state, detail=json.dumps(commit.settled.detail))
+            self._effects[commit.settled.effect_id].end(commit.settled.state, detail=json.dumps(commit.settled.detail))
         self._ledgers[owner] += [each.line for each in commit.sealed]
         if commit.sealed:
             self._moved.setdefault(instance.tenant, set()).add(instance.instance_id)
@@ -595,7 +600,8 @@ class MemoryStore:
             kept.cancel()
         for held in self._of(*owner) if commit.cancelled_kinds else ():
             kept = self._effects[held.effect.effect_id]
-            if kept.state in _WAITING and kept.kind in commit.cancelled_kinds:
+            may_have_acted = kept.has_begun and kept.state != "dead"
+            if kept.state in _WAITING and kept.kind in commit.cancelled_kinds and not may_have_acted:
                 kept.cancel()
         for effect in commit.effects:
             if effect.effect_id not in self._effects:

@@ -45,6 +45,7 @@ class MemoryLanes:
             if lane.open_until:
                 lane.probe = effect_id
             lane.inside[effect_id] = now + lease
+            self._effects.begin(effect_id)
             if effect_id in lane.waiting:
                 lane.waiting.remove(effect_id)
             return True

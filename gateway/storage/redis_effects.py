@@ -40,7 +40,7 @@ class RedisEffects:
             found = await self._claim(keys.part(effect_id), milliseconds(lease))
         if found is None:
             return None
-        body, fence, attempt, before, age_ms, lost, owner, kind, asked_ms = found
+        body, fence, attempt, before, age_ms, lost, owner, kind, asked_ms, begun = found
         effect, is_readable = _effect(body, effect_id, kind, owner, asked_ms)
         return Claim(
             effect=effect,
@@ -49,6 +49,7 @@ class RedisEffects:
             tries=attempt - before,
             age=timedelta(milliseconds=age_ms),
             lost=lost,
+            may_have_acted=bool(begun),
             is_readable=is_readable,
         )
 

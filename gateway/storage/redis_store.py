@@ -241,7 +241,7 @@ def _arguments(commit: Commit, grace_ms: int, behind_ms: int) -> list[str | byte
         header["settled"] = {
             "e": keys.part(commit.settled.effect_id),
             "f": commit.settled.fence,
-            "s": "succeeded" if commit.settled.succeeded else "dead",
+            "s": commit.settled.state,
         }
         bodies.append(json.dumps(commit.settled.detail).encode())
     bodies += [each.line for each in commit.sealed]

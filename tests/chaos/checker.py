@@ -94,11 +94,8 @@ def _no_effect_without_a_live_approval(found: Found) -> Iterator[str]:
         effect = effects.get(call.effect_id)
         if effect is None:
             yield f"{call.effect_id} was carried out for {call.change} and is no effect in the store"
-        # One whose answer was lost, and whose loop was cancelled then, is cancelled too.
-        elif call.acted and effect.state == "cancelled" and not effect.attempts:
-            yield f"{call.effect_id} was carried out for {call.change} and is cancelled, untried, in the store"
-        elif call.acted and effect.state == "dead" and "before this ran" in effect.error:
-            yield f"{call.effect_id} was carried out for {call.change} and is said not to have run: {effect.error}"
+        elif call.acted and effect.state == "cancelled":
+            yield f"{call.effect_id} was carried out for {call.change} and is said not to have been: it is cancelled"
         if (call.request_id, call.digest) not in approved:
             yield f"{call.effect_id} was sent out for {call.change}, and no approval of {call.request_id} matches it"
 
@@ -162,7 +159,7 @@ def _nothing_is_left_pending(found: Found) -> Iterator[str]:
             yield f"stuck: {ledger.change} ({ledger.instance_id}) is still {ledger.status}"
     cancelled = {ledger.change for ledger in found.ledgers if ledger.of("loop.cancelled")}
     for effect in found.effects:
-        # What was claimed when its loop was cancelled is given up, on the record: nothing is left to do.
+        # What may have acted when its loop was cancelled is given up, on the record, and told of: that is its end.
         is_over = effect.state == "dead" and effect.kind == "integration.run" and effect.change in cancelled
         if effect.state not in _DONE and not is_over:
             yield f"stuck: {effect.effect_id} ({effect.kind} of {effect.change}) is {effect.state}: {effect.error}"

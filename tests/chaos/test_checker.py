@@ -123,11 +123,7 @@ def _act_unasked(found: Found) -> None:
 
 
 def _act_though_cancelled(found: Found) -> None:
-    found.effects[0] = replace(found.effects[0], state="cancelled", attempts=0)
-
-
-def _say_it_did_not_run(found: Found) -> None:
-    found.effects[0] = replace(found.effects[0], state="dead", error="the loop was cancelled before this ran")
+    found.effects[0] = replace(found.effects[0], state="cancelled")
 
 
 def _act_on_another_digest(found: Found) -> None:
@@ -201,8 +197,7 @@ def _end_by_itself(found: Found) -> None:
         (_act_twice, "doubled: the grant of ar_1 was carried out 2 times, as ef_1, ef_2"),
         (_receiver_counts_twice, "doubled: the grant of ar_1 was carried out 2 times, as ef_1, ef_1"),
         (_act_unasked, "ef_1 was carried out for CHAOS-00001 and is no effect"),
-        (_act_though_cancelled, "ef_1 was carried out for CHAOS-00001 and is cancelled, untried"),
-        (_say_it_did_not_run, "ef_1 was carried out for CHAOS-00001 and is said not to have run"),
+        (_act_though_cancelled, "ef_1 was carried out for CHAOS-00001 and is said not to have been"),
         (_act_on_another_digest, "no approval of ar_1 matches it"),
         (_act_without_approval, "no approval of ar_1 matches it"),
         (_claim_what_never_was, "ef_1 of CHAOS-00001 is said to have succeeded and never took place"),

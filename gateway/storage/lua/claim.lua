@@ -1,9 +1,9 @@
 -- ARGV: effect, quoted; lease in ms.
 -- Returns {body, fence, attempt, attempts before it was put to work, how long ago that was (ms), claims in a row that
--- were lost, owner, kind, when it was asked for (ms)}, or false where it cannot be had now.
+-- were lost, owner, kind, when it was asked for (ms), 1 where an attempt went as far as to act}, or false where it cannot be had now.
 local effect = KEY.EFFECT .. ARGV[1]
 local now = now_ms()
-local found = redis.call('HMGET', effect, 's', 'u', 'b', 'a', 'z', 'm', 'o', 'k')
+local found = redis.call('HMGET', effect, 's', 'u', 'b', 'a', 'z', 'm', 'o', 'k', 'g')
 if found[1] ~= 'pending' and found[1] ~= 'failed' and found[1] ~= 'claimed' then return false end
 if tonumber(found[2]) > now then return false end
 local lost = found[1] == 'claimed' and redis.call('HINCRBY', effect, 'x', 1) or 0
@@ -22,4 +22,5 @@ return {
   found[7],
   found[8],
   asked,
+  tonumber(found[9] or 0),
 }

@@ -10,7 +10,7 @@
 --   revived     [effect ...] that are dead, to be tried once more; due again after grace ms
 --   cards       [request ...] whose cards are to show this version; looked after from behind ms on
 --   abandoned   [effect ...] that nobody holds, and that shall not take place
---   cancels     [kind ...] of effects that are cancelled where nobody holds them
+--   cancels     [kind ...] of effects that are cancelled where nobody holds them, unless an attempt may have acted
 --   deadlines   [[member, due us] ...]               cleared     [member ...]
 -- and, where there is one:
 --   pin, idempotency    the part its key is made of (ttl ms with the last)
@@ -98,8 +98,9 @@ if #h.cancels > 0 then
   local acts = {}
   for _, kind in ipairs(h.cancels) do acts[kind] = true end
   for _, id in ipairs(redis.call('LRANGE', KEY.EFFECTS .. tenant .. h.i, 0, -1)) do
-    local found = redis.call('HMGET', KEY.EFFECT .. id, 's', 'k')
-    if WAITING[found[1]] and acts[found[2]] then
+    local found = redis.call('HMGET', KEY.EFFECT .. id, 's', 'k', 'g')
+    -- One that may have acted is left to a worker, who says so; of a dead one that was said.
+    if WAITING[found[1]] and acts[found[2]] and (not found[3] or found[1] == 'dead') then
       enter(id, 'cancelled')
       redis.call('ZREM', KEY.EFFECTS_OPEN, id)
     end

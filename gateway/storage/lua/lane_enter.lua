@@ -33,4 +33,6 @@ end
 if found[1] then redis.call('HSET', circuit, 'p', id) end
 redis.call('ZADD', inside, now + tonumber(ARGV[4]), id)
 redis.call('ZREM', waiting, id)
+-- From here on nobody can say that it did not act.
+redis.call('HSET', effect, 'g', 1)
 return 1

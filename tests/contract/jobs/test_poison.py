@@ -12,12 +12,14 @@ from channels.memory import MemoryChannel, MemoryConfirmer
 from gateway.clock import SystemClock
 from gateway.identifiers import TimeOrderedIds
 from gateway.jobs.handlers import Handlers
+from gateway.jobs.lanes import Gates
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.loopfiles import LoadedLoops
 from gateway.storage import keys
 from gateway.storage.connect import connect
 from gateway.storage.redis_cards import RedisCards
 from gateway.storage.redis_effects import RedisEffects
+from gateway.storage.redis_lanes import RedisLanes
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.redis_store import RedisStore
 from loops.definition import LoopDefinition
@@ -50,6 +52,7 @@ async def test_an_effect_that_cannot_be_read_ends_dead_and_its_loop_says_so(clie
         People(),
         providers={"analyst": an_analyst()},
         integrations={},
+        gates=Gates(RedisLanes(client), {}, lease=timedelta(seconds=6), timeout=timedelta(seconds=5)),
     )
     started = await engine.start(tenant=TENANT, loop_id="test.change", aggregate_id="CHG-7", data=DATA, actor=ci())
     assert started.instance is not None

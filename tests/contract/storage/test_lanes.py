@@ -4,7 +4,7 @@ import asyncio
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from contract.storage.builders import a_commit, an_effect, an_instance
+from contract.storage.builders import a_commit, an_effect, an_instance, next_of
 from contract.storage.implementations import Storage, eventually
 
 from gateway.jobs.ports import Claim, LaneRules, Passage
@@ -55,6 +55,28 @@ async def test_no_more_go_through_at_once_than_may(storage: Storage, claims: lis
     assert {(wait.state, wait.attempts, wait.why) for wait in waits if wait} == {
         ("pending", 0, "erp: 1 has 2 effects under way, as many as it may")
     }
+
+
+async def test_what_went_through_a_lane_may_have_acted_and_is_not_cancelled_unseen(storage: Storage) -> None:
+    """Cancelled by a commit: what never entered. What did and waits to be tried again says so to its next claim."""
+    instance = an_instance()
+    first = a_commit(instance, effects=tuple(an_effect(instance, f"ef_{name}") for name in ("tried", "new", "dead")))
+    await storage.store.commit(first)
+    for name in ("ef_tried", "ef_dead"):
+        claim = await storage.effects.claim(name, lease=LONG)
+        assert claim is not None
+        await passed(storage, claim, "failed")
+        if name == "ef_tried":
+            await storage.effects.retry(name, claim.fence, after=timedelta(0), error="lost")
+        else:
+            await storage.effects.bury(name, claim.fence, error="lost")
+    await storage.store.commit(a_commit(next_of(first), cancelled_kinds=("integration.run",)))
+    records = [await storage.effects.effect(f"ef_{name}") for name in ("tried", "new", "dead")]
+    again = await storage.effects.claim("ef_tried", lease=LONG)
+
+    assert [record and record.state for record in records] == ["failed", "cancelled", "cancelled"]
+    assert again is not None
+    assert again.may_have_acted
 
 
 async def test_who_waited_longest_is_called_when_there_is_room(storage: Storage, claims: list[Claim]) -> None:

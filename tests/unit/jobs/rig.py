@@ -15,6 +15,7 @@ from gateway.jobs.lanes import Gates
 from gateway.jobs.ports import Claim, EffectRecord
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.storage.memory import MemoryStore
+from gateway.storage.memory_lanes import MemoryLanes
 from loops.approvals import ApprovalRequest
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind
@@ -39,6 +40,11 @@ def an_analyst(**changes: Any) -> RecordedProvider:
         "provider": "anthropic",
     }
     return RecordedProvider([Recording(submission=RecordedSubmission.model_validate(fields | changes))])
+
+
+def a_gate(store: MemoryStore, clock: FrozenClock, policy: RetryPolicy) -> Gates:
+    """Return the way to every lane, in memory."""
+    return Gates(MemoryLanes(store, clock.now), {}, lease=LEASE, timeout=policy.timeout)
 
 
 @dataclass
@@ -70,7 +76,7 @@ class JobsHouse:
             directory=self.house.people,
             providers=self.providers,
             integrations={"deployer": self.integration},
-            gates=self.gates,
+            gates=self.gates or a_gate(self.store, self.clock, self.policy),
         )
         self.runner = EffectRunner(self.store, self.handlers, self.policy)
 

@@ -1,21 +1,25 @@
 """What was shown is what runs: the worker checks once more before it acts, and does nothing where something differs."""
 
 import json
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from builders import TENANT, ci, human
-from unit.jobs.rig import JobsHouse, a_jobs_house
+from unit.jobs.rig import LEASE, JobsHouse, a_jobs_house
 
+from channels.slack.faces import face_of
 from gateway.integrations.recording import MemoryIntegration
 from gateway.jobs.grants import check_grant
 from gateway.jobs.ports import Claim
 from loops.actors import system
 from loops.definition import LoopDefinition
 from loops.effects import Effect, Grant
-from loops.errors import Rejected
+from loops.errors import Rejected, Unavailable
+from loops.outcomes import Outcome
+from loops.replay import replay
+from loops.submission import Ask, Submission
 
 NOTIFY: dict[str, Any] = {
     "id": "notify",
@@ -112,30 +116,88 @@ async def test_a_request_that_expired_grants_nothing() -> None:
         check_grant(effect, await _definition(jobs), request.changed(closed_by=None, status="expired"))
 
 
-async def test_a_cancelled_loop_runs_nothing_more() -> None:
-    """Cancelled between the claim and the call: the worker looks once more, and the integration is not called."""
+def called_off(jobs: JobsHouse, how: str) -> Awaitable[Outcome]:
+    """Have the loop cancelled, or failed from outside."""
+    engine, dana = jobs.house.engine, human("dana", via="slack")
+    if how == "cancelled":
+        return engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=dana)
+    return engine.fail(tenant=TENANT, aggregate_id="CHG-7", actor=dana, code="gone", message="the cluster is gone")
+
+
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+@pytest.mark.parametrize("lost", [0, 2])
+async def test_what_a_loop_called_off_had_not_begun_ends_cancelled_without_alarm(how: str, lost: int) -> None:
+    """Called off between claim and call, by whichever claim: not called, on the ledger as cancelled, nobody alarmed."""
     integration = MemoryIntegration()
     jobs = a_jobs_house(integration=integration)
     await jobs.approved()
+    for _ in range(lost):
+        await jobs.claim("integration.run")
+        jobs.later(LEASE)
     claim = await jobs.claim("integration.run")
-    await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=human("dana", via="slack"))
-    with pytest.raises(Rejected, match="the loop was cancelled before this ran"):
-        await jobs.handlers.carry_out(claim)
+    await called_off(jobs, how)
+    await jobs.handlers.carry_out(claim)
+    record = await jobs.record("integration.run")
+    events = await jobs.store.events(TENANT, jobs.instance_id)
+    loaded = await jobs.store.load(TENANT, jobs.instance_id)
+    assert loaded is not None
+    assert loaded.request is not None
 
-    assert integration.runs == []
+    assert (record.state, integration.runs) == ("cancelled", [])
+    assert events[-1].type == "effect.cancelled"
+    assert events[-1].data["status"] == how
+    assert "effect.failed" not in await jobs.events()
+    assert await jobs.house.effects(jobs.instance_id, "effect.alarm") == []
+    assert face_of(loaded, loaded.request) == "cancelled"
+    assert replay(events, loaded.definition).deviation is None
 
 
-async def test_an_attempt_whose_answer_was_lost_is_not_said_not_to_have_run() -> None:
-    """Its loop was cancelled between two attempts: the first may have taken place, and nobody may say it did not."""
+@pytest.mark.parametrize("how", ["cancelled", "failed"])
+async def test_what_may_have_acted_when_its_loop_was_called_off_is_told_of(how: str) -> None:
+    """The answer of an attempt was lost, then the loop called off: not tried again, and whoever runs this must look."""
     integration = MemoryIntegration()
     jobs = a_jobs_house(integration=integration)
     await jobs.approved()
-    claim = await jobs.claim("integration.run")
-    await jobs.house.engine.cancel(tenant=TENANT, aggregate_id="CHG-7", actor=human("dana", via="slack"))
-    with pytest.raises(Rejected, match="whether an earlier attempt took place is not known"):
-        await jobs.handlers.carry_out(replace(claim, attempt=2))
+    integration.fail_next([Unavailable("the answer was lost")])
+    first = await jobs.run("integration.run")
+    await called_off(jobs, how)
+    waits = await jobs.record("integration.run")
+    jobs.later(timedelta(minutes=1))
+    record = await jobs.run("integration.run")
+    alarm = await jobs.effect("effect.alarm")
 
-    assert integration.runs == []
+    assert (first.state, waits.state, record.state) == ("failed", "failed", "dead")
+    assert record.why == f"the loop was {how}; whether an earlier attempt took place is not known"
+    assert alarm.payload["error"] == record.why
+    assert len(integration.runs) == 1
+
+
+async def test_what_a_provider_did_not_say_of_a_cancelled_loop_alarms_nobody() -> None:
+    """Asked, cancelled, and given up or looked at again: on the ledger, and nobody misses it."""
+    for provider in (None, FailingProvider()):
+        jobs = a_jobs_house(provider=provider)
+        await jobs.start()
+        claim = await jobs.claim("provider.ask")
+        if provider is None:
+            await called_off(jobs, "cancelled")
+            await jobs.handlers.carry_out(claim)
+        else:
+            with pytest.raises(Rejected):
+                await jobs.handlers.carry_out(claim)
+            await called_off(jobs, "cancelled")
+            await jobs.handlers.give_up(claim, "no such model")
+        record = await jobs.record("provider.ask")
+
+        assert record.state == ("cancelled" if provider is None else "dead")
+        assert await jobs.house.effects(jobs.instance_id, "effect.alarm") == []
+
+
+class FailingProvider:
+    """Refuses whatever it is asked."""
+
+    async def submit(self, ask: Ask) -> Submission:
+        """Refuse."""
+        raise Rejected("no such model")
 
 
 async def test_what_nobody_has_to_approve_needs_no_grant() -> None:

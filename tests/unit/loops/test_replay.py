@@ -137,6 +137,17 @@ async def abandoned(house: House) -> str:
     return request.instance_id
 
 
+async def stopped_in_time(house: House) -> str:
+    """The loop is cancelled after a worker took its roll-out and before it acts."""
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    [run] = await house.effects(request.instance_id, "integration.run")
+    claim = await house.store.claim(run.effect_id, lease=timedelta(seconds=6))
+    await house.engine.cancel(tenant=TENANT, aggregate_id=request.aggregate_id, actor=person("sam"))
+    await house.engine.call_off(run, claim.fence)
+    return request.instance_id
+
+
 async def expired(house: House) -> str:
     """Nobody answers, and the policy's transition is taken; somebody answers too late."""
     request = await house.propose()
@@ -370,6 +381,7 @@ STORIES: list[tuple[Story, list[LoopDefinition]]] = [
     (failed_outside, [a_change()]),
     (tried_again, [a_quiet_change()]),
     (abandoned, [a_change()]),
+    (stopped_in_time, [a_change()]),
     (expired, [a_change()]),
     (waited_for, [a_change(**WAITING)]),
     (refused_in_every_way, [a_change(**EDITABLE)]),
