@@ -2,11 +2,11 @@
 
 from channels.slack import blocks as b
 from channels.slack import wording
-from channels.slack.card import TITLE_MAX
 from channels.slack.course import NAME_MAX, NO_NAMES, Names
 from channels.slack.deliveries import Submission
 from channels.slack.mrkdwn import inline, quote
 from channels.slack.reason import REASON_ACTION, REASON_BLOCK, reason_input, typed_in
+from channels.slack.shortening import TITLE_MAX
 from channels.slack.shown import HAND_OVER_VIEW, QUESTION_VIEW, REPLY_VIEW, WITHDRAW_VIEW, Asked
 from channels.slack.views import View, modal
 from loops.approvals import ApprovalRequest, Question

@@ -17,13 +17,13 @@ from slack_bolt import BoltResponse
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.card import short_digest
 from channels.slack.deliveries import Click, Submission
 from channels.slack.evidence import click_evidence, submission_evidence
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX
 from channels.slack.listening import ANSWER_S, Desk, done, failed, log, soon, started
 from channels.slack.mrkdwn import code, inline, value
 from channels.slack.notices import notice_text
+from channels.slack.shortening import short_digest
 from channels.slack.shown import TOLD_VIEW, Asked, NotOurs, Shown
 from channels.slack.views import View, modal, told
 from loops.actors import Human

@@ -14,10 +14,10 @@ from typing import Any
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.card import TITLE_MAX, parameters_size, summary
 from channels.slack.faces import integration_result
 from channels.slack.limits import SECTION_TEXT_MAX
 from channels.slack.mrkdwn import chunks, code, escape, exact, inline
+from channels.slack.shortening import TITLE_MAX, parameters_size, summary
 from channels.slack.shown import DETAILS_VIEW, FILE, PAGE, Shown
 from channels.slack.views import View, modal
 from loops.approvals import ApprovalRequest, Proposal

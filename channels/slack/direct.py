@@ -1,9 +1,9 @@
 """Direct messages: what one person is told about a request outside its channel, with the way to its card. Pure."""
 
 from channels.slack import wording
-from channels.slack.card import TITLE_MAX, summary
 from channels.slack.course import NO_NAMES, Names, name_of
 from channels.slack.mrkdwn import inline
+from channels.slack.shortening import TITLE_MAX, summary
 from channels.slack.threads import reply_text
 from loops.errors import Rejected
 from loops.events import Event

@@ -15,12 +15,12 @@ from typing import Any
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.card import TITLE_MAX
 from channels.slack.course import NO_NAMES, Names, counted, is_shared, named
 from channels.slack.deliveries import Submission, Typed
 from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX, SELECT_OPTIONS_MAX
 from channels.slack.mrkdwn import exact, inline, one_line, size, value, worded
 from channels.slack.reason import reason_input
+from channels.slack.shortening import TITLE_MAX
 from channels.slack.shown import EDIT_VIEW, Asked
 from channels.slack.views import View, modal
 from loops.approvals import AnswerOffered, ApprovalRequest

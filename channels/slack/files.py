@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from channels.slack import wording
-from channels.slack.card import TITLE_MAX
 from channels.slack.mrkdwn import code, inline
+from channels.slack.shortening import TITLE_MAX
 from loops.canonical import canonical_json
 from loops.errors import Rejected
 from loops.ports import Loaded

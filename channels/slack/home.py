@@ -19,13 +19,14 @@ from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
 from channels.slack.bulk import BULK_VIEW, bulk_button, groups_of
-from channels.slack.card import render, short_digest, summary
+from channels.slack.card import render
 from channels.slack.deliveries import Click, EventCallback, Submission
 from channels.slack.errors import error_code
 from channels.slack.evidence import KIND
 from channels.slack.listening import LOAD_S, SLACK_ERRORS, VIEW_S, Desk, done, log, soon, started
 from channels.slack.mrkdwn import code, inline, when
 from channels.slack.ports import Openers
+from channels.slack.shortening import short_digest, summary
 from channels.slack.shown import ANSWER, ASK, DETAILS, EDIT, HOME_PAGE, MORE, Asked, NotOurs
 from channels.slack.views import View
 from loops.actors import Human

@@ -3,10 +3,10 @@
 from typing import Any
 
 from channels.slack import wording
-from channels.slack.card import approvers, chosen
 from channels.slack.course import NO_NAMES, Names, standing
 from channels.slack.faces import OPEN, face_of
 from channels.slack.mrkdwn import inline, when
+from channels.slack.shortening import approvers, chosen
 from loops.approvals import ApprovalRequest
 from loops.cards import Notice
 from loops.ports import Loaded

@@ -3,10 +3,10 @@
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.card import TITLE_MAX
 from channels.slack.course import NAME_MAX
 from channels.slack.deliveries import Submission
 from channels.slack.mrkdwn import inline
+from channels.slack.shortening import TITLE_MAX
 from channels.slack.shown import REASON_VIEW, Asked
 from channels.slack.views import View, modal
 from loops.approvals import AnswerOffered, ApprovalRequest

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import TypeVar
 
 from channels.slack import wording as card_words
-from channels.slack.card import summary
 from channels.slack.commands import wording
 from channels.slack.commands.parsing import Typed
 from channels.slack.listening import Desk
 from channels.slack.mrkdwn import inline, quoted, when
 from channels.slack.ports import Entitled
+from channels.slack.shortening import summary
 from channels.slack.threads import told
 from channels.slack.why import why_lines
 from loops.actors import Human
