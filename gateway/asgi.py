@@ -53,6 +53,7 @@ from gateway.tallies import CONNECTIONS, Tallies
 from gateway.wiring import (
     Parts,
     destinations,
+    lanes,
     open_parts,
     open_slack,
     slack_accounts,
@@ -269,7 +270,7 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         """Say whether what is sent here can be recorded: 503 with the reasons where it cannot."""
         try:
             verdict = await standing(parts)
-            standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
+            standings = await parts.lanes.standing(sorted(lanes(parts.configuration)))
         except StoreUnavailable as error:
             # Where the store is, is for our log: anybody may ask this.
             log.warning("store.away", error=str(error))
@@ -299,7 +300,7 @@ def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
         metrics = parts.metrics
         try:
             backlog = await parts.effects.backlog()
-            standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
+            standings = await parts.lanes.standing(sorted(lanes(parts.configuration)))
         except StoreUnavailable as error:
             log.warning("store.away", error=str(error))
             metrics.store_up.set(0)

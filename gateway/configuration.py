@@ -96,7 +96,40 @@ class SlackConfig(Value):
     email_domains: tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$")], ...] = ()
 
 
-class AnthropicConfig(Value):
+class RetryConfig(Value):
+    """
+    How often an integration or provider is tried, and how far apart: what is not said here is as the settings say.
+
+    `first` is the first wait; it doubles, with some spread, up to `longest`. An effect is given up after `attempts`, or
+    once `give_up_after` is over, whichever comes first.
+    """
+
+    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    first: Duration | None = None
+    longest: Duration | None = None
+    give_up_after: Duration | None = None
+
+
+class BreakerConfig(Value):
+    """What failed `failures` times in a row, whoever called it, is let be for `pause`."""
+
+    failures: Annotated[int, Field(ge=1, le=1_000)] = 5
+    pause: Duration = timedelta(seconds=30)
+
+
+class Treated(Value):
+    """
+    How any integration or provider is treated.
+
+    `concurrency` is how many effects may be under way there at a time, in all workers together.
+    """
+
+    retry: RetryConfig = RetryConfig()
+    breaker: BreakerConfig = BreakerConfig()
+    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 16
+
+
+class AnthropicConfig(Treated):
     """Claude, through Anthropic's API."""
 
     kind: Literal["anthropic"]
@@ -107,7 +140,7 @@ class AnthropicConfig(Value):
     timeout_s: Annotated[float, Field(gt=0, le=600)] = 60
 
 
-class RecordedConfig(Value):
+class RecordedConfig(Treated):
     """A recorded submission, replayed: for demos and tests, visible as such."""
 
     kind: Literal["recorded"]
@@ -121,39 +154,6 @@ class SubscriptionsConfig(Value):
     """Where events may be sent to besides public addresses: `networks` such as ``10.20.0.0/16``."""
 
     networks: tuple[IPvAnyNetwork, ...] = ()
-
-
-class RetryConfig(Value):
-    """
-    How often an integration is tried, and how far apart: what is not said here is as the settings say.
-
-    `first` is the first wait; it doubles, with some spread, up to `longest`. An effect is given up after `attempts`, or
-    once `give_up_after` is over, whichever comes first.
-    """
-
-    attempts: Annotated[int, Field(ge=1, le=100)] | None = None
-    first: Duration | None = None
-    longest: Duration | None = None
-    give_up_after: Duration | None = None
-
-
-class BreakerConfig(Value):
-    """An integration that failed `failures` times in a row, whoever called it, is let be for `pause`."""
-
-    failures: Annotated[int, Field(ge=1, le=1_000)] = 5
-    pause: Duration = timedelta(seconds=30)
-
-
-class Treated(Value):
-    """
-    How any integration is treated.
-
-    `concurrency` is how many effects may be under way there at a time, in all workers together.
-    """
-
-    retry: RetryConfig = RetryConfig()
-    breaker: BreakerConfig = BreakerConfig()
-    concurrency: Annotated[int, Field(ge=1, le=1_000)] = 16
 
 
 class WebhookConfig(Treated):

@@ -40,8 +40,9 @@ def list_effects(
     tenant: Tenant = "default",
     as_json: Json = False,
 ) -> None:
-    """List effects that are not done with, oldest first, and integrations that are let be."""
+    """List effects that are not done with, oldest first, and integrations and providers that are let be."""
     from gateway.jobs.ports import LISTED, EffectState
+    from gateway.wiring import lanes
 
     known = get_args(EffectState) if instance else LISTED
     if unknown := sorted({*(state or ())} - {*known}):
@@ -57,7 +58,7 @@ def list_effects(
         )
 
     async def read(parts: "Parts") -> tuple[list["EffectRecord"], str | None, Sequence["LaneStanding"]]:
-        standings = await parts.lanes.standing(sorted(parts.configuration.integrations))
+        standings = await parts.lanes.standing(sorted(lanes(parts.configuration)))
         if instance:
             found = await parts.store.load_aggregate(tenant, instance) or await parts.store.load(tenant, instance)
             if found is None:

@@ -59,14 +59,14 @@ class Metrics:
         )
         self.circuits = Gauge(
             "loopgate_circuit_open",
-            "Whether an integration failed too often in a row and is let be.",
-            ["integration"],
+            "Whether an integration or provider failed too often in a row and is let be.",
+            ["lane"],
             registry=self.registry,
         )
         self.lanes = Gauge(
             "loopgate_lane_effects",
-            "Effects under way at an integration, and those that wait for it.",
-            ["integration", "place"],
+            "Effects under way at an integration or provider, and those that wait for it.",
+            ["lane", "place"],
             registry=self.registry,
         )
         self.deliveries = self._count(

@@ -38,6 +38,7 @@ from gateway.configuration import (
     ProviderConfig,
     RecordedConfig,
     RetryConfig,
+    Treated,
     WebhookConfig,
     load_configuration,
     secret,
@@ -54,7 +55,7 @@ from gateway.integrations.http import HttpIntegration
 from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
-from gateway.jobs.lanes import Gates
+from gateway.jobs.lanes import Gates, provider_lane
 from gateway.jobs.ports import Cards, Deadlines, Effects, LaneRules, Lanes, Leases, SeenOnce
 from gateway.jobs.runner import EffectRunner, RetryPolicy
 from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_shipped, loop_files_at
@@ -282,8 +283,8 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             gates=Gates(
                 parts.lanes,
                 {
-                    name: LaneRules(entry.concurrency, entry.breaker.failures, entry.breaker.pause)
-                    for name, entry in configuration.integrations.items()
+                    lane: LaneRules(each.concurrency, each.breaker.failures, each.breaker.pause)
+                    for lane, each in lanes(configuration).items()
                 },
                 lease=timedelta(seconds=parts.settings.effect_lease_s),
                 timeout=timedelta(seconds=parts.settings.effect_timeout_s),
@@ -293,7 +294,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
 
 
 def effect_runner(parts: Parts, handlers: Handlers) -> EffectRunner:
-    """Return what makes attempts at effects, by the policies of the settings and of each integration."""
+    """Return what makes attempts at effects, by the policies of the settings and of each integration and provider."""
     settings = parts.settings
     policy = RetryPolicy(
         lease=timedelta(seconds=settings.effect_lease_s),
@@ -303,8 +304,14 @@ def effect_runner(parts: Parts, handlers: Handlers) -> EffectRunner:
         longest=timedelta(seconds=settings.retry_longest_s),
         give_up_after=timedelta(seconds=settings.give_up_s),
     )
-    own = {name: _policy(policy, entry.retry) for name, entry in parts.configuration.integrations.items()}
+    own = {lane: _policy(policy, each.retry) for lane, each in lanes(parts.configuration).items()}
     return EffectRunner(parts.effects, handlers, policy, own)
+
+
+def lanes(configuration: Configuration) -> Mapping[str, Treated]:
+    """Return every lane there is, and how what it leads to is treated."""
+    providers = {provider_lane(name): each for name, each in configuration.providers.items()}
+    return {**providers, **configuration.integrations}
 
 
 def _policy(policy: RetryPolicy, retry: RetryConfig) -> RetryPolicy:

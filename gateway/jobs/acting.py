@@ -63,7 +63,8 @@ class ActingHandlers:
         provider = self._providers.get(payload["use"])
         if provider is None:
             raise Rejected(f"there is no provider '{payload['use']}'; name it under providers in loopgate.yaml")
-        submission = await provider.submit(_ask(loaded, payload))
+        async with self._gates.through(claim):
+            submission = await provider.submit(_ask(loaded, payload))
         await self._engine.submit(effect, claim.fence, submission)
 
     async def run(self, claim: Claim) -> None:
@@ -95,8 +96,8 @@ class ActingHandlers:
             grant=effect.grant,
             created_at=effect.created_at,
         )
-        # After every check of ours: a circuit must hear of nothing but what the system of record said.
-        async with self._gates.through(claim, run.integration):
+        # After every check of ours: a circuit must hear of nothing but what the system behind it said.
+        async with self._gates.through(claim):
             detail = await integration.run(run)
         await self._engine.settle(effect, claim.fence, succeeded=True, detail=detail)
 

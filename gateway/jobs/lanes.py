@@ -1,5 +1,5 @@
 """
-Lanes: the way to one system of record, shared by every worker.
+Lanes: the way to one system of record, or one provider, shared by every worker.
 
 So many effects at a time go through a lane; after some failures in a row its circuit opens, and for a pause nothing
 goes through; then one effect at a time is let through to see, until one is answered. What must wait is put off without
@@ -16,10 +16,27 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from gateway.jobs.ports import Claim, LaneRules, Lanes, Passage
+from loops.effects import Effect
 from loops.errors import Rejected, Unavailable
 
 #: The rules of a lane of which nobody says anything.
 DEFAULT_RULES = LaneRules(at_once=16, failures=5, pause=timedelta(seconds=30))
+
+
+def provider_lane(name: str) -> str:
+    """Return the name of the lane to a provider; the one to an integration is called as the integration is."""
+    return f"provider {name}"
+
+
+def lane_of(effect: Effect) -> str | None:
+    """Return the lane that *effect* goes through; None where it calls nothing but the channel."""
+    match effect.kind:
+        case "integration.run":
+            return str(effect.payload.get("integration"))
+        case "provider.ask":
+            return provider_lane(str(effect.payload.get("use")))
+        case _:
+            return None
 
 
 class PutOff(Exception):  # noqa: N818 - the state it reports
@@ -27,7 +44,7 @@ class PutOff(Exception):  # noqa: N818 - the state it reports
 
 
 class Gates:
-    """Lets effects into lanes, one for each integration, by *rules*; `DEFAULT_RULES` where these say nothing of one."""
+    """Lets effects into their lanes by *rules*; `DEFAULT_RULES` where these say nothing of one."""
 
     def __init__(self, lanes: Lanes, rules: Mapping[str, LaneRules], *, lease: timedelta, timeout: timedelta) -> None:
         self._lanes = lanes
@@ -37,9 +54,9 @@ class Gates:
         self._timeout_s = timeout.total_seconds() * 0.8
 
     @asynccontextmanager
-    async def through(self, claim: Claim, name: str) -> AsyncIterator[None]:
+    async def through(self, claim: Claim) -> AsyncIterator[None]:
         """
-        Be in the lane *name* while the caller calls the system of record.
+        Be in the lane of the claimed effect while the caller calls the system behind it.
 
         An answer, a refusal too, keeps the circuit closed; `Unavailable` or anything else raised counts as a failure.
 
@@ -47,6 +64,9 @@ class Gates:
             PutOff: If the effect must wait; it was given back.
             TimeoutError: If the caller takes nearly as long as an attempt may take.
         """
+        name = lane_of(claim.effect)
+        if name is None:
+            raise ValueError(f"a {claim.effect.kind} goes through no lane")
         rules = self._rules.get(name, DEFAULT_RULES)
         if not await self._lanes.enter(name, claim, rules, lease=self._lease):
             raise PutOff(name)

@@ -12,7 +12,7 @@ import structlog
 
 from gateway.jobs.backoff import LONGEST, LONGEST_ASKED_S, backoff
 from gateway.jobs.handlers import Handlers
-from gateway.jobs.lanes import PutOff
+from gateway.jobs.lanes import PutOff, lane_of
 from gateway.jobs.ports import Claim, Effects
 from gateway.jobs.records import NotItsTurn
 from loops.durations import format_duration
@@ -68,13 +68,13 @@ class EffectRunner:
         effects: Effects,
         handlers: Handlers,
         policy: RetryPolicy,
-        of_integrations: Mapping[str, RetryPolicy] = MappingProxyType({}),
+        of_lanes: Mapping[str, RetryPolicy] = MappingProxyType({}),
     ) -> None:
-        """*of_integrations* are the policies of integrations that have one of their own, by name."""
+        """*of_lanes* are the policies of integrations and providers that have one of their own, by their lane."""
         self._effects = effects
         self._handlers = handlers
         self._policy = policy
-        self._of_integrations = of_integrations
+        self._of_lanes = of_lanes
 
     async def run(self, effect_id: str) -> None:
         """
@@ -152,7 +152,7 @@ class EffectRunner:
         await self._effects.retry(claim.effect.effect_id, claim.fence, after=after, error=text)
 
     def _policy_of(self, claim: Claim) -> RetryPolicy:
-        return self._of_integrations.get(claim.effect.payload.get("integration", ""), self._policy)
+        return self._of_lanes.get(lane_of(claim.effect) or "", self._policy)
 
     async def _give_up(self, claim: Claim, error: str, facts: Mapping[str, object]) -> None:
         try:

@@ -10,6 +10,7 @@ import pytest
 from unit.gateway.files import SECRETS, a_file
 
 from gateway.configuration import ConfigurationError, load_configuration, secret
+from gateway.wiring import lanes
 
 
 def test_a_sound_file_says_what_it_says(tmp_path: Path) -> None:
@@ -134,6 +135,22 @@ def test_a_secret_does_not_show_when_printed() -> None:
 
     assert read.get_secret_value() == "shhh"
     assert "shhh" not in f"{read} {read!r}"
+
+
+def test_a_provider_says_how_it_is_treated_with_the_same_words(tmp_path: Path) -> None:
+    """A model vendor's retries, breaker and concurrency are its own; its lane is apart from an integration's."""
+
+    def said(document: dict[str, Any]) -> None:
+        document["providers"] = {
+            "erp": {"kind": "recorded", "recording": "demo_changes", "retry": {"attempts": 3}, "concurrency": 2}
+        }
+
+    configuration = load_configuration(a_file(tmp_path, said))
+    provider = configuration.providers["erp"]
+
+    assert (provider.retry.attempts, provider.concurrency, provider.breaker.failures) == (3, 2, 5)
+    assert lanes(configuration)["provider erp"] is provider
+    assert lanes(configuration)["erp"] is configuration.integrations["erp"]
 
 
 def test_an_integration_says_how_it_is_treated(tmp_path: Path) -> None:

@@ -63,7 +63,8 @@ async def test_dead_effects_are_listed_with_what_went_wrong(shell: Shell, redis_
     assert "no [bold]such[/bold] service" in listed.stdout
     [row] = as_json["effects"]
     assert (row["effectId"], row["state"], row["aggregateId"]) == (effect_id, "dead", "CHG-7")
-    assert as_json["circuits"] == {"deployer": "closed", "erp": "closed"}
+    lanes = ("deployer", "erp", "provider analyst", "provider reviewer")
+    assert as_json["circuits"] == dict.fromkeys(lanes, "closed")
 
 
 async def test_effects_are_listed_page_by_page(shell: Shell, redis_url: str) -> None:
