@@ -35,7 +35,6 @@ from gateway.api.runs import Runs
 from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
 from gateway.coherence import incoherences
-from gateway.gate import EngineGate
 from gateway.head_limits import HeadLimits
 from gateway.identifiers import process_name
 from gateway.intake.backpressure import BackPressure
@@ -53,6 +52,7 @@ from gateway.tallies import CONNECTIONS, Tallies
 from gateway.wiring import (
     Parts,
     destinations,
+    gate_of,
     lanes,
     open_parts,
     open_slack,
@@ -180,15 +180,6 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
     installation = slack_installation(parts.configuration, mode)
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_slack(parts))
-        gate = EngineGate(
-            parts.engine,
-            parts.store,
-            effects=parts.effects,
-            definitions=parts.definitions,
-            directory=parts.directory,
-            clock=parts.clock,
-            archives=parts.archives,
-        )
         members, user_groups = slack_people(parts, client)
         users, emails = slack_accounts(parts.configuration)
         if parts.metrics.tallies.place:
@@ -199,7 +190,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         bolt = create_bolt_app(
             installation,
             client,
-            gate=gate,
+            gate=gate_of(parts),
             directory=parts.directory,
             members=members,
             openers=RedisOpeners(parts.client),

@@ -238,6 +238,19 @@ async def open_parts(settings: Settings, url: str, metrics: Metrics | None = Non
         )
 
 
+def gate_of(parts: Parts) -> EngineGate:
+    """Return what Slack's listeners may do with the engine and the store."""
+    return EngineGate(
+        parts.engine,
+        parts.store,
+        effects=parts.effects,
+        definitions=parts.definitions,
+        directory=parts.directory,
+        clock=parts.clock,
+        archives=parts.archives,
+    )
+
+
 @asynccontextmanager
 async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
     """
@@ -256,16 +269,7 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             for name, provider in configuration.providers.items()
         }
         members, user_groups = slack_people(parts, slack)
-        gate = EngineGate(
-            parts.engine,
-            parts.store,
-            effects=parts.effects,
-            definitions=parts.definitions,
-            directory=parts.directory,
-            clock=parts.clock,
-            archives=parts.archives,
-        )
-        desk = Desk(installation, slack, gate, parts.directory, DEFAULT_TENANT)
+        desk = Desk(installation, slack, gate_of(parts), parts.directory, DEFAULT_TENANT)
         following = Following(Home(desk, RedisOpeners(parts.client)))
         task = asyncio.create_task(following.run(), name="following")
         stack.callback(task.cancel)

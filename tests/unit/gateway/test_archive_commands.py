@@ -11,12 +11,11 @@ from unit.gateway.test_audit_commands import decided
 from unit.gateway.test_cli import Shell
 
 from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
-from gateway.gate import EngineGate
 from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
-from gateway.wiring import open_parts
+from gateway.wiring import gate_of, open_parts
 
 
 @pytest.fixture
@@ -101,15 +100,7 @@ async def test_the_gate_says_where_an_archived_loop_is(shell: Shell, redis_url: 
     shell.run("archive", "run")
     settings = Settings(config=shell.home / "loopgate.yaml", redis_url=redis_url)  # type: ignore[arg-type]
     async with open_parts(settings, redis_url) as parts:
-        gate = EngineGate(
-            parts.engine,
-            parts.store,
-            effects=parts.effects,
-            definitions=parts.definitions,
-            directory=parts.directory,
-            clock=parts.clock,
-            archives=parts.archives,
-        )
+        gate = gate_of(parts)
         said = await gate.archived(TENANT, "CHG-7")
 
         assert said is not None
