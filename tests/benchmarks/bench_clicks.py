@@ -2,9 +2,9 @@
 How long a click waits for its ack, the commit inside, beside what no click could wait less for.
 
 Open loop: clicks are due at a fixed rate whatever became of those before, and each is timed from the moment it was due,
-so a stall is counted in every click it delayed. A gateway process of its own, on a Valkey of its own; every click
-decides another open request. The floors are served and loaded in the same way, one after the other. See the README
-beside this file.
+so a stall is counted in every click it delayed. A gateway of its own, once as one process and once as two, on a Valkey
+of its own; every click decides another open request. The floors are served and loaded in the same way, one after the
+other. See the README beside this file.
 """
 
 import asyncio
@@ -57,7 +57,9 @@ TENANT, SECRET = "default", "a-signing-secret"
 CHANGE = {"service": "checkout", "summary": "twelve replicas", "environment": "production"}
 ANALYSIS = {"confidence": 0.9, "affected_services": ["checkout"], "blast_radius_score": 0.2, "rollback_ready": True}
 
-RAW, NO_OP, GATEWAY = "floor: raw Starlette, HMAC", "floor: Bolt, no-op listener", "gateway, commit inside"
+RAW, NO_OP = "floor: raw Starlette, HMAC", "floor: Bolt, no-op listener"
+#: Gateways, by how many processes they are.
+GATEWAYS = {1: "gateway, commit inside", 2: "the same, 2 processes"}
 
 
 class Quiet(Stack):
@@ -65,6 +67,11 @@ class Quiet(Stack):
 
     def start_worker(self) -> None:  # type: ignore[override]
         """Start none."""
+
+    def await_processes(self, count: int) -> None:
+        """Wait until so many processes accept connections."""
+        told = f"{self.gateway()}/metrics"
+        self.until(lambda: self.http.get(told).text.count("loopgate_http_connections{") == count, "all processes")
 
     @property
     def secret(self) -> str:
@@ -172,6 +179,7 @@ def _click(number: int, shown: Shown, secret: str) -> bytes:
 async def under_load(port: int, pid: int, requests: Sequence[bytes]) -> Measured:
     """Post the first `WARM_UP` requests one by one, and the others as they fall due; return what was measured."""
     caller, measured, process = Caller(port), Measured(), psutil.Process(pid)
+    serving = [process, *process.children(recursive=True)]
     await caller.open()
     began = time.perf_counter()
     for request in requests[:WARM_UP]:
@@ -191,24 +199,29 @@ async def under_load(port: int, pid: int, requests: Sequence[bytes]) -> Measured
             measured.failures.append(str(status))
 
     loop = asyncio.get_running_loop()
-    before, start, tasks = sum(process.cpu_times()[:2]), loop.time() + 0.1, []
+    before, start, tasks = _cpu_s(serving), loop.time() + 0.1, []
     for number, request in enumerate(requests[WARM_UP:]):
         due = start + number / RATE
         if (early := due - loop.time()) > 0:
             await asyncio.sleep(early)
         tasks.append(asyncio.create_task(click(request, due)))
     await asyncio.gather(*tasks)
-    measured.cpu_ms = (sum(process.cpu_times()[:2]) - before) / len(tasks) * 1e3
+    measured.cpu_ms = (_cpu_s(serving) - before) / len(tasks) * 1e3
     caller.close()
     return measured
+
+
+def _cpu_s(processes: Sequence[psutil.Process]) -> float:
+    return sum(sum(each.cpu_times()[:2]) for each in processes)
 
 
 # What is measured
 
 
-def gateway(home: Path) -> Measured:
-    """Measure a real gateway: guard, Bolt, engine and commit."""
-    with Quiet(home) as stack:
+def gateway(home: Path, processes: int) -> Measured:
+    """Measure a real gateway of so many processes: guard, Bolt, engine and commit."""
+    with Quiet(home, **({"LOOPGATE_SERVE_PROCESSES": str(processes)} if processes > 1 else {})) as stack:
+        stack.await_processes(processes)
         os.environ.update(stack._environment({}))
 
         async def measure() -> Measured:
@@ -322,9 +335,12 @@ def main() -> None:
         serve(sys.argv[2], int(sys.argv[3]))
         return
     found: dict[str, Measured] = {}
-    for name in (RAW, NO_OP, GATEWAY):
+    for name in (RAW, NO_OP):
         with _home() as home:
-            found[name] = gateway(home) if name == GATEWAY else floor(name, home)
+            found[name] = floor(name, home)
+    for processes, name in GATEWAYS.items():
+        with _home() as home:
+            found[name] = gateway(home, processes)
     table = Table(title=f"Click to ack, {RATE}/s open loop for {SECONDS} s", box=None)
     for heading in ("", "clicks", "failures", "p50 ms", "p99 ms", "max ms", "alone ms", "CPU ms/click", "load"):
         table.add_column(heading, justify="left" if not heading else "right")
@@ -340,10 +356,9 @@ def main() -> None:
             f"{each.load:.1f}",
         )
     Console(width=120).print(table)
-    committed = found[GATEWAY].committed
-    print(
-        f"committed: {committed} of {RATE * SECONDS} clicks; failures: {sorted(set(found[GATEWAY].failures)) or 'none'}"
-    )
+    for name in GATEWAYS.values():
+        failures = sorted(set(found[name].failures)) or "none"
+        print(f"{name}: committed {found[name].committed} of {RATE * SECONDS} clicks; failures: {failures}")
 
 
 if __name__ == "__main__":
