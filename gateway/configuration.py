@@ -17,7 +17,7 @@ from gateway.api.adhoc import AdhocConfig
 from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
 from gateway.intake.presets import upon_preset
-from gateway.marked import FileProblem, read_mapping
+from gateway.marked.files import FileProblem, read_mapping
 from loops.durations import Duration
 from loops.errors import LoopgateError
 from loops.hours import Hours, Zone

@@ -11,7 +11,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
-from gateway.marked import FileProblem, Marked, plain, read_file, read_mapping, read_marked
+from gateway.marked.files import FileProblem, read_file, read_mapping, read_marked
+from gateway.marked.marked import Marked
+from gateway.marked.yaml_text import plain
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.errors import Rejected

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from gateway.marked import read_mapping
+from gateway.marked.files import read_mapping
 from loops.problems import suggestion
 
 _HERE = Path(__file__).parent

@@ -10,18 +10,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.marked import (
-    MAX_BYTES,
-    MAX_DEPTH,
-    MAX_VALUES,
-    FileProblem,
-    Marked,
-    UnreadableText,
-    read_json,
-    read_mapping,
-    read_marked,
-    read_yaml,
-)
+from gateway.marked.files import MAX_BYTES, FileProblem, read_mapping, read_marked
+from gateway.marked.json_text import read_json
+from gateway.marked.marked import MAX_DEPTH, MAX_VALUES, Marked, UnreadableText
+from gateway.marked.yaml_text import read_yaml
 
 YAML_LINES = """\
 # a comment

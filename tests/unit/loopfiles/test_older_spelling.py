@@ -6,7 +6,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from gateway.loopfiles import load_directory, read_loop_file
-from gateway.marked import read_file
+from gateway.marked.files import read_file
 from loops.file_schema import file_schema
 from loops.runtime_guards import RUNTIME_GUARDS
 

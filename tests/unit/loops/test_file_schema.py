@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator
 from unit.loopfiles.test_problems_in_files import CASES, SOUND, edited, marks
 from unit.loops.definitions import in_older_spelling, sound_loops
 
-from gateway.marked import read_yaml
+from gateway.marked.yaml_text import read_yaml
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.file_schema import file_schema_json
