@@ -1,5 +1,5 @@
 """
-The commands that prove: `loopgate audit show | verify | export | replay | compare | checkpoint`, `loopgate metrics`.
+The commands that prove: `loopgate audit show | verify | export | replay | compare | checkpoint`.
 
 Exit codes: 0 it holds, 1 it does not, 2 it could not be checked (nothing there, no store, no such file). What names a
 history is a business object (`PO-2001`), an instance id, or the file of a bundle, for which nothing else is opened.
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.text import Text
 
-from gateway.terminal import Json, Tenant, fail, out, print_json, say, settings, with_parts
+from gateway.terminal import Json, Tenant, fail, out, print_json, print_words, say, settings, with_parts
 from loops.errors import LoopgateError
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ def replay(history: History, tenant: Tenant = "default", as_json: Json = False) 
             }
         )
     else:
-        _print(replay_words(exhibit.source, replayed, stored))
+        print_words(replay_words(exhibit.source, replayed, stored))
     raise typer.Exit(HOLDS if reproduced else BROKEN)
 
 
@@ -167,7 +167,7 @@ def compare(left: History, right: History, tenant: Tenant = "default", as_json: 
     if as_json:
         print_json({"left": one.source, "right": other.source, **found.as_json()})
     else:
-        _print(comparison_words(one.source, other.source, found))
+        print_words(comparison_words(one.source, other.source, found))
     raise typer.Exit(HOLDS if found.divergence is None else BROKEN)
 
 
@@ -210,32 +210,6 @@ def checkpoint(tenant: Tenant = "default", as_json: Json = False) -> None:
     raise typer.Exit(BROKEN if findings else HOLDS)
 
 
-def metrics(
-    loop: Annotated[str | None, typer.Argument(help="Only this loop.")] = None,
-    limit: Annotated[
-        int, typer.Option(min=1, max=100_000, help="Open and closed instances that are read, the latest first.")
-    ] = 1_000,
-    tenant: Tenant = "default",
-    as_json: Json = False,
-) -> None:
-    """Show what the ledgers say about each loop: how many, how long, who decided, what guards stopped."""
-    from gateway.auditing.measuring import measure
-    from gateway.auditing.words import metrics_words
-
-    found = with_parts(lambda parts: measure(parts.store, tenant, loop_id=loop, limit=limit))
-    if as_json:
-        print_json(
-            {
-                "loops": [each.as_json() for each in found.loops],
-                "ledgers": found.ledgers,
-                "more": found.more,
-                "unreadable": list(found.unreadable),
-            }
-        )
-    else:
-        _print(metrics_words(found))
-
-
 def _verify_tenant(tenant: str, *, as_json: bool) -> None:
     from gateway.auditing.archive import check_archived
     from gateway.auditing.checkpoints import audit_tenant
@@ -261,7 +235,7 @@ def _verify_tenant(tenant: str, *, as_json: bool) -> None:
             }
         )
     else:
-        _print(tenant_words(tenant, found))
+        print_words(tenant_words(tenant, found))
     raise typer.Exit(BROKEN if found.findings else HOLDS)
 
 
@@ -282,7 +256,7 @@ def _verify_bundle(path: Path, *, as_json: bool) -> None:
             }
         )
     else:
-        _print(bundle_words(str(path), bundle))
+        print_words(bundle_words(str(path), bundle))
     raise typer.Exit(HOLDS if bundle.holds else BROKEN)
 
 
@@ -364,11 +338,6 @@ def _print_verdict(found: "AuditedLedger") -> None:
             out.print(Text.assemble(("verified", "green"), shown(words)))
         case Broken(sequence=sequence, reason=reason):
             out.print(Text.assemble(("broken", "red"), shown(f" at {sequence}: {reason}")))
-
-
-def _print(words: Iterator[Any]) -> None:
-    for each in words:
-        out.print(each, soft_wrap=isinstance(each, Text))
 
 
 def _finding_json(finding: "Finding") -> dict[str, Any]:

@@ -16,12 +16,13 @@ from rich.table import Table
 
 from gateway.api_commands import keys_app
 from gateway.archive_commands import archive_app
-from gateway.audit_commands import audit_app, metrics
+from gateway.audit_commands import audit_app
 from gateway.connect_commands import doctor, slack_app
 from gateway.effect_commands import effects_app
 from gateway.intake_commands import intake_app
 from gateway.leash import say_refused
 from gateway.mcp_commands import mcp
+from gateway.metrics_commands import metrics
 from gateway.terminal import Json, Tenant, err, out, print_json, say, settings, with_parts
 from loops.errors import LoopgateError, Unavailable
 

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
+from rich.text import Text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gateway.settings import Settings
 
 #: Columns of output that goes to a file or a pipe, where nothing says how wide it may be.
@@ -51,6 +54,12 @@ def with_parts(read: Any) -> Any:
 def print_json(value: Any) -> None:
     """Print *value* for programs."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+
+
+def print_words(words: "Iterable[Any]") -> None:
+    """Print *words* for people: tables as they are, lines never broken."""
+    for each in words:
+        out.print(each, soft_wrap=isinstance(each, Text))
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
