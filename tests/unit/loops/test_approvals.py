@@ -124,6 +124,36 @@ async def test_an_edit_is_a_new_version_and_voids_earlier_votes() -> None:
     assert (run.grant.request_version, run.grant.digest) == (2, revised.digest)
 
 
+async def test_who_approved_may_change_their_mind_by_an_edit() -> None:
+    """An edit voids the editor's own earlier vote as well; the one that came with it counts, once."""
+    house = a_house(a_change(quorum=2, editable={"replicas": {"type": "integer"}}))
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    edited = await house.engine.answer(an_answer(request, "approve", "dana", edits={"replicas": 8}), tenant=TENANT)
+    revised = edited.request
+    again = await house.engine.answer(an_answer(revised, "approve", "dana"), tenant=TENANT)
+    unchanged = await house.engine.answer(an_answer(revised, "approve", "dana", edits={"replicas": 8}), tenant=TENANT)
+    done = await house.engine.answer(an_answer(revised, "approve", "sam"), tenant=TENANT)
+
+    assert isinstance(edited, Recorded)
+    assert [each.by.user_id for each in revised.approvals] == ["dana"]
+    assert (again.code, unchanged.code) == ("already_answered", "already_answered")
+    assert isinstance(done, Executed)
+
+
+async def test_a_rejection_carries_no_edits() -> None:
+    """Who rejects changes nothing: edits that come with it are refused on the record, and so is the rejection."""
+    house = a_house(a_change(editable={"replicas": {"type": "integer"}}))
+    request = await house.propose()
+    answer = an_answer(request, "reject", "dana", reason="no", edits={"replicas": 3})
+    outcome = await house.engine.answer(answer, tenant=TENANT)
+
+    assert isinstance(outcome, Refused)
+    assert (outcome.code, outcome.message) == ("bad_edit", "only an approval may carry edits")
+    assert outcome.instance.data == DATA
+    assert (await house.store.load_request(TENANT, request.request_id)).request.is_open
+
+
 @pytest.mark.parametrize("edits", [{"replicas": 50}, {"service": "payments"}, {"replicas": "8"}])
 async def test_an_edit_outside_the_policy_is_refused_whole(edits) -> None:
     """An edit the policy does not allow decides nothing, although an approval came with it."""

@@ -39,7 +39,7 @@ def test_every_call_has_its_scope_and_every_scope_its_call() -> None:
     """Scopes follow from the calls in the source, plus the slash command's own."""
     sources = [*(ROOT / "channels" / "slack").rglob("*.py"), *(ROOT / "gateway").rglob("*.py")]
     call = re.compile(
-        r"client\.((?:apps|auth|bots|chat|conversations|files|reactions|team|usergroups|users|views)_\w+)\(",
+        r"client\.((?:apps|auth|bots|chat|conversations|files|reactions|team|usergroups|users|views)_\w+)\b",
         re.MULTILINE,
     )
     called = {name for source in sources for name in call.findall(source.read_text())}
