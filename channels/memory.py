@@ -30,7 +30,7 @@ class MemoryChannel:
     Fits `loops.ports.Channel`. An address is ``{memory: number}``.
 
     `cards` are by that number, `replies` by effect (the card's number and the event), in order, as `notices` are;
-    `messages` and `files` by effect and person, `alarms` and `alerts` by effect.
+    `messages`, with whom they are `in_stead_of`, and `files` by effect and person, `alarms` and `alerts` by effect.
     `fail_next` makes the next call raise; with `after=True` only after it did its work, as when an answer is lost on
     the way back.
     """
@@ -42,6 +42,7 @@ class MemoryChannel:
         self.alerts: dict[str, GivenUp] = {}
         self.replies: dict[str, tuple[int, Event]] = {}
         self.messages: dict[tuple[str, str], Event | None] = {}
+        self.in_stead_of: dict[tuple[str, str], tuple[str, ...]] = {}
         self.files: dict[tuple[str, str], bytes] = {}
         self._numbers = count(1)
         self._failure: tuple[LoopgateError, bool] | None = None
@@ -98,6 +99,7 @@ class MemoryChannel:
         effect_id: str,
         *,
         again: bool,
+        in_stead_of: Sequence[str] = (),
     ) -> bool:
         """Keep the message; *again* leaves one that *person* was sent under *effect_id* before."""
         del subject
@@ -110,6 +112,7 @@ class MemoryChannel:
         if not again and (effect_id, person.person_id) in self.messages:
             raise Rejected(f"the message {effect_id} was sent twice")
         self.messages[effect_id, person.person_id] = event
+        self.in_stead_of[effect_id, person.person_id] = tuple(in_stead_of)
         self._fail(after=True)
         return True
 

@@ -1,6 +1,5 @@
 """The composition root: the only module that names adapters. What it returns is typed by the ports they fit."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
@@ -269,10 +268,6 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
             for name, provider in configuration.providers.items()
         }
         members, user_groups = slack_people(parts, slack)
-        desk = Desk(installation, slack, gate_of(parts), parts.directory, DEFAULT_TENANT)
-        following = Following(Home(desk, RedisOpeners(parts.client)))
-        task = asyncio.create_task(following.run(), name="following")
-        stack.callback(task.cancel)
         yield Handlers(
             engine=parts.engine,
             store=parts.store,
@@ -293,8 +288,20 @@ async def open_handlers(parts: Parts) -> AsyncIterator[Handlers]:
                 lease=timedelta(seconds=parts.settings.effect_lease_s),
                 timeout=timedelta(seconds=parts.settings.effect_timeout_s),
             ),
-            changed=following.changed,
         )
+
+
+def slack_following(parts: Parts, client: OutgoingClient) -> Following:
+    """Return what draws Home tabs anew, over *client*."""
+    gate = gate_of(parts)
+
+    async def standing() -> object:
+        # An absence ends by itself: nothing is committed then.
+        away = frozenset(each.instance_id for each in await gate.absences(DEFAULT_TENANT))
+        return await parts.feed.last(DEFAULT_TENANT), away
+
+    desk = Desk(slack_installation(parts.configuration), client, gate, parts.directory, DEFAULT_TENANT)
+    return Following(Home(desk, RedisOpeners(parts.client)), standing)
 
 
 def effect_runner(parts: Parts, handlers: Handlers) -> EffectRunner:

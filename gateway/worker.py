@@ -14,6 +14,7 @@ import httpx2
 import structlog
 import uvloop
 
+from channels.slack.following import FOLLOW_EVERY, FOLLOW_LEASE
 from gateway.admission import admitted
 from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
 from gateway.delivering import DELIVERING_EVERY, DELIVERING_LEASE, Deliverer, Warn
@@ -43,6 +44,7 @@ from gateway.wiring import (
     open_parts,
     open_slack,
     slack_channel,
+    slack_following,
     store_url,
     tenants,
 )
@@ -132,8 +134,9 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
         screened_client(destinations(parts.configuration)) as http,
         open_slack(parts) as slack,
     ):
-        warn = slack_channel(parts, slack).warn
-        async with doing([*_chores(parts, http, warn)], parts.leases, holder):
+        warn, following = slack_channel(parts, slack).warn, slack_following(parts, slack)
+        follow = Chore("home", following.once, FOLLOW_EVERY, FOLLOW_LEASE)
+        async with doing([*_chores(parts, http, warn), follow], parts.leases, holder):
             yield parts, effect_runner(parts, handlers)
 
 

@@ -22,7 +22,7 @@ from loops.draft import Draft
 from loops.editing import Edited
 from loops.evidence import ADAPTER_KEYS
 from loops.guards import GuardVerdict
-from loops.policy import AnswerKind, ApprovalPolicy
+from loops.policy import AnswerKind, ApprovalPolicy, Approvers
 from loops.templates import fill, render
 from loops.timeline import counted, next_moment
 
@@ -162,10 +162,11 @@ def await_next(draft: Draft, request: ApprovalRequest) -> None:
         draft.clear_deadline(request.request_id)
 
 
-def invite(draft: Draft, request: ApprovalRequest) -> None:
-    """Ask those directly who may decide now, where the policy wants that."""
+def invite(draft: Draft, request: ApprovalRequest, added: Approvers | None = None) -> None:
+    """Ask those directly who may decide now, where the policy wants that; with *added*, only these of them."""
     if request.proposal.policy.notify != "none":
-        draft.effect("card.invite", {"requestId": request.request_id})
+        only = {"added": added.as_json()} if added else {}
+        draft.effect("card.invite", {"requestId": request.request_id, **only})
 
 
 def plan(draft: Draft, transition: Transition) -> tuple[PlannedEffect, ...]:

@@ -123,6 +123,8 @@ def _hand_over(draft: Draft, asked: Asked, ask: HumanAsk, by: Human) -> Decided:
         },
     )
     draft.effect("card.update", {"requestId": request.request_id})
+    # Whatever the policy says of messages: a colleague named them, and nobody else would tell them.
+    draft.effect("card.invite", {"requestId": request.request_id, "handedTo": handed.to_person})
     return recorded(draft, asked.loaded, "reassigned")
 
 

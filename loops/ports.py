@@ -281,11 +281,13 @@ class Channel(Protocol):
         effect_id: str,
         *,
         again: bool,
+        in_stead_of: Sequence[str] = (),
     ) -> bool:
         """
         Tell *person* directly of *event*, or, without one, that they are asked; with the way to the card at *address*.
 
-        False where the channel does not know the person. *again* as for `post`; one *effect_id* may tell several.
+        *in_stead_of* are the names of those who are away and in whose stead they are asked. False where the channel
+        does not know the person. *again* as for `post`; one *effect_id* may tell several.
         """
 
     async def alarm(self, lost: LostCard, subject: Loaded | None, effect_id: str, *, again: bool) -> bool:

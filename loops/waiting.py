@@ -12,12 +12,13 @@ from loops.absence import way_from
 from loops.actors import Actor
 from loops.approvals import ApprovalRequest, Escalation
 from loops.asked import Asked
-from loops.asking import await_next
+from loops.asking import await_next, invite
 from loops.decide import recorded
 from loops.draft import Decided, Draft
 from loops.explaining import explain
 from loops.guards import GuardVerdict
 from loops.lifecycle import expire
+from loops.policy import Approvers
 from loops.ports import IdSource, Loaded, Person
 from loops.quorum import Standing, may_fill
 from loops.timeline import Moment, due
@@ -120,6 +121,8 @@ def _take(draft: Draft, request: ApprovalRequest, moment: Moment, actor: Actor, 
             if step.channel:
                 copy = {"copy": moment.number + 1, "channel": step.channel}
                 draft.effect("card.post", {"requestId": request.request_id, **copy})
+            if step.entitles:
+                invite(draft, request, Approvers(groups=step.groups, users=found.on_call.get(moment.number, ())))
             return _escalated(request, moment.number, found, draft.now)
         case "remind":
             of = request.proposal.policy.reminders

@@ -1,6 +1,6 @@
 """`SlackChannel`: shows cards and tells people things through Slack's Web API."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,7 +10,7 @@ from channels.slack.alarms import ALARM_TYPE, alarm_text, alert_text, warning_te
 from channels.slack.blocks import section
 from channels.slack.card import EVENT_TYPE, render
 from channels.slack.client import called
-from channels.slack.direct import DIRECT_TYPE, direct_text
+from channels.slack.direct import DIRECT_TYPE, invitation_text, news_text
 from channels.slack.evidence import KIND
 from channels.slack.files import details_file
 from channels.slack.finding import Finder
@@ -123,6 +123,7 @@ class SlackChannel:
         effect_id: str,
         *,
         again: bool,
+        in_stead_of: Sequence[str] = (),
     ) -> bool:
         """Send *person* a direct message; see `loops.ports.Channel.message`."""
         user = self._user_of(person)
@@ -132,8 +133,11 @@ class SlackChannel:
         made_at = _made_at(subject)
         if again and await self._finder.post(await self._direct(user), DIRECT_TYPE, effect_id, made_at):
             return True
-        names = await self._names_in(subject, event) if event else {}
-        text = direct_text(subject, event, await self._link(channel, ts), names)
+        link = await self._link(channel, ts)
+        if event is None:
+            text = invitation_text(subject, person.person_id, link, in_stead_of)
+        else:
+            text = news_text(subject, event, link, await self._names_in(subject, event))
         # A person's id stands for the direct message with them.
         await self._say(f"send a direct message to {user}", user, text, DIRECT_TYPE, effect_id)
         return True

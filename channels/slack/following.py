@@ -1,40 +1,41 @@
-"""Following: the tabs of people who opened theirs lately are drawn anew when requests change."""
+"""Following: the tabs of people who opened theirs lately are drawn anew when anything changes."""
 
 import asyncio
-
-import structlog
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from channels.slack.home import Home
-from loops.errors import LoopgateError
 
-#: Between two rounds, however much changes: `views.publish` is Tier 4, 100 a minute for the whole workspace.
+#: Between two looks, and how long looking stays with a process that died.
+FOLLOW_EVERY, FOLLOW_LEASE = timedelta(seconds=1), timedelta(seconds=10)
+#: How long a round's drawing of one tab counts against the next round, in seconds: tabs that people open themselves
+#: keep half of what there is. `views.publish` is Tier 4, 100 a minute for the whole workspace.
 #: Source: docs.slack.dev, reference/methods/views.publish.
-PAUSE_S = 3.0
-
-log = structlog.get_logger("channels.slack")
+TAB_S = 1.2
 
 
 class Following:
-    """Waits for changes; many at once are one round. What a crash loses, opening the tab brings back."""
+    """
+    Draws tabs anew, many changes in one round. What a crash loses, opening the tab brings back.
 
-    def __init__(self, home: Home, *, pause_s: float = PAUSE_S) -> None:
+    *standing* returns something that is another as soon as anything was committed, or anybody left or came back.
+    """
+
+    def __init__(self, home: Home, standing: Callable[[], Awaitable[object]], *, tab_s: float = TAB_S) -> None:
         self._home = home
-        self._pause_s = pause_s
-        self._changed = asyncio.Event()
+        self._standing = standing
+        self._tab_s = tab_s
+        self._shown: object = None
+        self._rests_until = 0.0
 
-    def changed(self) -> None:
-        """Have the tabs drawn anew soon."""
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Follow until cancelled."""
-        while True:
-            await self._changed.wait()
-            self._changed.clear()
-            try:
-                await self._home.draw_again()
-            except LoopgateError as error:
-                log.warning("slack.home.not_followed", error=type(error).__name__)
-            except Exception:
-                log.exception("slack.home.broke")
-            await asyncio.sleep(self._pause_s)
+    async def once(self) -> None:
+        """Draw them if anything changed since the last round. May raise StoreUnavailable."""
+        now = asyncio.get_running_loop().time
+        if now() < self._rests_until:
+            return
+        standing = await self._standing()
+        if standing == self._shown:
+            return
+        drawn = await self._home.draw_again()
+        self._shown = standing
+        self._rests_until = now() + drawn * self._tab_s

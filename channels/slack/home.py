@@ -40,7 +40,7 @@ WAITING_MAX, ASKED_MAX, DECIDED_MAX, LOOPS_MAX = 15, 6, 6, 10
 #: Requests looked through for those.
 LOOKED_THROUGH = 100
 #: People whose tabs follow what happens, and for how long after they looked.
-FOLLOWED_MAX, FOLLOWED_FOR = 20, timedelta(minutes=15)
+FOLLOWED_MAX, FOLLOWED_FOR = 20, timedelta(hours=8)
 NAME_MAX, TITLE_MAX, FACT_MAX, FACTS_MAX, RUNS_MAX = 80, 150, 120, 6, 3
 
 
@@ -74,12 +74,14 @@ class Home:
             await self._publish(event.user, event.view.hash if event.view else None, started())
         return done()
 
-    async def draw_again(self) -> None:
-        """Draw the tab of everybody who opened theirs lately. May raise StoreUnavailable."""
+    async def draw_again(self) -> int:
+        """Draw the tab of everybody who opened theirs lately; return how many. May raise StoreUnavailable."""
         if self._openers is None:
-            return
-        for user in await self._openers.recent(self._desk.installation.team_id, limit=FOLLOWED_MAX):
+            return 0
+        lookers = await self._openers.recent(self._desk.installation.team_id, limit=FOLLOWED_MAX)
+        for user in lookers:
             await self._draw(user, None, started())
+        return len(lookers)
 
     async def turn(self, click: Click) -> BoltResponse:
         """Publish another page of what waits."""

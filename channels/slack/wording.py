@@ -645,6 +645,17 @@ def direct_ask(line: str, facts: Sequence[str], card: str) -> str:
     return "\n".join([f"*{line}*", *facts, _to_card(card)])
 
 
+def asked_in_stead_of(names: Sequence[str]) -> str:
+    """Say for whom somebody is asked to decide."""
+    people = ", ".join(f"*{name}*" for name in names)
+    return f"You are asked in the stead of {people}, who {'is' if len(names) == 1 else 'are'} away."
+
+
+def handed_to_you(by: str, reason: str | None) -> str:
+    """Tell somebody who handed them their part."""
+    return f"*{by}* handed their part to you{f': {reason}' if reason else ''}."
+
+
 def _to_card(card: str) -> str:
     return f"<{card}|Open its card> to see all of it."
 

@@ -41,12 +41,9 @@ class Handlers:
         providers: Mapping[str, Provider],
         integrations: Mapping[str, Integration],
         gates: Gates,
-        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """*changed* is called whenever a card was brought up to date."""
         self._engine = engine
         self._effects = effects
-        self._changed = changed
         records = Records(store, effects, cards)
         of_cards = CardHandlers(engine, effects, cards, leases, channel, records)
         alarming = AlarmHandlers(store, effects, leases, channel, records)
@@ -70,8 +67,6 @@ class Handlers:
     async def carry_out(self, claim: Claim) -> None:
         """Do what the claimed effect asks and record its end."""
         await self._table[claim.effect.kind](claim)
-        if claim.effect.kind in {"card.post", "card.update"}:
-            self._changed()
 
     async def give_up(self, claim: Claim, error: str) -> None:
         """End an effect that will not be tried again, on the ledger; who waits for its result is told."""

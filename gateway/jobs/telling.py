@@ -1,6 +1,7 @@
 """Telling people: replies in a card's thread, direct messages, invitations, files, and private words about a click."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 from gateway.jobs.ports import Claim, Effects
 from gateway.jobs.records import AHEAD, NotItsTurn, Records
@@ -54,7 +55,11 @@ class TellingHandlers:
         await self._effects.finish(effect.effect_id, claim.fence, {} if told else {"skipped": "nobody to be reached"})
 
     async def invite(self, claim: Claim) -> None:
-        """Tell those directly who may decide, and whom the policy wants told, that they are asked."""
+        """
+        Tell those directly who may decide, and whom the policy wants told, that they are asked.
+
+        Where the effect names some, only these: those whom an escalation added, or whoever was handed a part.
+        """
         effect = claim.effect
         loaded = await self._records.request_of(effect)
         policy = loaded.request.proposal.policy if loaded.request else None
@@ -62,16 +67,18 @@ class TellingHandlers:
         is_open_to_others = policy is not None and policy.reassign != "no"
         absences = await self._engine.absences(effect.tenant) if is_open_to_others else ()
         invited: dict[str, Person] = {}
+        in_stead_of: dict[str, list[str]] = {}
         for person in everybody.values() if policy else ():
-            if policy and _is_to_be_invited(policy.notify, person) and len(invited) < INVITED_MAX:
+            if policy and _is_to_be_invited(policy.notify, effect, person) and len(invited) < INVITED_MAX:
                 # Whoever is away is asked through who stands in, where there is somebody who may.
                 way = way_from(absences, person.person_id)
                 stand_in = everybody.get(way[-1].to) if way else None
                 if stand_in and await self._may_approve(effect, stand_in, person):
                     invited[stand_in.person_id] = stand_in
+                    in_stead_of.setdefault(stand_in.person_id, []).append(person.name)
                 elif await self._may_approve(effect, person):
                     invited[person.person_id] = person
-        told = await self._messaged(claim, list(invited.values()), None)
+        told = await self._messaged(claim, list(invited.values()), None, in_stead_of)
         await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
 
     async def file(self, claim: Claim) -> None:
@@ -104,8 +111,18 @@ class TellingHandlers:
             return False
         return absent is None or absent.person_id in {each.person for each in found.stands_in_for}
 
-    async def _messaged(self, claim: Claim, people: Sequence[Person], sequence: int | None) -> list[str]:
-        """Tell *people* directly of the event *sequence*, or that they are asked; return who could be told."""
+    async def _messaged(
+        self,
+        claim: Claim,
+        people: Sequence[Person],
+        sequence: int | None,
+        in_stead_of: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    ) -> list[str]:
+        """
+        Tell *people* directly of the event *sequence*, or that they are asked; return who could be told.
+
+        *in_stead_of* are the names of those who are away, by the id of who stands in for them.
+        """
         effect = claim.effect
         if not people:
             return []
@@ -115,7 +132,13 @@ class TellingHandlers:
         for person in people:
             try:
                 is_told = await self._channel.message(
-                    person, loaded, event, card.address, effect.effect_id, again=claim.attempt > 1
+                    person,
+                    loaded,
+                    event,
+                    card.address,
+                    effect.effect_id,
+                    again=claim.attempt > 1,
+                    in_stead_of=in_stead_of.get(person.person_id, ()),
                 )
             except NotYet as error:
                 if not told:
@@ -141,7 +164,13 @@ class TellingHandlers:
                 raise NotItsTurn("an earlier reply is not posted yet", retry_after=0.3)
 
 
-def _is_to_be_invited(notify: str | Approvers, person: Person) -> bool:
-    if isinstance(notify, str):
-        return notify == "approvers"
-    return person.person_id in notify.users or bool(person.groups & set(notify.groups))
+def _is_to_be_invited(notify: str | Approvers, effect: Effect, person: Person) -> bool:
+    if handed_to := effect.payload.get("handedTo"):
+        return bool(person.person_id == handed_to)
+    if (added := effect.payload.get("added")) and not _is_among(Approvers.model_validate(added), person):
+        return False
+    return notify == "approvers" if isinstance(notify, str) else _is_among(notify, person)
+
+
+def _is_among(named: Approvers, person: Person) -> bool:
+    return person.person_id in named.users or bool(person.groups & set(named.groups))

@@ -84,6 +84,18 @@ def test_home_decides_in_place(stack: Stack) -> None:
     stack.card("CHG-HOME", saying="Approved and executed")
 
 
+def test_an_open_home_tab_follows_what_happens(stack: Stack) -> None:
+    """Sam's tab shows what waits for Sam, and no longer than that, without being opened anew."""
+    act(stack, "home", "sam")
+    card = stack.propose("CHG-FOLLOW")
+    request = request_of(card)
+    stack.until(lambda: request in json.dumps(home(stack, "sam")), "Sam's tab to show it")
+    stack.click(card, "Reject", by="dana")
+    stack.submit("dana", stack.view("dana"), "Not today")
+
+    stack.until(lambda: request not in json.dumps(home(stack, "sam")), "Sam's tab to be rid of it")
+
+
 def test_several_are_approved_in_one_window(stack: Stack) -> None:
     """Each selected request is its own decision; the window says what became of each, and every card follows."""
     names = ["CHG-BULK1", "CHG-BULK2", "CHG-BULK3"]

@@ -128,7 +128,7 @@ async def test_who_may_decide_is_asked_directly_only_as_the_policy_says(notify: 
 
 async def test_whoever_stands_in_is_asked_instead_of_who_is_away() -> None:
     """Dana is away with Kim: Kim is asked; where Kim may not stand in, Dana is."""
-    found = []
+    found, stead = [], []
     for reassign in ("anyone", "approvers", "no"):
         jobs = a_jobs_house(a_change(notify={"users": ["dana"]}, reassign=reassign))
         jobs.instance_id = (await jobs.house.propose()).instance_id
@@ -136,8 +136,34 @@ async def test_whoever_stands_in_is_asked_instead_of_who_is_away() -> None:
         await jobs.run("card.post")
         await run_all(jobs, "card.invite")
         found.append(told(jobs))
+        assert isinstance(jobs.channel, MemoryChannel)
+        stead += jobs.channel.in_stead_of.values()
 
+    assert stead == [("Dana",), (), ()]
     assert found == [[("kim", "asked")], [("dana", "asked")], [("dana", "asked")]]
+
+
+async def test_whoever_is_handed_a_part_is_told_whatever_the_policy_says() -> None:
+    """A colleague named them: they are asked directly, and nobody else is asked again."""
+    jobs, request = await proposed(a_change(reassign="anyone"))
+    ask = HumanAsk(request_id=request.request_id, by=person("dana"), to_person="kim", channel={}, key="h")
+    await jobs.house.engine.consult(ask, tenant=TENANT)
+    await run_all(jobs, "card.invite")
+
+    assert told(jobs) == [("kim", "asked")]
+
+
+@pytest.mark.parametrize(("notify", "asked"), [("approvers", ["kim"]), ("none", []), ({"groups": ["sre"]}, [])])
+async def test_whom_an_escalation_adds_is_asked_as_the_policy_says(notify: Any, asked: list[str]) -> None:
+    """Those who may decide from then on are messaged; who was asked before is not asked again."""
+    jobs, _ = await proposed(a_change(notify=notify, escalate=[{"after": "1h", "groups": ["finance"]}]))
+    await run_all(jobs, "card.invite")
+    before = len(told(jobs))
+    jobs.later(timedelta(hours=1))
+    await jobs.house.engine.fall_due((await jobs.store.due(jobs.house.clock.now()))[0])
+    await run_all(jobs, "card.invite")
+
+    assert [who for who, _ in told(jobs)[before:]] == asked
 
 
 async def test_the_next_stage_is_asked_when_its_turn_comes() -> None:
@@ -180,12 +206,12 @@ class PacedChannel(MemoryChannel):
         super().__init__()
         self.tried: list[str] = []
 
-    async def message(self, person: Person, *subject: Any, again: bool) -> bool:
+    async def message(self, person: Person, *subject: Any, again: bool, **said: Any) -> bool:
         """Keep the message, unless it is the second one."""
         self.tried.append(person.person_id)
         if len(self.tried) == 2:
             raise NotYet("its turn comes later", retry_after=1)
-        return await super().message(person, *subject, again=again)
+        return await super().message(person, *subject, again=again, **said)
 
 
 async def test_nobody_is_asked_twice_where_the_pace_runs_out_between_two_people() -> None:

@@ -22,7 +22,7 @@ from unit.slack.subjects import mrkdwn_texts
 from channels.slack import mrkdwn
 from channels.slack.card import render
 from channels.slack.details import details_view
-from channels.slack.direct import direct_text
+from channels.slack.direct import invitation_text
 from channels.slack.faces import Face
 from channels.slack.files import details_file
 from channels.slack.mrkdwn import inline, quoted, value, worded
@@ -162,7 +162,7 @@ def said_of(found: Told) -> Iterator[str]:
         yield from mrkdwn_texts(blocks)
         yield from mrkdwn_texts(details_view(subject, Shown.of(request))["blocks"][:2])
         yield details_file(subject, "ef_1").comment
-        yield direct_text(subject, None, "https://slack.example/card")
+        yield invitation_text(subject, "sam", "https://slack.example/card", [request.title])
         for code in ("already_decided", "guard_failed", "not_an_approver", "file_not_sent"):
             notice = Notice(code=code, message="no", request_id=request.request_id, address={"slackUserId": "U1"})
             yield notice_text(notice, subject, team_id="T1")

@@ -1,6 +1,5 @@
 """The Home tab through the real Bolt app over HTTP: what one person sees there, and deciding in place."""
 
-import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -9,6 +8,7 @@ from typing import Any
 
 import pytest
 from builders import TENANT, a_change, a_house, an_answer, person
+from unit.loops.test_absence import away
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import mrkdwn_texts, said, waiting, with_request
 
@@ -16,7 +16,7 @@ from channels.slack.following import Following
 from channels.slack.home import Standing, home_view, page_named
 from channels.slack.shown import More, Shown
 from channels.slack_sandbox.blockkit.surfaces import checked_view
-from loops.approvals import Fact
+from loops.approvals import Fact, HumanAsk
 
 
 @pytest.fixture
@@ -163,16 +163,75 @@ async def test_the_tab_of_who_looks_follows_what_others_do(rig: Rig) -> None:
     await home(rig, "UDANA")
     published = len(await rig.get("calls", method="views.publish"))
     await rig.house.engine.answer(an_answer(rig.request, "approve", "sam"), tenant=TENANT)
-    following = Following(rig.home, pause_s=0)
-    task = asyncio.create_task(following.run())
-    following.changed()
-    async with asyncio.timeout(10):
-        while len(calls := await rig.get("calls", method="views.publish")) == published:  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
-    task.cancel()
+    await Following(rig.home, Standings("1")).once()
 
-    assert len(calls) == published + 1
+    assert len(await rig.get("calls", method="views.publish")) == published + 1
     assert "Nothing waits for you" in said((await home(rig, "UDANA", opens=False))["blocks"])
+
+
+class Standings:
+    """Says, one after another, how things stand; the last one for ever."""
+
+    def __init__(self, *answers: str) -> None:
+        self.answers = list(answers)
+
+    async def __call__(self) -> object:
+        return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+
+
+async def test_tabs_are_drawn_anew_only_where_something_changed(rig: Rig) -> None:
+    """Looked at every second, drawn once for each change; what could not be looked at is drawn the next time."""
+    await home(rig, "UDANA")
+    published = len(await rig.get("calls", method="views.publish"))
+    following = Following(rig.home, Standings("1", "1", "2", "2"), tab_s=0)
+    for _ in range(4):
+        await following.once()
+
+    assert len(await rig.get("calls", method="views.publish")) == published + 2
+
+
+async def test_drawing_tabs_leaves_slacks_limit_to_those_who_open_theirs(rig: Rig) -> None:
+    """After a round there is a rest for each tab it drew, however much changes meanwhile."""
+    for user in ("UDANA", "USAM"):
+        await home(rig, user)
+    published = len(await rig.get("calls", method="views.publish"))
+    following = Following(rig.home, Standings("1", "2", "3"), tab_s=60)
+    for _ in range(3):
+        await following.once()
+
+    assert len(await rig.get("calls", method="views.publish")) == published + 2
+
+
+STAGES = {"approvers": {}, "stages": [{"needs": [{"users": ["dana"]}]}, {"needs": [{"users": ["kim"]}]}]}
+
+
+@pytest.mark.parametrize("how", ["the next stage", "an escalation", "a hand-over", "somebody is away"])
+async def test_a_new_decider_sees_it_on_a_tab_that_was_open_before(how: str) -> None:
+    """Kim, whose tab is open, may decide from now on: drawn anew it shows the request, with its buttons."""
+    policy: dict[str, Any] = {
+        "the next stage": STAGES,
+        "an escalation": {"escalate": [{"after": "1h", "groups": ["finance"]}]},
+        "a hand-over": {"reassign": "anyone"},
+        "somebody is away": {"reassign": "anyone"},
+    }[how]
+    async with a_rig(a_house(a_change(**policy))) as rig:
+        before = said((await home(rig, "UKIM"))["blocks"])
+        if how == "the next stage":
+            await rig.house.engine.answer(an_answer(rig.request, "approve", "dana"), tenant=TENANT)
+        elif how == "an escalation":
+            rig.house.clock.move(timedelta(hours=1))
+            await rig.house.engine.fall_due((await rig.house.store.due(rig.house.clock.now()))[0])  # type: ignore[attr-defined]
+        elif how == "a hand-over":
+            ask = {"request_id": rig.request.request_id, "by": person("dana"), "channel": {}, "key": "h"}
+            await rig.house.engine.consult(HumanAsk.model_validate({**ask, "to_person": "kim"}), tenant=TENANT)
+        else:
+            await away(rig.house, "dana", "kim")
+        await Following(rig.home, Standings("1")).once()
+        view = await home(rig, "UKIM", opens=False)
+
+    assert "Nothing waits for you" in before
+    assert "Waiting for you: 1" in said(view["blocks"])
+    assert any(block["type"] == "actions" for block in view["blocks"])
 
 
 async def test_a_later_page_does_not_change_under_the_readers_eyes(rig: Rig) -> None:
