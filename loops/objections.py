@@ -129,8 +129,16 @@ def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOff
         yield Objection("once", "already_answered", f"{by.name} has answered already; each person counts once")
     elif offered and part_to_take(asked, by.user_id, offered) is None:
         yield from _about_parts(asked, by)
-        waiting = asked.request.policy.named()
-        yield Objection("needed", "not_needed", f"{by.name}'s part is approved already; this waits for {waiting}")
+        message = f"{by.name}'s part is approved already; this waits for {_missing(asked, offered)}"
+        yield Objection("needed", "not_needed", message)
+
+
+def _missing(asked: Asked, offered: AnswerOffered) -> str:
+    """Say what the open stage still needs for *offered*: ``1 of sre and 2 of finance``."""
+    stands = asked.tally(offered.transition_id)
+    needs = asked.request.policy.gates[stands.stage].needs
+    left = [(need, need.quorum - filled) for need, filled in zip(needs, stands.filled, strict=True)]
+    return " and ".join(f"{count} of {need.who()}" for need, count in left if count)
 
 
 def _about_parts(asked: Asked, by: Human) -> Iterator[Objection]:

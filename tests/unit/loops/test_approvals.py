@@ -87,6 +87,21 @@ async def test_stages_are_asked_one_after_the_other() -> None:
     assert [actor["userId"] for actor in executed.data["approvedBy"]] == ["dana", "kim"]
 
 
+async def test_whose_need_is_met_is_told_what_it_waits_for() -> None:
+    """Of two needs at once, one being met, a further vote for it decides nothing, and no vote of others is blamed."""
+    needs = [{"groups": ["sre"], "quorum": 1}, {"groups": ["finance"], "quorum": 1}]
+    house = a_house(a_change(approvers={}, stages=[{"needs": needs}]))
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    further = await house.engine.answer(an_answer(request, "approve", "sam"), tenant=TENANT)
+    last = await house.engine.answer(an_answer(request, "approve", "kim"), tenant=TENANT)
+
+    assert isinstance(further, Refused)
+    assert further.code == "not_needed"
+    assert further.message.endswith("part is approved already; this waits for 1 of finance")
+    assert isinstance(last, Executed)
+
+
 async def test_rights_lost_between_two_votes_take_the_first_away() -> None:
     """The quorum is judged again when it would complete: a vote by somebody who left the group counts no more."""
     house = a_house(a_change(quorum=2))

@@ -215,9 +215,11 @@ async def test_nobody_answers_and_the_policy_says_what_happens() -> None:
     late = await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
     [deadline] = await house.store.due(house.clock.now())
     expired = await house.engine.fall_due(deadline)
+    too_late = await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
 
     assert isinstance(late, Refused)
-    assert late.code == "request_expired"
+    assert isinstance(too_late, Refused)
+    assert (late.code, too_late.code) == ("request_expired", "request_expired")
     assert isinstance(expired, Executed)
     assert (expired.instance.state, expired.request.status) == ("REJECTED", "expired")
     assert not await house.store.due(house.clock.now())
