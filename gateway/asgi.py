@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 
 import structlog
 import uvicorn
@@ -48,6 +48,7 @@ from gateway.seat import Seat
 from gateway.settings import Settings
 from gateway.storage.health import Verdict
 from gateway.storage.redis_openers import RedisOpeners
+from gateway.stuck import ended_when_stuck
 from gateway.tallies import CONNECTIONS, Tallies
 from gateway.wiring import (
     Parts,
@@ -117,7 +118,11 @@ async def _serve(settings: Settings, url: str, tallies: Tallies, listener: socke
             gc.freeze()
             host, port = socket_.getsockname()[:2]
             log.info("gateway.started", host=host, port=port, loops=sorted(parts.definitions.all()))
-            await _Server(config, tallies, is_shared=listener is not None).serve(sockets=[socket_])
+            server = _Server(config, tallies, is_shared=listener is not None)
+            # Alone it goes on, as nobody would start it again: what waits for it may still be answered.
+            watch = ended_when_stuck(asyncio.get_running_loop(), settings.worker_stuck_s) if listener else nullcontext()
+            with watch:
+                await server.serve(sockets=[socket_])
         log.info("gateway.stopped")
 
 

@@ -118,7 +118,11 @@ def serve(
     from gateway.asgi import serve as serve_http
     from gateway.seat import Seat
 
-    serve_http(said, Seat.parse(seat) if seat else None)
+    try:
+        taken = Seat.parse(seat) if seat else None
+    except ValueError as error:
+        raise typer.BadParameter("--seat is what a pool of gateways says; say --processes") from error
+    serve_http(said, taken)
 
 
 @app.command()

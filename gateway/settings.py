@@ -67,7 +67,7 @@ class Settings(BaseSettings):
         default=512, description="resident memory over which a process of a pool is replaced; 0 for any"
     )
     worker_stuck_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
-        default=30.0, description="how long a worker's event loop may stand still before the worker ends itself"
+        default=30.0, description="how long the event loop of a watched process may stand still before it ends itself"
     )
     retry_base_s: Annotated[float, Field(ge=0.01, le=60)] = Field(
         default=1.0, description="the first back-off; it doubles with every attempt"

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-import faulthandler
 import gc
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
@@ -35,6 +34,7 @@ from gateway.sealing import seal
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
+from gateway.stuck import ended_when_stuck
 from gateway.wiring import (
     Parts,
     archivist,
@@ -87,7 +87,7 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
                 on_loop(loop, parts.leases.let_go("relay", holder))
 
         stack.callback(let_go)
-        stack.callback(_watched(loop, settings.worker_stuck_s))
+        stack.enter_context(ended_when_stuck(loop, settings.worker_stuck_s))
         bench = Bench(loop, runner.run, settings.effect_concurrency)
         # What is here now is here to stay: later collections need not walk through it.
         gc.collect()
@@ -100,28 +100,6 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
         finally:
             bench.close(DRAIN_S, hurried=lambda: stop.is_urgent)
     log.info("worker.stopped", holder=holder)
-
-
-def _watched(loop: asyncio.AbstractEventLoop, stuck_s: float) -> Callable[[], None]:
-    """
-    End this process, with every thread's traceback on the error output, once *loop* stands still for *stuck_s*.
-
-    What blocks a loop cannot be cancelled, and holds up everything else on it; its effects are free when their leases
-    are over. faulthandler's thread needs no GIL, so code that holds it is seen too. Return what ends the watch.
-    """
-
-    async def alive() -> None:
-        while True:
-            faulthandler.dump_traceback_later(stuck_s, exit=True)
-            await asyncio.sleep(stuck_s / 10)
-
-    watching = asyncio.run_coroutine_threadsafe(alive(), loop)
-
-    def end() -> None:
-        watching.cancel()
-        faulthandler.cancel_dump_traceback_later()
-
-    return end
 
 
 @asynccontextmanager

@@ -9,19 +9,54 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from importlib.resources import files
+from io import StringIO
 
 import httpx2
 import psutil
 import pytest
+from ruamel.yaml import YAML
 from stack import CHANGE, Stack
 
 PROCESSES = 2
 
 
+#: A guard somebody installed that blocks the event loop, the first time it judges a change called so.
+HANGING = """
+import time
+from pathlib import Path
+from loops.guards import Guard, NoParameters
+
+async def judge(context, _):
+    hung = Path(__file__).with_name("hung")
+    if context.instance.aggregate_id == "HANG-1" and not hung.exists():
+        hung.touch()
+        time.sleep(600)
+
+hanging = Guard(NoParameters, judge, "module")
+"""
+
+
 @pytest.fixture(scope="module")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """A stack whose gateway is several processes."""
-    with Stack(tmp_path_factory.mktemp("processes"), LOOPGATE_SERVE_PROCESSES=str(PROCESSES)) as stack:
+    """A stack whose gateway is several processes, and whose approvals pass a guard that may hang."""
+    site = tmp_path_factory.mktemp("site")
+    (site / "hanging.py").write_text(HANGING)
+    (site / "hanging-1.dist-info").mkdir()
+    (site / "hanging-1.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hanging\nVersion: 1\n")
+    (site / "hanging-1.dist-info" / "entry_points.txt").write_text("[loopgate.guards]\nhanging = hanging:hanging\n")
+    loop = YAML().load((files("loops") / "library" / "infrastructure_change.yaml").read_text())
+    approve = next(each for each in loop["transitions"] if each["id"] == "approve")
+    approve["guards"].append({"id": "hanging", "severity": "hard", "evaluatedBy": "module"})
+    written = StringIO()
+    YAML().dump(loop, written)
+    with Stack(
+        tmp_path_factory.mktemp("processes"),
+        loops={"change.yaml": written.getvalue()},
+        LOOPGATE_SERVE_PROCESSES=str(PROCESSES),
+        LOOPGATE_WORKER_STUCK_S="5",
+        PYTHONPATH=str(site),
+    ) as stack:
         all_up(stack)
         yield stack
 
@@ -96,6 +131,27 @@ def test_a_process_killed_while_requests_flow_loses_nothing_acknowledged(many: S
     assert len(acknowledged) <= seen[-1] - before <= became.total()
     for change in acknowledged:
         many.audited(change)
+
+
+def test_a_process_that_is_stuck_is_replaced(many: Stack) -> None:
+    """A click that blocks the event loop costs its process, and nobody else's click: the next one decides."""
+    card, other = many.propose("HANG-1"), many.propose("SOUND-1")
+    lost = many.click(card, "Approve", "dana")
+    # Slack may have kept a connection to the stuck one; what it sends again comes over another.
+    taken = [many.click(other, "Approve", "dana") for _ in range(2)]
+    many.until(lambda: '"code": 1' in _ends(many), "the stuck process to end")
+    all_up(many)
+    again = many.click(card, "Approve", "dana")
+    many.card("HANG-1", saying="Approved and executed")
+
+    assert lost["status"] != 200
+    assert 200 in {each["status"] for each in taken}
+    assert again["status"] == 200
+    assert [e["type"] for e in many.audited("HANG-1")].count("approval.decision.recorded") == 1
+
+
+def _ends(stack: Stack) -> str:
+    return "\n".join(line for line in stack.gateways[-1].tail().splitlines() if "gateway.ended" in line)
 
 
 def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> None:

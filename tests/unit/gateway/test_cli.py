@@ -311,6 +311,14 @@ def test_serve_refuses_to_start_on_a_broken_loop_file(shell: Shell) -> None:
     assert f"{loops / 'broken.yaml'}:2: error INVALID_VERSION" in done.stderr
 
 
+def test_a_seat_nobody_gave_is_a_mistake_of_usage(shell: Shell) -> None:
+    """What a pool says to its processes is not for people: the message names what is."""
+    done = shell.run("serve", "--seat", "front row")
+
+    assert done.returncode == 2
+    assert "--processes" in done.stderr
+
+
 def test_a_queue_there_is_none_of_is_a_mistake_of_usage(shell: Shell) -> None:
     """`work --queue` takes the names there are."""
     done = shell.run("work", "--queue", "letters")

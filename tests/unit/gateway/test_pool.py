@@ -27,6 +27,16 @@ time.sleep(600)
 """
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
 CRASHING = "raise SystemExit(3)"
+#: One that takes its time over what is in hand, unless it is told a second time.
+BUSY = """
+import signal, sys, time
+from gateway.leash import say_ready
+signal.signal(signal.SIGTERM, lambda *_: print("finishes", flush=True))
+signal.signal(signal.SIGINT, lambda *_: (print("hurries", flush=True), sys.exit(0)))
+say_ready()
+while True:
+    time.sleep(600)
+"""
 REFUSING = """
 import sys
 from gateway.leash import say_refused
@@ -135,6 +145,20 @@ def test_a_pool_told_to_stop_stops_its_workers_first(tmp_path: Path, told: signa
 
     assert code == 0
     assert not [each for each in kept if each.is_running()]
+    assert "worker.killed" not in said(tmp_path)
+
+
+def test_a_second_word_makes_them_hurry(tmp_path: Path) -> None:
+    """The first lets them finish what is in hand; a second Ctrl-C, or SIGTERM, does not wait for it."""
+    with a_pool(tmp_path, BUSY, processes=1) as pool:
+        workers(pool, 1)
+        pool.send_signal(signal.SIGINT)
+        until(lambda: "finishes" in said(tmp_path))
+        pool.send_signal(signal.SIGINT)
+        code = pool.wait(timeout=20)
+
+    assert code == 0
+    assert said(tmp_path).index("finishes") < said(tmp_path).index("hurries")
     assert "worker.killed" not in said(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""The worker process: one whose event loop stands still ends itself, so that somebody else carries out its effects."""
+"""Stuck: a process whose event loop stands still ends itself, so that another one takes over."""
 
 import subprocess
 import sys
@@ -6,13 +6,12 @@ import sys
 STUCK = """
 import asyncio, time
 from gateway.jobs.rq_worker import loop_in_thread
-from gateway.worker import _watched
+from gateway.stuck import ended_when_stuck
 with loop_in_thread(asyncio.new_event_loop) as loop:
-    end = _watched(loop, 0.5)
-    time.sleep(1.5)
-    print("answers", flush=True)
-    {then}
-    end()
+    with ended_when_stuck(loop, 0.5):
+        time.sleep(1.5)
+        print("answers", flush=True)
+        {then}
     time.sleep(1.0)
     print("ended in order", flush=True)
 """
@@ -25,7 +24,7 @@ def run(then: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_worker_that_is_stuck_ends_itself() -> None:
+def test_a_process_that_is_stuck_ends_itself() -> None:
     """A call that blocks the loop cannot be cancelled: the process ends, saying where every thread stood."""
     ended = run("loop.call_soon_threadsafe(time.sleep, 60); time.sleep(60)")
 
@@ -35,7 +34,7 @@ def test_a_worker_that_is_stuck_ends_itself() -> None:
     assert "run_forever" in ended.stderr
 
 
-def test_a_worker_that_answers_is_left_alone() -> None:
+def test_a_process_that_answers_is_left_alone() -> None:
     """While the loop turns, and after the watch has ended, nothing happens."""
     ended = run("pass")
 
