@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from gateway.configuration import Configuration, ConfigurationError, PersonConfig, SlackConfig
+from gateway.configuration import Configuration, PersonConfig, SlackConfig
 from gateway.identities import is_of
 from loops.definition import LoopDefinition
 from loops.judging import external_guards
@@ -38,50 +38,6 @@ def _pointless(definition: LoopDefinition, configuration: Configuration) -> Iter
                 f"{definition.id}: transition {transition.id} asks policy point '{point}'; name it under policyPoints, "
                 "or it blocks"
             )
-
-
-def with_approvals(definition: LoopDefinition, configuration: Configuration) -> LoopDefinition:
-    """
-    Return *definition* with the approvals the configuration adds to its transitions.
-
-    Raises:
-        ConfigurationError: If one names a transition there is not, or one whose file has an approval already.
-    """
-    added = {each.transition: each.approval for each in configuration.approvals if each.loop == definition.id}
-    if not added:
-        return definition
-    for transition_id in added:
-        found = [transition for transition in definition.transitions if transition.id == transition_id]
-        if not found:
-            known = ", ".join(sorted({transition.id for transition in definition.transitions}))
-            raise ConfigurationError(f"approvals: {definition.id} has no transition '{transition_id}'; it has {known}")
-        if any(transition.approval for transition in found):
-            raise ConfigurationError(
-                f"approvals: '{transition_id}' of {definition.id} has an approval in its file; keep one of the two"
-            )
-    return definition.changed(
-        transitions=tuple(
-            transition.changed(approval=added[transition.id]) if transition.id in added else transition
-            for transition in definition.transitions
-        )
-    )
-
-
-def with_calendars(definition: LoopDefinition, configuration: Configuration) -> LoopDefinition:
-    """Return *definition* with the hours of every calendar its policies name, as far as there is such a calendar."""
-
-    def resolved(policy: ApprovalPolicy | None) -> ApprovalPolicy | None:
-        hours = configuration.calendars.get(policy.calendar) if policy and policy.calendar else None
-        return policy.changed(hours=hours) if policy and hours else policy
-
-    of_states = [each.approval for each in definition.states]
-    policies = [*of_states, *(each.approval for each in definition.transitions)]
-    if not any(policy and policy.calendar for policy in policies):
-        return definition
-    return definition.changed(
-        states=tuple(each.changed(approval=resolved(each.approval)) for each in definition.states),
-        transitions=tuple(each.changed(approval=resolved(each.approval)) for each in definition.transitions),
-    )
 
 
 def may_have_account(person: PersonConfig, slack: SlackConfig) -> bool:

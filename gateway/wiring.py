@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from pathlib import Path
 
 import httpx2
 from redis.asyncio import Redis
@@ -27,7 +26,6 @@ from gateway.api.subscription_ports import Subscriptions
 from gateway.archiving import Archivist
 from gateway.auditing.ports import Archives, Checkpoints
 from gateway.clock import SystemClock
-from gateway.coherence import incoherences, with_approvals, with_calendars
 from gateway.configuration import (
     AnthropicConfig,
     Configuration,
@@ -42,6 +40,7 @@ from gateway.configuration import (
     load_configuration,
     secret,
 )
+from gateway.definitions import load_definitions
 from gateway.destinations import Destinations
 from gateway.directory import ConfiguredDirectory
 from gateway.gate import EngineGate
@@ -57,7 +56,6 @@ from gateway.jobs.handlers import Handlers
 from gateway.jobs.lanes import Gates, provider_lane
 from gateway.jobs.ports import Cards, Deadlines, Effects, LaneRules, Lanes, Leases, SeenOnce
 from gateway.jobs.runner import EffectRunner, RetryPolicy
-from gateway.loopfiles import LoadedLoops, load_directory, load_library, load_shipped, loop_files_at
 from gateway.metrics import Metrics
 from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
@@ -83,15 +81,11 @@ from gateway.storage.redis_subscriptions import RedisSubscriptions
 from gateway.storage.redis_turns import RedisTurns
 from loops.actors import folded
 from loops.engine import LoopEngine
-from loops.guards import Guard, PolicyPoint
+from loops.guards import PolicyPoint
 from loops.judging import Judge
 from loops.ports import Clock, Definitions, Directory, IdSource, Provider, Store
 from loops.runtime_guards import RUNTIME_GUARDS
 from providers.recorded import SHIPPED, RecordedProvider
-
-#: What a configuration says for the loops Loopgate ships: the common ones, or ``library/github.deployment`` for one of
-#: those that go with a vendor's webhooks.
-LIBRARY = "library"
 
 #: The tenant of whoever names none.
 DEFAULT_TENANT = "default"
@@ -474,40 +468,3 @@ def _integration(config: IntegrationConfig, http: httpx2.AsyncClient) -> Integra
                 )
     except ValueError as error:
         raise ConfigurationError(f"integrations: {error}") from error
-
-
-def load_definitions(
-    configuration: Configuration, beside: Path, guards: Mapping[str, Guard] = RUNTIME_GUARDS
-) -> LoadedLoops:
-    """
-    Return the loop definitions the configuration names; paths count from *beside*, *guards* are those registered.
-
-    Raises:
-        InvalidLoopFiles: If a loop file has an error.
-        ConfigurationError: If a loop names something the configuration lacks.
-    """
-    shipped = [place.partition("/")[2] for place in configuration.loops if place.startswith(f"{LIBRARY}/")]
-    places = [beside / place for place in configuration.loops if place.partition("/")[0] != LIBRARY]
-    try:
-        empty = [str(place) for place in places if not any(loop_files_at([place]))]
-    except OSError as error:
-        raise ConfigurationError(f"loops: {error.filename} cannot be read: {error.strerror}") from error
-    if empty:
-        raise ConfigurationError(f"loops: there are no loop files in {', '.join(empty)}")
-    loaded = load_directory(*places, guards=guards)
-    if LIBRARY in configuration.loops:
-        loaded = LoadedLoops({**load_library().definitions, **loaded.definitions}, loaded.warnings)
-    try:
-        loaded = LoadedLoops({**load_shipped(shipped), **loaded.definitions}, loaded.warnings)
-    except KeyError as error:
-        raise ConfigurationError(f"loops: {error.args[0]}") from error
-    for loop in {each.loop for each in configuration.approvals} - loaded.definitions.keys():
-        raise ConfigurationError(f"approvals: there is no loop '{loop}'")
-    definitions = {
-        loop_id: with_calendars(with_approvals(definition, configuration), configuration)
-        for loop_id, definition in loaded.definitions.items()
-    }
-    problems = [problem for definition in definitions.values() for problem in incoherences(definition, configuration)]
-    if problems:
-        raise ConfigurationError("\n".join(problems))
-    return LoadedLoops(definitions, loaded.warnings)

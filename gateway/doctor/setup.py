@@ -6,12 +6,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.configuration import Configuration, ConfigurationError, secret
+from gateway.definitions import load_definitions
 from gateway.doctor.findings import Finding, doubtful, failing, skipped, well
 from gateway.doctor.patient import Patient
 from gateway.guards.entry_points import load_guards
 from gateway.loopfiles import LoadedLoops
 from gateway.storage.addresses import without_secrets
-from gateway.wiring import load_definitions
 from loops.definition import LoopDefinition
 from loops.errors import LoopgateError
 from loops.policy import ApprovalPolicy

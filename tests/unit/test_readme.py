@@ -8,9 +8,9 @@ import pytest
 from browser.readme import README, ROOT, readme_file
 
 from gateway.configuration import load_configuration
+from gateway.definitions import load_definitions
 from gateway.loopfiles import read_loop_file
 from gateway.settings import Settings
-from gateway.wiring import load_definitions
 from loops import runtime_guards
 from loops.actors import service
 from loops.definition import GuardRule

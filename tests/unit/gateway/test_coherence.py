@@ -8,9 +8,9 @@ import pytest
 from builders import a_change
 from unit.gateway.files import a_file
 
-from gateway.coherence import incoherences, with_calendars
+from gateway.coherence import incoherences
 from gateway.configuration import ConfigurationError, load_configuration
-from gateway.wiring import load_definitions
+from gateway.definitions import load_definitions, with_calendars
 
 
 def _found(home: Path, change: Callable[[dict[str, Any]], object], **approval: Any) -> list[str]:
