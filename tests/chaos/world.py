@@ -11,7 +11,8 @@ from typing import Any
 from chaos.clock import Clocks
 from chaos.plan import GATEWAYS, WORKERS
 from chaos.store import Store
-from stack import Process, Stack, free_ports
+from ports import free_ports
+from stack import Process, Stack
 
 #: A change nobody answers is refused after this long.
 EXPIRES_S = 20

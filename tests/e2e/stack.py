@@ -5,7 +5,6 @@ import json
 import os
 import secrets
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +15,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx2
+from patience import PATIENCE_S
+from ports import free_ports
 from replicas import Replicated
 from ruamel.yaml import YAML
 from standardwebhooks import Webhook
@@ -29,9 +30,6 @@ from gateway.storage.redis_store import RedisStore
 from loops.ledger import Verified
 
 T = TypeVar("T")
-
-#: Longest wait for anything that must happen; far beyond what it takes, since the machine is shared.
-PATIENCE_S = 40.0
 
 TEAM, APP, CHANNEL = "T0TEST", "A0TEST", "C0SRE"
 PEOPLE = {
@@ -97,10 +95,10 @@ class Process:
         if self.is_running:
             self._child.send_signal(signal.SIGTERM)
         try:
-            return self._child.wait(timeout=15)
+            return self._child.wait(timeout=PATIENCE_S)
         except subprocess.TimeoutExpired:
             self.kill()
-            raise AssertionError(f"{self.name} did not stop within 15 s:\n{self.tail()}") from None
+            raise AssertionError(f"{self.name} did not stop within {PATIENCE_S:.0f} s:\n{self.tail()}") from None
 
     def tail(self) -> str:
         """The end of its output."""
@@ -132,7 +130,7 @@ class Stack:
         """
         self._adjust = adjust
         self.home = home
-        self.http = httpx2.Client(timeout=15, limits=httpx2.Limits(max_connections=64))
+        self.http = httpx2.Client(timeout=PATIENCE_S, limits=httpx2.Limits(max_connections=64))
         self.receiver_port, self.sandbox_port, *self.gateway_ports = free_ports(4)
         self.sandbox = f"http://127.0.0.1:{self.sandbox_port}"
         self.receiver = f"http://127.0.0.1:{self.receiver_port}"
@@ -485,15 +483,3 @@ def _buttons(card: Mapping[str, Any]) -> list[dict[str, Any]]:
         for element in block["elements"]
         if element["type"] == "button"
     ]
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of loopback that nobody listens on."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
-    finally:
-        for each in sockets:
-            each.close()

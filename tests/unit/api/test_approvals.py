@@ -112,7 +112,7 @@ async def test_long_poll_answers_as_soon_as_there_is_a_decision() -> None:
         await asyncio.sleep(0)
         await asked(api, title="Something else")
         await decide(api, made["approvalId"])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             answer = await waiting
 
     assert answer.json()["status"] == "approved"

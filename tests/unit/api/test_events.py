@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from unit.api.rig import Rig, an_api
 
 
@@ -30,7 +31,7 @@ async def followed(
     """Follow the stream until *count* events have come, comments counted as events without an id."""
     stream = await a_stream(api, path, last)
     found: list[dict[str, Any]] = []
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         async for chunk in stream:
             fields = dict(line.partition(": ")[::2] for line in chunk.decode().strip().split("\n"))
             if "retry" not in fields:

@@ -11,6 +11,7 @@ import httpx2
 import pytest
 from builders import TENANT, House, a_house
 from contract.integration.receiver import SECRET, Receiver, receiving
+from patience import PATIENCE_S
 from standardwebhooks import Webhook
 
 from gateway.api.subscription import Progress, Subscription
@@ -150,7 +151,7 @@ async def test_death_in_the_middle_of_a_delivery_loses_nothing(rig: Rig) -> None
     await rig.house.propose()
     rig.receiver.fault = "slow"
     dying = asyncio.create_task(rig.deliver())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not rig.receiver.received:  # noqa: ASYNC110 - a server in a thread
             await asyncio.sleep(0.005)
     dying.cancel()
@@ -265,7 +266,7 @@ async def test_one_that_leaves_off_sends_nothing_more(rig: Rig) -> None:
     rig.receiver.fault = "slow"
     former = rig.deliverer()
     await former.begin()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not rig.receiver.received:  # noqa: ASYNC110 - a server in a thread
             await asyncio.sleep(0.005)
     await former.leave_off()

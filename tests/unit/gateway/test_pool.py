@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import psutil
 import pytest
+from patience import PATIENCE_S
 
 T = TypeVar("T")
 
@@ -25,7 +26,12 @@ signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 say_ready()
 time.sleep(600)
 """
-STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
+STUBBORN = """
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+open(f"{__file__}.{os.getpid()}.ignores", "x").close()
+time.sleep(600)
+"""
 CRASHING = "raise SystemExit(3)"
 #: One that takes its time over what is in hand, unless it is told a second time.
 BUSY = """
@@ -74,7 +80,7 @@ def said(home: Path) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", (home / "pool.log").read_text())
 
 
-def until(ask: Callable[[], T | None], patience_s: float = 40) -> T:
+def until(ask: Callable[[], T | None], patience_s: float = PATIENCE_S) -> T:
     """Ask until the answer is one: other processes send no event."""
     end = time.monotonic() + patience_s
     while not (answer := ask()):
@@ -123,7 +129,7 @@ def test_a_worker_that_gets_up_is_kept_up_however_often_it_dies(tmp_path: Path) 
             worker.wait()
         [worker] = workers(pool, 1)
         pool.send_signal(signal.SIGTERM)
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 0
     assert "pool.gave_up" not in said(tmp_path)
@@ -141,7 +147,7 @@ def test_a_pool_told_to_stop_stops_its_workers_first(tmp_path: Path, told: signa
     with a_pool(tmp_path, SOUND) as pool:
         kept = workers(pool, 2)
         pool.send_signal(told)
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 0
     assert not [each for each in kept if each.is_running()]
@@ -166,9 +172,9 @@ def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
     """Who does not end within the stated time is killed: a stop takes no longer than that."""
     with a_pool(tmp_path, STUBBORN, stop_patience_s=0.5, ahead_s=0.1) as pool:
         kept = workers(pool, 2)
-        time.sleep(1.0)  # until both ignore the signal: they say it to nobody
+        until(lambda: len(list(tmp_path.glob("*.ignores"))) == 2)
         pool.send_signal(signal.SIGTERM)
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 0
     assert said(tmp_path).count("worker.killed") == 2
@@ -178,7 +184,7 @@ def test_a_worker_that_does_not_stop_is_killed(tmp_path: Path) -> None:
 def test_a_pool_that_keeps_nobody_up_says_so(tmp_path: Path) -> None:
     """Workers that die as soon as they start are started again with longer and longer waits; then the pool exits 1."""
     with a_pool(tmp_path, CRASHING, first_wait_s=0.01) as pool:
-        code = pool.wait(timeout=60)
+        code = pool.wait(timeout=PATIENCE_S)
     waits = [float(wait) for wait in re.findall(r"place=0 wait_s=([\d.]+)", said(tmp_path))]
 
     assert code == 1
@@ -189,7 +195,7 @@ def test_a_pool_that_keeps_nobody_up_says_so(tmp_path: Path) -> None:
 def test_what_is_wrong_with_the_configuration_is_said_once(tmp_path: Path) -> None:
     """The first goes ahead; where it refuses, nobody else is started, nor it again, and its exit code is the pool's."""
     with a_pool(tmp_path, REFUSING, processes=4) as pool:
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 7
     assert said(tmp_path).count("no channel is called sre") == 1
@@ -203,7 +209,7 @@ def test_a_refusal_while_others_go_on_is_no_end(tmp_path: Path) -> None:
         killed.kill()
         until(lambda: said(tmp_path).count("no channel is called sre") >= 2)
         pool.send_signal(signal.SIGTERM)
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 0
     assert not other.is_running()
@@ -214,7 +220,7 @@ def test_the_log_names_what_is_kept(tmp_path: Path) -> None:
     with a_pool(tmp_path, SOUND, processes=1, kind="gateway") as pool:
         workers(pool, 1)
         pool.send_signal(signal.SIGTERM)
-        pool.wait(timeout=20)
+        pool.wait(timeout=PATIENCE_S)
 
     assert "gateway.begun" in said(tmp_path)
     assert "worker" not in said(tmp_path).replace("a_worker", "")
@@ -226,7 +232,7 @@ def test_workers_do_not_outlive_a_pool_that_is_killed(tmp_path: Path) -> None:
         kept = workers(pool, 2)
         pool.kill()
         pool.wait()
-        gone, alive = psutil.wait_procs(kept, timeout=20)
+        gone, alive = psutil.wait_procs(kept, timeout=PATIENCE_S)
 
     assert (len(gone), alive) == (2, [])
 
@@ -238,7 +244,7 @@ def test_a_worker_that_grew_too_large_is_replaced_in_order(tmp_path: Path) -> No
         first = {each.pid for each in workers(pool, 2)}
         until(lambda: len({each.pid for each in workers(pool, 2)} & first) < 2)
         pool.send_signal(signal.SIGTERM)
-        pool.wait(timeout=20)
+        pool.wait(timeout=PATIENCE_S)
 
     assert re.search(r"worker\.ended +asked=True code=0", said(tmp_path))
     assert "asked=False" not in said(tmp_path)

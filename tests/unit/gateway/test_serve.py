@@ -15,6 +15,8 @@ from pathlib import Path
 import httpx2
 import psutil
 import pytest
+from patience import PATIENCE_S
+from ports import free_ports
 from unit.gateway.files import SECRETS, a_file
 
 from gateway.storage.embedded import EmbeddedServer
@@ -27,8 +29,7 @@ MEMORY_MAX = 120_000_000
 def serving(home: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[bytes], httpx2.Client]]:
     """Serve with the sound configuration; yield the process and a client, once it answers."""
     a_file(home)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    [port] = free_ports(1)
     inherited = {key: value for key, value in os.environ.items() if not key.startswith(("LOOPGATE_", "SLACK_"))}
     with (home / "serve.log").open("wb") as log:
         process = subprocess.Popen(
@@ -44,7 +45,7 @@ def serving(home: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[b
             stdout=log,
             stderr=log,
         )
-    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+    with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE_S) as client:
         try:
             until(lambda: process.poll() is not None or _answers(client))
             yield process, client
@@ -54,7 +55,7 @@ def serving(home: Path, **environment: str) -> Iterator[tuple[subprocess.Popen[b
             process.wait()
 
 
-def until(ask: Callable[[], bool], patience_s: float = 30) -> None:
+def until(ask: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
     """Ask until the answer is yes: another process sends no event."""
     end = time.monotonic() + patience_s
     while not ask():
@@ -81,7 +82,7 @@ def test_a_gateway_told_to_stop_tidies_up_and_exits_with_0(tmp_path: Path, told:
         ready = client.get("/readyz")
         store = EmbeddedServer(tmp_path / "data" / "store").pid
         process.send_signal(told)
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=PATIENCE_S)
 
     assert (ready.status_code, ready.json()["status"]) == (200, "ready")
     assert code == 0, said(tmp_path)
@@ -100,7 +101,7 @@ def test_several_processes_behind_one_address_end_together(tmp_path: Path) -> No
         resident = [each.memory_info().rss for each in children]
         store = EmbeddedServer(tmp_path / "data" / "store").pid
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=PATIENCE_S)
 
     assert len(resident) == 2
     assert max(resident) < MEMORY_MAX
@@ -145,7 +146,7 @@ def test_a_port_in_use_is_one_message(tmp_path: Path, redis_url: str, several: d
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_PORT=port, **several) as (process, _):
-            code = process.wait(timeout=20)
+            code = process.wait(timeout=PATIENCE_S)
 
     assert code == 1
     assert said(tmp_path).count(f"loopgate: cannot listen on 127.0.0.1 port {port}: ") == 1
@@ -156,13 +157,13 @@ def test_a_port_in_use_is_one_message(tmp_path: Path, redis_url: str, several: d
 def test_a_host_there_is_none_of_is_one_message(tmp_path: Path, redis_url: str) -> None:
     """An address that is not this machine's: exit code 1."""
     with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_HOST="192.0.2.1") as (process, _):
-        code = process.wait(timeout=20)
+        code = process.wait(timeout=PATIENCE_S)
 
     assert code == 1
     assert "loopgate: cannot listen on 192.0.2.1" in said(tmp_path)
 
 
-def exchanged(client: httpx2.Client, *pieces: bytes, pause_s: float = 0.0, patience_s: float = 20) -> bytes:
+def exchanged(client: httpx2.Client, *pieces: bytes, pause_s: float = 0.0, patience_s: float = PATIENCE_S) -> bytes:
     """Send *pieces* one by one over a connection of its own; return all that comes back until it is closed."""
     url = client.base_url
     with socket.create_connection((url.host, url.port), timeout=patience_s) as connection:

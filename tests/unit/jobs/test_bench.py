@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Iterator
 
 import pytest
+from patience import PATIENCE_S
 
 from gateway.jobs.bench import Bench
 from gateway.jobs.rq_worker import loop_in_thread
 from loops.errors import StoreUnavailable
+
+#: Longer than a test may take: whoever waits as long is not woken, and the test fails.
+FOR_EVER_S = 3600.0
 
 
 class Attempts:
@@ -50,7 +53,7 @@ def test_a_slow_system_of_record_delays_no_card(loop: asyncio.AbstractEventLoop)
     both_taken = bench.has_room("integrations")
     cards = bench.has_room("cards")
     attempts.go.set()
-    bench.close(5)
+    bench.close(PATIENCE_S)
 
     assert (one_taken, both_taken, cards) == (True, False, True)
     assert bench.has_room("integrations")
@@ -63,11 +66,10 @@ def test_room_is_noticed_as_soon_as_there_is_some(loop: asyncio.AbstractEventLoo
     bench = Bench(loop, attempts.attempt, per_queue=1)
     bench.take("cards", "ef_1")
     threading.Timer(0.02, attempts.go.set).start()
-    began = time.monotonic()
     while not bench.has_room("cards"):
-        bench.wait_for_an_end(30)
+        bench.wait_for_an_end(FOR_EVER_S)
 
-    assert time.monotonic() - began < 20
+    assert attempts.go.is_set()
 
 
 def test_what_is_under_way_at_the_end_is_finished(loop: asyncio.AbstractEventLoop) -> None:
@@ -76,7 +78,7 @@ def test_what_is_under_way_at_the_end_is_finished(loop: asyncio.AbstractEventLoo
     bench = Bench(loop, attempts.attempt, per_queue=2)
     bench.take("cards", "ef_1")
     threading.Timer(0.05, attempts.go.set).start()
-    bench.close(20)
+    bench.close(PATIENCE_S)
 
     assert attempts.cut_off == []
     assert bench.has_room("cards")
@@ -87,7 +89,7 @@ def test_what_does_not_end_in_time_is_cut_off(loop: asyncio.AbstractEventLoop) -
     attempts = Attempts()
     bench = Bench(loop, attempts.attempt, per_queue=2)
     bench.take("cards", "ef_1")
-    assert attempts.first.wait(5)
+    assert attempts.first.wait(PATIENCE_S)
     bench.close(0.01)
 
     assert attempts.cut_off == ["ef_1"]
@@ -107,7 +109,7 @@ def test_an_attempt_that_swallows_a_cancellation_is_cut_off_again(loop: asyncio.
 
     bench = Bench(loop, deaf_once, per_queue=1)
     bench.take("cards", "ef_1")
-    assert begun.wait(5)
+    assert begun.wait(PATIENCE_S)
     bench.close(0)
 
     assert swallowed.is_set()
@@ -119,12 +121,10 @@ def test_a_second_signal_does_not_wait(loop: asyncio.AbstractEventLoop) -> None:
     attempts = Attempts()
     bench = Bench(loop, attempts.attempt, per_queue=2)
     bench.take("cards", "ef_1")
-    assert attempts.first.wait(5)
-    began = time.monotonic()
-    bench.close(60, hurried=lambda: True)
+    assert attempts.first.wait(PATIENCE_S)
+    bench.close(FOR_EVER_S, hurried=lambda: True)
 
     assert attempts.cut_off == ["ef_1"]
-    assert time.monotonic() - began < 30
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("away"), KeyError("bug")])
@@ -136,6 +136,6 @@ def test_an_attempt_that_fails_gives_its_place_back(loop: asyncio.AbstractEventL
 
     bench = Bench(loop, fail, per_queue=1)
     bench.take("cards", "ef_1")
-    bench.close(5)
+    bench.close(PATIENCE_S)
 
     assert bench.has_room("cards")

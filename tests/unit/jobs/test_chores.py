@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from patience import PATIENCE_S
+
 from gateway.jobs.chores import Chore, doing
 from gateway.storage.memory import MemoryStore
 from loops.errors import StoreUnavailable
@@ -159,4 +161,4 @@ async def test_what_was_begun_ends_with_the_process() -> None:
 
 
 async def _soon(what: Awaitable[object]) -> None:
-    await asyncio.wait_for(what, 5)
+    await asyncio.wait_for(what, PATIENCE_S)

@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from builders import DATA, TENANT, ci
+from patience import PATIENCE_S
 from unit.jobs.rig import LEASE, POLICY, JobsHouse, a_jobs_house, an_analyst
 
 from gateway.integrations.ports import Run
@@ -212,7 +213,7 @@ async def test_a_worker_that_stops_leaves_the_lane_without_a_word() -> None:
     await house.jobs.approved()
     effect = await house.jobs.effect("integration.run")
     running = asyncio.create_task(house.jobs.runner.run(effect.effect_id))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (await house.standing()).inside:  # noqa: ASYNC110 - entering sends no event
             await asyncio.sleep(0.002)
     running.cancel()

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import TENANT, a_change, ci
+from patience import PATIENCE_S
 from unit.jobs.rig import LEASE, POLICY, a_jobs_house, an_analyst
 
 from channels.memory import MemoryChannel
@@ -158,7 +159,7 @@ async def test_a_refusal_is_not_tried_again() -> None:
 async def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again() -> None:
     """The time-out ends the attempt, not the effect."""
     integration = SlowIntegration()
-    policy = RetryPolicy(LEASE, timeout=timedelta(milliseconds=30), attempts=3, base=timedelta(seconds=1))
+    policy = RetryPolicy(LEASE, timeout=timedelta(milliseconds=500), attempts=3, base=timedelta(seconds=1))
     jobs = a_jobs_house(integration=integration, policy=policy)
     await jobs.approved()
     cut = await jobs.run("integration.run")
@@ -174,7 +175,9 @@ async def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again() -> No
 async def test_the_lease_is_renewed_while_a_long_attempt_goes_on() -> None:
     """An attempt longer than the lease keeps its claim: nobody else gets the effect meanwhile."""
     integration = SlowIntegration()
-    policy = RetryPolicy(timedelta(milliseconds=60), timedelta(seconds=5), attempts=3, base=timedelta(seconds=1))
+    policy = RetryPolicy(
+        timedelta(milliseconds=60), timedelta(seconds=PATIENCE_S), attempts=3, base=timedelta(seconds=1)
+    )
     jobs = a_jobs_house(integration=integration, policy=policy)
     await jobs.approved()
     effect = await jobs.effect("integration.run")
@@ -312,7 +315,7 @@ async def test_an_effect_nobody_knows_is_no_error() -> None:
 
 
 async def _until_renewed(jobs: Any, before: Any) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while (await jobs.record("integration.run")).next_at == before:  # noqa: ASYNC110 - renewals send no event
             await asyncio.sleep(0.002)
 

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 
 from loops.actors import AiAgent, human, service
 from loops.canonical import canonical_json
@@ -263,7 +264,7 @@ async def test_late_guards_fail_closed_and_the_others_count() -> None:
     judge = Judge(
         {**RUNTIME_GUARDS, "quick": module(lambda *_: None)},
         {"slow": Point(PolicyAnswer(allow=True), until=never), "slower": Point(PolicyAnswer(allow=True), until=never)},
-        budget_s=0.05,
+        budget_s=1.0,
     )
     rules = [external("slow"), GuardRule(id="quick", evaluated_by="module"), external("slower", severity="soft")]
 
@@ -283,10 +284,12 @@ async def test_a_guard_that_will_not_stop_holds_nobody_up() -> None:
             except asyncio.CancelledError:
                 continue
 
-    judge = Judge({"stubborn": module(stubborn), "blocking": module(lambda *_: freed.wait(10) and None)}, budget_s=0.05)
+    judge = Judge(
+        {"stubborn": module(stubborn), "blocking": module(lambda *_: freed.wait(PATIENCE_S) and None)}, budget_s=0.05
+    )
     rules = [GuardRule(id=name, evaluated_by="module") for name in ("stubborn", "blocking")]
 
-    verdicts = await asyncio.wait_for(judge.judge(rules, CONTEXT), 5)
+    verdicts = await asyncio.wait_for(judge.judge(rules, CONTEXT), PATIENCE_S / 2)
     release.set()
     freed.set()
 
@@ -312,7 +315,7 @@ async def test_a_caller_who_leaves_takes_the_guards_along() -> None:
     with pytest.raises(asyncio.CancelledError):
         await judging
 
-    await asyncio.wait_for(ended.wait(), 5)
+    await asyncio.wait_for(ended.wait(), PATIENCE_S)
 
 
 async def test_a_synchronous_module_guard_leaves_the_loop_alone() -> None:

@@ -86,8 +86,8 @@ def test_any_text_is_compiled_or_refused(pattern: str) -> None:
         compiled = compile_pattern(pattern, longest=60)
     except BadPattern:
         return
-    started = time.perf_counter()
+    started = time.thread_time()
     for text in ("a" * 60, "ab" * 30, "b" * 59 + "-", "1" * 60):
         compiled.search(text)
 
-    assert time.perf_counter() - started < 5
+    assert time.thread_time() - started < 5

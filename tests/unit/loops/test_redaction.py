@@ -265,9 +265,9 @@ def test_linear_time_also_holds_for_values() -> None:
 
     def cost(count: int) -> float:
         value = {"texts": ["Bearer a 4 eyJa. sk- token"] * count, "k": {str(n): "x" for n in range(count)}}
-        started = time.perf_counter()
+        started = time.thread_time()
         redact(value)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     small = min(cost(1_000) for _ in range(3))
 
@@ -283,9 +283,9 @@ def test_hostile_text_costs_linear_time(part: str) -> None:
 
     def cost(size: int) -> float:
         text = part * (size // len(part))
-        started = time.perf_counter()
+        started = time.thread_time()
         redact_text(text)
-        return time.perf_counter() - started
+        return time.thread_time() - started
 
     small = min(cost(30_000) for _ in range(3))
 

@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 import uvicorn
 from builders import TENANT, House
+from patience import PATIENCE_S
 from pydantic import SecretStr
 from slack_sdk.web.async_client import AsyncWebClient
 from starlette.applications import Starlette
@@ -196,7 +197,8 @@ def workspace(gateway_url: str, *, is_socket: bool = False) -> SandboxConfig:
     """
     Return a workspace with one channel and the people of the house, and one nobody knows.
 
-    Over Socket Mode its connections get a ping every tenth of a second, and an app half a second to answer.
+    An app has as long to answer as tests have patience: what is late is what a test makes late. Over Socket Mode its
+    connections get a ping every tenth of a second.
     """
     return SandboxConfig.model_validate(
         {
@@ -217,6 +219,7 @@ def workspace(gateway_url: str, *, is_socket: bool = False) -> SandboxConfig:
             ],
             "users": [{"id": user, "name": user.lower()} for user in PEOPLE],
             "rate_limits": "off",
+            "ack_deadline_s": PATIENCE_S,
             **({"socket_ping_s": 0.1} if is_socket else {}),
         }
     )
@@ -261,7 +264,7 @@ async def a_rig(
         )
         async with (
             slack_client(installation, factor=1000) as client,
-            httpx2.AsyncClient(base_url=sandbox_url, trust_env=False) as driver,
+            httpx2.AsyncClient(base_url=sandbox_url, trust_env=False, timeout=PATIENCE_S) as driver,
             AsyncExitStack() as stack,
         ):
             known = Members(client, Roster(members, "T1")) if members else None

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 
 import pytest
+from patience import PATIENCE_S
 from unit.slack_sandbox.sandbox_driver import ADA, CHANNEL, Slack, a_card, until
 
 
@@ -237,7 +238,7 @@ async def test_feed_tells_what_changes(slack: Slack) -> None:
     await asyncio.sleep(0)
     await slack.open()
     slack.sandbox.feed.close()
-    await asyncio.wait_for(following, 1)
+    await asyncio.wait_for(following, PATIENCE_S)
 
     assert seen[0] == "hello"
     assert {"message.posted", "delivery", "views", "call"} <= set(seen)

@@ -8,17 +8,20 @@ from typing import Any
 
 import aiohttp
 import pytest
+from patience import PATIENCE_S
 from unit.slack_sandbox.sandbox_driver import ADA, CHANNEL, TOKEN, Slack, a_config, until
 
 Json = dict[str, Any]
 APP_TOKEN = "xapp-test"
+#: How long the sandbox waits for an app that will not answer.
+SOON_S = 0.3
 
 
 @pytest.fixture
 def slack(make_slack: Callable[..., Slack]) -> Slack:
     """A sandbox whose app is in Socket Mode."""
     app = a_config().app.model_dump() | {"app_token": APP_TOKEN, "socket_mode": True}
-    return make_slack(app=app, socket_ping_s=0.05, ack_deadline_s=0.3, event_retry_delays_s=[0.0])
+    return make_slack(app=app, socket_ping_s=0.05, ack_deadline_s=PATIENCE_S, event_retry_delays_s=[0.0])
 
 
 @pytest.fixture
@@ -121,6 +124,7 @@ async def test_what_is_not_acknowledged_times_out_and_only_events_come_again(
     """A click ends with a warning; an event is delivered again, in a new envelope that says so."""
     app = await connect(slack, stack)
     app.is_mute = True
+    await slack.control("clock", ack_deadline_s=SOON_S)
     click = await slack.click(await slack.post())
     await slack.act("home", user=ADA)
     await until(lambda: len(app.envelopes) == 3)
@@ -141,12 +145,14 @@ async def test_an_acknowledgement_counts_over_its_own_connection_only(slack: Sla
     """The other connection's, an unknown id and garbage acknowledge nothing."""
     app, other = await connect(slack, stack), await connect(slack, stack)
     app.is_mute = other.is_mute = True
+    await slack.control("clock", ack_deadline_s=SOON_S)
     click = asyncio.create_task(slack.click(await slack.post()))
     await until(lambda: bool(app.envelopes or other.envelopes))
     got, not_got = (app, other) if app.envelopes else (other, app)
     await not_got.ws.send_json({"envelope_id": got.envelopes[0]["envelope_id"]})
     await got.ws.send_json({"envelope_id": "no-such"})
     await got.ws.send_str("garbage")
+    await until(lambda: slack.sandbox.sockets.stray_acks == 3)
 
     assert (await click)["problem"] == "timeout"
     assert (await slack.read("sockets"))["stray_acks"] == 3
@@ -171,6 +177,7 @@ async def test_connections_end_in_the_ways_slack_ends_them(slack: Slack, stack: 
     await slack.control("sockets", do="deaden", connection=three)
     await until(lambda: announced.ws.closed and cut.ws.closed)
     pings = dead.pings
+    await slack.control("clock", ack_deadline_s=SOON_S)
     click = await slack.click(await slack.post())
 
     assert announced.frames[-1]["reason"] == "warning"
