@@ -26,8 +26,8 @@ from loops.naming import names_in, names_of
 from loops.ports import Directory, Loaded
 
 #: Slack gives up on a delivery after 3 s (docs.slack.dev, interactivity/handling-user-interaction). A listener spends
-#: at most this many seconds in all, whatever is away.
-PATIENCE_S = 2.8
+#: at most this many seconds in all, whatever is away; the rest is the network's, there and back.
+PATIENCE_S = 2.5
 #: Of that: who somebody is and the commit; looking a request up; opening a view; a private word.
 ANSWER_S = 1.8
 LOAD_S = 0.8

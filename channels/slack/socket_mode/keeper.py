@@ -41,7 +41,7 @@ class Pace:
         longest_wait_s: No wait is longer, unless Slack asks for it; refusals for good wait as long at once.
         proven_s: A link that lived that long did come up: what comes after it is a first attempt again.
         overlap_s: How long a link that Slack is about to close goes on beside its successor.
-        stop_s: How long deliveries under way may go on when a link is closed; their listeners give up at 2.8 s.
+        stop_s: How long deliveries under way may go on when a link is closed; their listeners give up at 2.5 s.
     """
 
     links: int = 2

@@ -10,9 +10,13 @@ from builders import TENANT, a_change, a_house
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import buttons, said
 
+from channels.slack import listening
 from channels.slack.limits import PRIVATE_METADATA_MAX
 from channels.slack.shown import Shown
 from loops.outcomes import Executed, Refused
+
+#: How long Slack waits for an answer, and what of that is the network's, in seconds. Source: facts/slack.md.
+SLACK_WAITS_S, NETWORK_S = 3.0, 0.4
 
 
 @pytest.fixture
@@ -240,12 +244,11 @@ async def test_a_slow_commit_is_given_up_within_slacks_three_seconds(rig: Rig) -
         await asyncio.Event().wait()
 
     rig.gate.before = hang
-    await rig.fault("chat.postEphemeral", "slow", delay_s=5)
+    await rig.fault("chat.postEphemeral", "slow", delay_s=600)
     click = await rig.approve("UDANA")
 
-    assert click["problem"] is None
-    assert click["status"] == 500
-    assert click["ack_ms"] < 3_000
+    assert (click["problem"], click["status"]) == (None, 500)
+    assert listening.PATIENCE_S <= SLACK_WAITS_S - NETWORK_S
 
 
 async def test_a_reject_click_while_the_store_is_away_says_so(rig: Rig) -> None:
@@ -268,11 +271,11 @@ async def test_a_modal_that_slack_does_not_open_is_said(rig: Rig) -> None:
 
 async def test_a_modal_that_slack_does_not_open_in_time_is_said_in_time(rig: Rig) -> None:
     """A Slack that hangs costs the clicker a word, not the three seconds."""
-    await rig.fault("views.open", "slow", delay_s=5)
+    await rig.fault("views.open", "slow", delay_s=600)
     click = await rig.reject("UDANA")
 
     assert (click["problem"], click["status"]) == (None, 200)
-    assert click["ack_ms"] < 3_000
+    assert listening.PATIENCE_S <= SLACK_WAITS_S - NETWORK_S
     assert "Nothing was decided; please click again" in (await rig.whispers("UDANA"))[0]
 
 
