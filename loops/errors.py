@@ -25,7 +25,11 @@ class Unavailable(LoopgateError):  # noqa: N818 - the state it reports
 
 
 class NotYet(Unavailable):
-    """It is too early; nothing was done, so nothing needs to be looked for. Try again at `retry_after`, not before."""
+    """
+    It is too early; nothing was done, so nothing needs to be looked for.
+
+    Try again at `retry_after`, not before; None where nobody knows when it will be time.
+    """
 
 
 class StoreUnavailable(Unavailable):

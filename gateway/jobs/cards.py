@@ -5,11 +5,11 @@ from datetime import timedelta
 from typing import Any
 
 from gateway.jobs.ports import Cards, Claim, Effects, Leases
-from gateway.jobs.records import NotItsTurn, Records
+from gateway.jobs.records import Records
 from loops.cards import Card
 from loops.effects import Effect
 from loops.engine import LoopEngine
-from loops.errors import Gone, LoopgateError
+from loops.errors import Gone, LoopgateError, NotYet
 from loops.ports import Channel, Loaded
 
 #: How long one worker may render one card before another may: some longer than a call to the channel takes.
@@ -125,7 +125,7 @@ class CardTurn:
 
     async def __aenter__(self) -> None:
         if not await self._leases.hold(self._name, self._holder, CARD_LEASE):
-            raise NotItsTurn("another worker is rendering this card", retry_after=0.2)
+            raise NotYet("another worker is rendering this card")
 
     async def __aexit__(self, *_: object) -> None:
         await self._leases.let_go(self._name, self._holder)

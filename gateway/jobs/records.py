@@ -3,15 +3,11 @@
 from gateway.jobs.ports import Cards, EffectRecord, Effects
 from loops.cards import Card
 from loops.effects import Effect
-from loops.errors import Rejected, Unavailable
+from loops.errors import NotYet, Rejected
 from loops.ports import Loaded, Store
 
 #: States of effects that are still to come.
 AHEAD = frozenset({"pending", "claimed", "failed"})
-
-
-class NotItsTurn(Unavailable):
-    """Something else must be done before this effect; it was not tried."""
 
 
 class Records:
@@ -51,7 +47,7 @@ class Records:
         Return the first card of the effect's request, or the copy *number*.
 
         Raises:
-            NotItsTurn: If it is not posted yet.
+            NotYet: If it is not posted yet.
             Rejected: If it never will be.
         """
         card = await self.card(effect, number)
@@ -62,4 +58,4 @@ class Records:
             # A copy is not posted where the request was decided meanwhile.
             if is_its_post and (record.state in {"dead", "cancelled"} or (number and record.state not in AHEAD)):
                 raise Rejected("the card was never posted")
-        raise NotItsTurn("the card is not posted yet", retry_after=0.5)
+        raise NotYet("the card is not posted yet")

@@ -14,7 +14,6 @@ from gateway.jobs.backoff import LONGEST, LONGEST_ASKED_S, backoff
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.lanes import PutOff, lane_of
 from gateway.jobs.ports import Claim, Effects
-from gateway.jobs.records import NotItsTurn
 from loops.durations import format_duration
 from loops.effects import EffectKind
 from loops.errors import LoopgateError, NotYet, Rejected, Unavailable
@@ -27,11 +26,9 @@ PATIENT: Mapping[EffectKind, timedelta] = dict.fromkeys(
     ("card.post", "card.update", "card.thread"), timedelta(seconds=30)
 )
 
-#: The longest wait of an effect whose turn has not come; what it waits for may take long, and is looked for again.
-LONGEST_TURN_S = 30.0
-
-#: When to come back to a system for which it is too early, and which does not say how much, in seconds.
-_SOON_S = 1.0
+#: The longest and the shortest wait of an effect for which it is too early by nobody knows how much, in seconds: what
+#: it waits for may take long, and is looked for again.
+LONGEST_TURN_S, _SOON_S = 30.0, 0.3
 
 #: Workers in a row that may die over one effect before it is given up: it may be what kills them.
 LOST_MAX = 5
@@ -104,12 +101,8 @@ class EffectRunner:
             raise
         except PutOff as error:
             log.info("effect.waits", lane=str(error), **facts)
-        except NotItsTurn as error:
-            # The longer it has waited, the longer it will.
-            after_s = min(LONGEST_TURN_S, max(error.retry_after or 0.0, claim.age.total_seconds() / 4))
-            await self._put_off(claim, after_s, str(error), facts)
         except NotYet as error:
-            await self._not_yet(claim, error, facts)
+            await self._put_off(claim, error, facts)
         except Rejected as error:
             log.warning("effect.rejected", error=str(error), **facts)
             await self._give_up(claim, _words(error), facts)
@@ -126,16 +119,17 @@ class EffectRunner:
             raise UnreadableEffect("what is stored of this effect cannot be read")
         await self._handlers.carry_out(claim)
 
-    async def _put_off(self, claim: Claim, after_s: float, why: str, facts: Mapping[str, object]) -> None:
-        after = timedelta(seconds=after_s * (0.75 + random.random() / 2))  # noqa: S311 - spread, not secrecy
-        log.info("effect.waits", why=why, after_s=round(after.total_seconds(), 3), **facts)
-        await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=why)
-
-    async def _not_yet(self, claim: Claim, error: NotYet, facts: Mapping[str, object]) -> None:
+    async def _put_off(self, claim: Claim, error: NotYet, facts: Mapping[str, object]) -> None:
         """Come back at the time given: sooner would be in vain, and later would lose a place in a line."""
-        after = timedelta(seconds=min(error.retry_after or _SOON_S, LONGEST_ASKED_S))
-        log.info("effect.not_yet", why=str(error), after_s=round(after.total_seconds(), 3), **facts)
-        await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=_words(error))
+        if error.retry_after:
+            after_s = min(error.retry_after, LONGEST_ASKED_S)
+        else:
+            # Nobody knows when. The longer it has waited, the longer it will.
+            spread = 0.75 + random.random() / 2  # noqa: S311 - spread, not secrecy
+            after_s = spread * min(LONGEST_TURN_S, max(_SOON_S, claim.age.total_seconds() / 4))
+        log.info("effect.waits", why=str(error), after_s=round(after_s, 3), **facts)
+        after, why = timedelta(seconds=after_s), _words(error)
+        await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=why)
 
     async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> None:
         text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))

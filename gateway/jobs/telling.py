@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.jobs.ports import Claim, Effects
-from gateway.jobs.records import AHEAD, NotItsTurn, Records
+from gateway.jobs.records import AHEAD, Records
 from loops.absence import way_from
 from loops.cards import Notice
 from loops.effects import Effect
@@ -97,7 +97,7 @@ class TellingHandlers:
         notice = Notice.model_validate(claim.effect.payload)
         earlier = await self._effects.effect(notice.after) if notice.after else None
         if earlier and earlier.state in AHEAD:
-            raise NotItsTurn("an earlier word to the same person is not said yet", retry_after=0.2)
+            raise NotYet("an earlier word to the same person is not said yet")
         tenant, request_id = claim.effect.tenant, notice.request_id
         loaded = await self._store.load_request(tenant, request_id) if request_id else None
         await self._channel.tell(notice, loaded)
@@ -161,7 +161,7 @@ class TellingHandlers:
                 return
             is_same_thread = record.effect.payload.get("copy") == effect.payload.get("copy")
             if record.effect.kind == "card.thread" and is_same_thread and record.state in AHEAD:
-                raise NotItsTurn("an earlier reply is not posted yet", retry_after=0.3)
+                raise NotYet("an earlier reply is not posted yet")
 
 
 def _is_to_be_invited(notify: str | Approvers, effect: Effect, person: Person) -> bool:
