@@ -138,6 +138,21 @@ async def test_a_chain_leads_to_whoever_is_here() -> None:
     assert outcome.request.decisions[0].name == "Kim for Dana"
 
 
+@pytest.mark.parametrize("gone", ["barred", "unknown"])
+async def test_a_chain_is_no_stronger_than_who_stands_in_its_middle(gone: str) -> None:
+    """Dana to Sam, Sam to Kim; Sam's account is closed, or they are known no more: Kim decides for nobody."""
+    house = a_house(a_change(reassign="anyone", quorum=2, approvers={"users": ["dana", "robin"]}))
+    request = await house.propose()
+    await away(house, "dana", "sam")
+    await away(house, "sam", "kim")
+    if gone == "barred":
+        house.people.known["sam"] = replace(house.people.known["sam"], barred="deleted")
+    else:
+        del house.people.known["sam"]
+
+    assert code(await answer(house, request, "kim")) == "not_an_approver"
+
+
 async def test_a_circle_leads_to_nobody() -> None:
     """The circle cannot be closed by saying so; and one that came about all the same stands for nobody."""
     house = a_house(a_change(approvers={"users": ["dana"]}))
