@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import CHANGE, DATA, TENANT, a_change, a_house, a_person, an_answer, ci, person
+from builders import ANALYSIS, CHANGE, DATA, TENANT, a_change, a_house, a_person, an_agent, an_answer, ci, person
 
 from loops.actors import service, system
 from loops.approvals import ApprovalRequest
@@ -197,3 +197,35 @@ def _with_approval(**approval: Any) -> dict[str, Any]:
 
 def _moves(**changed: dict[str, Any]) -> list[dict[str, Any]]:
     return [{**each, **changed.get(each["id"], {})} for each in CHANGE["transitions"]]
+
+
+@pytest.mark.parametrize(
+    ("separation", "kept_out"),
+    [
+        ([], set()),
+        (["requester"], {"dana"}),
+        (["submitter"], {"sam"}),
+        (["requester", "submitter"], {"dana", "sam"}),
+    ],
+)
+async def test_each_role_is_kept_apart_by_itself(separation: list[str], kept_out: set[str]) -> None:
+    """Dana is behind who asked, Sam behind who submitted: each is kept out by the rule about their own role."""
+    refused = set()
+    for who in ("dana", "sam", "robin"):
+        house = a_house(a_change(separation=separation))
+        await house.engine.start(
+            tenant=TENANT, loop_id="test.change", aggregate_id="CHG-7", data=DATA, actor=ci("dana")
+        )
+        asked = await house.engine.transition(
+            tenant=TENANT,
+            aggregate_id="CHG-7",
+            transition="submit_analysis",
+            actor=an_agent(behind="sam"),
+            evidence=ANALYSIS,
+        )
+        assert asked.request is not None
+        outcome = await house.engine.answer(an_answer(asked.request, "approve", who), tenant=TENANT)
+        if isinstance(outcome, Refused) and outcome.code == "self_approval":
+            refused.add(who)
+
+    assert refused == kept_out
