@@ -16,7 +16,7 @@ import httpx2
 import psutil
 import pytest
 from ruamel.yaml import YAML
-from stack import CHANGE, Stack
+from stack import CHANGE, PEOPLE, Stack
 
 PROCESSES = 2
 
@@ -152,6 +152,18 @@ def test_a_process_that_is_stuck_is_replaced(many: Stack) -> None:
 
 def _ends(stack: Stack) -> str:
     return "\n".join(line for line in stack.gateways[-1].tail().splitlines() if "gateway.ended" in line)
+
+
+def test_people_are_asked_about_by_one_process(many: Stack) -> None:
+    """What Slack says of them is kept for all: the first process asks, and its successors, and nobody else."""
+    log = [
+        json.loads(line) for line in (many.home / "gateway0.log").read_text().splitlines() if "gateway.begun" in line
+    ]
+    times = [each["place"] for each in log].count(0)
+    asked = re.search(r'^loopgate_slack_calls_total\{.*method="users.info"\} (\S+)', scraped(many), re.MULTILINE)
+
+    assert asked
+    assert len(PEOPLE) <= float(asked[1]) <= len(PEOPLE) * times
 
 
 def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> None:
