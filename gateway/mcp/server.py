@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.api.endpoint import BODY_MAX, SECURITY_HEADERS
 from gateway.client.loopgate import AsyncLoopgate
+from gateway.head_limits import HeadLimits
 from gateway.mcp.tools import TOOLS, Asker, Tools
 from loops.errors import Rejected
 
@@ -89,6 +90,7 @@ def serve_http(app: Starlette, host: str, port: int) -> None:
         raise Rejected(f"cannot listen on {host} port {port}: {error.strerror or error}; choose --port") from error
     config = uvicorn.Config(
         app,
+        http=HeadLimits,
         log_level="warning",
         access_log=False,
         server_header=False,
