@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from patience import PATIENCE_S
 from playwright.sync_api import Browser, Page, sync_playwright
 
 #: Opens the page at an address, with a browser profile of its own.
@@ -24,8 +25,8 @@ ARGUMENTS = (
     "--disable-sync",
 )
 
-#: Longest wait for anything a page must show, in milliseconds; far beyond what it takes, since the machine is shared.
-PATIENCE_MS = 40_000.0
+#: Longest wait for anything a page must show, in milliseconds.
+PATIENCE_MS = PATIENCE_S * 1_000
 
 
 def find_chromium() -> str | None:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from patience import PATIENCE_S
 from ruamel.yaml import YAML
 from stack import CHANNEL, Stack
 
@@ -32,7 +33,12 @@ class ReadmeStack(Stack):
         program = readme_file("propose.py").replace(_GATEWAY, self.gateway())
         environment = {**os.environ, "CI_SECRET": self._source_secret, "NO_PROXY": "127.0.0.1"}
         done = subprocess.run(
-            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=30, check=False
+            [sys.executable, "-c", program],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return self.card("CHG-1042")

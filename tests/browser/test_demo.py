@@ -11,12 +11,10 @@ from pathlib import Path
 
 import pytest
 from browser.chromium import Open
+from patience import PATIENCE_S
 from playwright.sync_api import Browser, expect
 
 pytestmark = pytest.mark.browser
-
-#: Seconds the demo may take to be ready; far beyond what it takes, since the machine is shared.
-START_S = 60.0
 
 
 @pytest.fixture
@@ -37,18 +35,18 @@ def demo(chromium: Browser, tmp_path: Path) -> Iterator[str]:
         yield _address(process, said)
     finally:
         process.send_signal(signal.SIGINT)
-        code = process.wait(timeout=30)
+        code = process.wait(timeout=PATIENCE_S)
     assert code == 0, said.read_text()
 
 
 def _address(process: "subprocess.Popen[bytes]", said: Path) -> str:
     """Wait until the demo says where its page is."""
-    end = time.monotonic() + START_S
+    end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and process.poll() is None:
         if found := re.search(r"Open (http://\S+)", said.read_text()):
             return found[1]
         time.sleep(0.1)
-    raise AssertionError(f"the demo was not ready within {START_S:.0f} s:\n{said.read_text()}")
+    raise AssertionError(f"the demo was not ready within {PATIENCE_S:.0f} s:\n{said.read_text()}")
 
 
 def test_a_proposal_is_made_approved_and_carried_out_on_one_page_with_a_mouse(demo: str, opened: Open) -> None:

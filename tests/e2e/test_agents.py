@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from browser.readme import readme_file
+from patience import PATIENCE_S
 from stack import Stack
 
 from gateway.client import Loopgate
@@ -44,7 +45,7 @@ def test_the_agent_in_the_readme_runs_once_with_what_a_human_made_of_it(stack: S
         try:
             asked = stack.card(why)
             shown = edited_and_approved(stack, why, 8)
-            said, complained = agent.communicate(timeout=30)
+            said, complained = agent.communicate(timeout=PATIENCE_S)
         finally:
             agent.kill()
     request = said.rpartition(" ")[2].strip()

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -37,7 +36,6 @@ def test_a_worker_killed_while_the_integration_acts_does_not_act_twice(own: Stac
     own.http.post(f"{own.receiver}/hang", json={"seconds": 4})
     own.click(card, "Approve", "dana")
     own.until(lambda: own.calls()["received"], "the deployer to be called")
-    killed_at = time.monotonic()
     own.workers[0].kill()
     own.start_worker()
     own.card("CRASH-2", saying="Approved and executed")
@@ -46,7 +44,6 @@ def test_a_worker_killed_while_the_integration_acts_does_not_act_twice(own: Stac
     assert len(received) == 2, "the lost answer was asked for again"
     assert len(set(received)) == 1
     assert len(own.calls()["acted"]) == 1
-    assert time.monotonic() - killed_at < 15
 
 
 def test_a_frozen_worker_is_overtaken_and_its_late_result_counts_once(own: Stack) -> None:

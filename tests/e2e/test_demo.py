@@ -15,11 +15,9 @@ from typing import Any
 import httpx2
 import psutil
 import pytest
+from patience import PATIENCE_S
 
 pytestmark = pytest.mark.e2e
-
-#: Seconds a demo may take to be ready on a busy machine; by itself it takes two or three.
-PATIENCE_S = 60.0
 
 #: What a person would call the demo's processes, by a word of their command lines.
 PARTS = ("slack_sandbox", "serve", "work", "gateway.demo.stage", "janitor", "valkey-server")
@@ -107,23 +105,23 @@ class RunningDemo:
         """What it has printed."""
         return "".join(self.lines)
 
-    def await_exit(self, timeout_s: float) -> int:
+    def await_exit(self) -> int:
         """Return the exit code, with all output read."""
-        code = self.process.wait(timeout_s)
-        self._reader.join(timeout_s)
+        code = self.process.wait(PATIENCE_S)
+        self._reader.join(PATIENCE_S)
         return code
 
     def end(self) -> None:
         """Stop it in order, or failing that, kill whatever of it is left."""
         if self.process.poll() is None:
             self.process.terminate()
-        for process in psutil.wait_procs(self.family, timeout=10)[1]:
+        for process in psutil.wait_procs(self.family, timeout=PATIENCE_S)[1]:
             process.kill()
-        self.await_exit(10)
+        self.await_exit()
 
-    def survivors(self, timeout_s: float) -> list[str]:
-        """Return the command lines of processes still there after *timeout_s*."""
-        _, alive = psutil.wait_procs(self.family, timeout=timeout_s)
+    def survivors(self) -> list[str]:
+        """Return the command lines of processes that do not end."""
+        _, alive = psutil.wait_procs(self.family, timeout=PATIENCE_S)
         return [" ".join(process.cmdline()) for process in alive if process.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -194,7 +192,7 @@ def test_page_and_a_first_card_are_there_when_the_demo_says_so(shared: RunningDe
     """Once the address is printed, the page answers and the ledger shows a change that waits for a person."""
     url = shared.await_ready()
 
-    page = httpx2.get(url, trust_env=False)
+    page = httpx2.get(url, trust_env=False, timeout=PATIENCE_S)
     assert page.status_code == 200
     assert "What the systems see" in page.text
     assert await_ledger(url, '"waitsFor": "1 of sre"', "approval.card.posted", '"verified": true')
@@ -208,10 +206,10 @@ def test_stopped_demo_leaves_nothing_behind(demo: RunningDemo, number: signal.Si
     words = [" ".join(process.cmdline()) for process in demo.family]
     assert all(any(part in line for line in words) for part in PARTS), words
     demo.process.send_signal(number)
-    code = demo.await_exit(10)
+    code = demo.await_exit()
 
     assert code == 0, demo.output
-    assert demo.survivors(3) == []
+    assert demo.survivors() == []
     assert not home.exists()
     assert "Traceback" not in demo.output
 
@@ -219,24 +217,24 @@ def test_stopped_demo_leaves_nothing_behind(demo: RunningDemo, number: signal.Si
 def test_open_page_does_not_hold_the_demo_up(demo: RunningDemo) -> None:
     """A browser that follows the ledger sees its stream end, and the demo stops in time all the same."""
     url = demo.await_ready()
-    with httpx2.stream("GET", f"{url}/ledger", timeout=10, trust_env=False) as response:
+    with httpx2.stream("GET", f"{url}/ledger", timeout=PATIENCE_S, trust_env=False) as response:
         chunks = response.iter_raw()
         assert next(chunks)
         demo.process.send_signal(signal.SIGINT)
-        assert demo.await_exit(10) == 0
+        assert demo.await_exit() == 0
         for _ in chunks:
             pass
 
-    assert demo.survivors(3) == []
+    assert demo.survivors() == []
 
 
 def test_parts_do_not_outlive_a_killed_demo(demo: RunningDemo) -> None:
     """Even after kill -9 of the supervisor every part ends by itself, the store too, and the files go."""
     home = demo.home
     demo.process.kill()
-    demo.process.wait(5)
+    demo.process.wait(PATIENCE_S)
 
-    assert demo.survivors(30) == []
+    assert demo.survivors() == []
     assert not home.exists()
 
 
@@ -244,11 +242,11 @@ def test_parts_do_not_outlive_a_killed_demo(demo: RunningDemo) -> None:
 def test_part_that_dies_is_named_and_ends_the_demo(demo: RunningDemo, word: str, name: str) -> None:
     """When a part dies the demo says which one, shows its log, stops the others and exits with 1."""
     demo.part(word).kill()
-    code = demo.await_exit(10)
+    code = demo.await_exit()
 
     assert code == 1
     assert f"{name} ended (killed by signal 9); its log ends:" in demo.output
-    assert demo.survivors(3) == []
+    assert demo.survivors() == []
     assert "Traceback" not in demo.output
 
 
@@ -267,8 +265,10 @@ def test_secrets_are_in_no_file(shared: RunningDemo) -> None:
 def test_other_sites_cannot_propose(shared: RunningDemo) -> None:
     """A page of another site can neither rebind its name to the demo nor send a proposal a browser lets it send."""
     url = httpx2.URL(shared.await_ready())
-    plain = httpx2.post(f"{url}/propose", content='{"scenario": "scale"}', headers={"content-type": "text/plain"})
-    connection = http.client.HTTPConnection("127.0.0.1", url.port, timeout=5)
+    plain = httpx2.post(
+        f"{url}/propose", content='{"scenario": "scale"}', headers={"content-type": "text/plain"}, timeout=PATIENCE_S
+    )
+    connection = http.client.HTTPConnection("127.0.0.1", url.port, timeout=PATIENCE_S)
     connection.request("GET", "/page.json", headers={"Host": f"evil.example:{url.port}"})
     rebound = connection.getresponse().status
     connection.close()
@@ -283,7 +283,13 @@ def test_other_sites_cannot_propose(shared: RunningDemo) -> None:
 def test_unknown_proposals_are_refused_in_words(shared: RunningDemo, body: bytes, status: int) -> None:
     """What is not one of the scenarios gets a 4xx with an error, never a traceback."""
     url = shared.await_ready()
-    answer = httpx2.post(f"{url}/propose", content=body, headers={"content-type": "application/json"}, trust_env=False)
+    answer = httpx2.post(
+        f"{url}/propose",
+        content=body,
+        headers={"content-type": "application/json"},
+        trust_env=False,
+        timeout=PATIENCE_S,
+    )
 
     assert answer.status_code == status
     error: dict[str, Any] = answer.json()

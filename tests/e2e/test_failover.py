@@ -12,6 +12,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 from contract.storage.builders import a_commit, an_instance
+from patience import PATIENCE_S
 from redis.asyncio import Redis
 from replicas import Replicated, replicated
 from stack import CHANGE, Stack
@@ -89,7 +90,7 @@ async def test_a_primary_that_was_cut_off_acknowledges_nothing_it_will_lose(serv
 
 
 async def _acknowledged(writers: list[Writer], count: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE_S):
         while any(len(each.acknowledged) < count for each in writers):  # noqa: ASYNC110 - writers tell nobody
             await asyncio.sleep(0.02)
 

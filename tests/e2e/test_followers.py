@@ -12,6 +12,7 @@ from typing import Any
 import httpx2
 import pytest
 from contract.integration.receiver import SECRET, Receiver, receiving
+from patience import PATIENCE_S
 from stack import CHANGE, Process, Stack
 
 from gateway.storage.connect import connect
@@ -48,7 +49,7 @@ def a_token(stack: Stack, *scopes: str) -> str:
 
 def calling(token: str) -> httpx2.Client:
     """Return a client with a key."""
-    return httpx2.Client(headers={"authorization": f"Bearer {token}"}, timeout=15)
+    return httpx2.Client(headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE_S)
 
 
 def propose(stack: Stack, change: str) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from patience import PATIENCE_S
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -140,7 +141,7 @@ def receiving(receiver: Receiver) -> Iterator[Receiver]:
         server = _Server(uvicorn.Config(receiver.app, log_level="critical", lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        assert server.ready.wait(10)
+        assert server.ready.wait(PATIENCE_S)
         receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks"
         try:
             yield receiver

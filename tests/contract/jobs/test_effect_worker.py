@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import pytest
+from patience import PATIENCE_S
 from redis import Redis
 from rq import Queue
 from rq.serializers import JSONSerializer
@@ -36,7 +37,7 @@ class Attempts:
     def until(self, *effect_ids: str) -> None:
         """Wait until all *effect_ids* were begun."""
         with self._changed:
-            assert self._changed.wait_for(lambda: set(effect_ids) <= set(self.begun), 20), self.begun
+            assert self._changed.wait_for(lambda: set(effect_ids) <= set(self.begun), PATIENCE_S), self.begun
 
 
 @pytest.fixture

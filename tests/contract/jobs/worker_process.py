@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 from builders import ANALYSIS, CHANGE, DATA, People, an_agent, ci
 from contract.integration.receiver import SECRET
+from patience import PATIENCE_S
 from ruamel.yaml import YAML
 
 from gateway.clock import SystemClock
@@ -107,7 +108,7 @@ class Caller:
         return next(each.effect for each in records if each.effect.kind == "card.post")
 
 
-async def eventually(ask: Callable[[], Awaitable[bool]], patience_s: float = 40) -> None:
+async def eventually(ask: Callable[[], Awaitable[bool]], patience_s: float = PATIENCE_S) -> None:
     """Ask until the answer is yes: what another process does sends no event."""
     async with asyncio.timeout(patience_s):
         while not await ask():  # noqa: ASYNC110
@@ -173,4 +174,4 @@ def log_of(home: Path) -> str:
 def told_to_stop(process: subprocess.Popen[bytes]) -> int:
     """Send SIGTERM and return the exit code."""
     process.send_signal(signal.SIGTERM)
-    return process.wait(timeout=30)
+    return process.wait(timeout=PATIENCE_S)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
+from patience import PATIENCE_S
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -149,7 +150,7 @@ def serving(api: MessagesApi) -> Iterator[MessagesApi]:
         server = _Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
-        assert server.ready.wait(10)
+        assert server.ready.wait(PATIENCE_S)
         api.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             yield api
