@@ -119,12 +119,13 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
 
 
 def _chores(parts: Parts, http: httpx2.AsyncClient, warn: Warn) -> Iterator[Chore]:
-    """Yield what one of the workers does beside its effects. Over *http* subscribers are sent their events."""
+    """Yield what workers do beside their effects, mostly one for all. Over *http* subscribers get their events."""
     settings = parts.settings
     sweep_every = timedelta(seconds=settings.sweep_every_s)
     grace = timedelta(seconds=settings.effect_grace_s)
     sweep = Sweep(parts.effects, parts.deadlines, parts.engine, parts.clock, grace=grace)
-    yield Chore("sweep", sweep.once, sweep_every, SWEEP_LEASE)
+    yield Chore("sweep", sweep.put_back, sweep_every, SWEEP_LEASE)
+    yield Chore("deadlines", sweep.fall_due, sweep_every, lease=None)
     reconciler = Reconciler(parts.cards, parts.effects, parts.store, parts.engine)
     yield Chore("cards", reconciler.once, sweep_every, RECONCILE_LEASE)
     deliverer = Deliverer(parts.subscriptions, parts.feed, parts.clock, http, warn=warn)

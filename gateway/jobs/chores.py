@@ -1,4 +1,4 @@
-"""Chores: what has to be done again and again, by one process at a time, for as long as there is one."""
+"""Chores: what has to be done again and again, mostly by one process at a time, for as long as there is one."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ class Chore:
     Args:
         once: Does what is due. Where it returns True more is due already, and there is no pause.
         every: The pause between two looks.
-        lease: How long the chore stays with a process that died.
+        lease: How long the chore stays with a process that died; None where every process does it, at the same time.
         leave_off: Ends what `once` began and left going on, because the chore may be another process's by now.
         is_put_off: Whether the pause comes before the first look, too.
     """
@@ -37,7 +37,7 @@ class Chore:
     name: str
     once: Callable[[], Awaitable[bool | None]]
     every: timedelta
-    lease: timedelta
+    lease: timedelta | None
     leave_off: Callable[[], Awaitable[None]] = _nothing_is_left
     is_put_off: bool = False
 
@@ -45,7 +45,7 @@ class Chore:
 @asynccontextmanager
 async def doing(chores: Sequence[Chore], leases: Leases, holder: str) -> AsyncIterator[None]:
     """
-    See to *chores* inside the block, those that no other holder has; afterwards they are anybody's.
+    See to *chores* inside the block, but for those that another holder has; afterwards they are anybody's.
 
     What fails is logged and tried again after the pause.
     """
@@ -56,8 +56,9 @@ async def doing(chores: Sequence[Chore], leases: Leases, holder: str) -> AsyncIt
         await cancelled(tasks)
         for chore in chores:
             await chore.leave_off()
-            with contextlib.suppress(Unavailable):
-                await leases.let_go(chore.name, holder)
+            if chore.lease is not None:
+                with contextlib.suppress(Unavailable):
+                    await leases.let_go(chore.name, holder)
 
 
 async def _see_to(chore: Chore, leases: Leases, holder: str) -> None:
@@ -77,6 +78,8 @@ async def _see_to(chore: Chore, leases: Leases, holder: str) -> None:
 
 
 async def _done_once(chore: Chore, leases: Leases, holder: str) -> bool:
+    if chore.lease is None:
+        return bool(await chore.once())
     async with holding(leases, chore.name, holder, chore.lease) as is_ours:
         if is_ours:
             return bool(await chore.once())

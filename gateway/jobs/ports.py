@@ -234,10 +234,13 @@ class Cards(Protocol):
 
 
 class Deadlines(Protocol):
-    """The index of what falls due."""
+    """The index of what falls due. A deadline stays there until a commit clears it, or sets it anew."""
 
-    async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
-        """Return deadlines due at *now*, earliest first. They stay until a commit clears them."""
+    async def due(self, now: datetime, *, limit: int = 100, held_until: datetime | None = None) -> Sequence[Deadline]:
+        """Return deadlines due at *now*, earliest first; with *held_until* they are the caller's alone until then."""
+
+    async def let_rest(self, deadline: Deadline, *, held_until: datetime, until: datetime) -> None:
+        """Leave a deadline be until *until* that is the caller's until *held_until*; one that was set anew stays."""
 
 
 class Leases(Protocol):

@@ -13,18 +13,26 @@ from loops.ports import Clock
 
 log = structlog.stdlib.get_logger()
 
-#: How long the chore stays with a sweeper that died.
+#: How long the putting back of effects stays with a process that died.
 SWEEP_LEASE = timedelta(seconds=3)
 
-#: Deadlines looked at in one go, and of those how many take effect side by side.
+#: For how long deadlines that one worker took are kept from the others: some times what a batch takes.
+HELD_FOR = timedelta(seconds=3)
+
+#: Deadlines that are taken at a time, and of those how many take effect side by side.
 BATCH, AT_A_TIME = 100, 8
 
 #: How long a deadline that cannot take effect is left alone.
-_STUCK_PAUSE = timedelta(minutes=1)
+STUCK_PAUSE = timedelta(minutes=1)
 
 
 class Sweep:
-    """What one process at a time does; any other takes over within `SWEEP_LEASE` of its death."""
+    """
+    What falls due takes effect, and effects that nobody finished are put back.
+
+    Deadlines are shared: each worker takes some and keeps them from the others for a moment, so the more workers, the
+    more take effect in time. Should two come to the same one all the same, the second finds nothing due any more.
+    """
 
     def __init__(
         self,
@@ -40,27 +48,31 @@ class Sweep:
         self._engine = engine
         self._clock = clock
         self._grace = grace
-        self._stuck: dict[tuple[str, str], datetime] = {}
 
-    async def once(self) -> bool:
-        """Do what is due now, up to `BATCH` deadlines; return whether more may be."""
+    async def put_back(self) -> None:
+        """Queue again the effects whose time has come; one worker at a time is enough."""
         overdue = await self._effects.requeue_overdue(grace=self._grace)
         if overdue:
             log.info("sweep.requeued", effects=len(overdue))
+
+    async def fall_due(self) -> bool:
+        """Let what is due take effect, up to `BATCH` deadlines; return whether more may be."""
         now = self._clock.now()
-        self._stuck = {key: until for key, until in self._stuck.items() if until > now}
-        # More than are stuck are asked for: they stay the earliest, and must not keep the others from being seen.
-        found = await self._deadlines.due(now, limit=BATCH + len(self._stuck))
-        due = [each for each in found if (each.tenant, each.deadline_id) not in self._stuck]
+        held_until = now + HELD_FOR
+        due = await self._deadlines.due(now, limit=BATCH, held_until=held_until)
         # Each request has one deadline, so what falls due together is about different ones.
-        for start in range(0, len(due), AT_A_TIME):
-            falling = [self._fall_due(deadline, now) for deadline in due[start : start + AT_A_TIME]]
-            ends = await asyncio.gather(*falling, return_exceptions=True)
-            for error in (each for each in ends if isinstance(each, BaseException)):
-                raise error
+        left = iter(due)
+
+        async def take_turns() -> None:
+            for deadline in left:
+                await self._take(deadline, held_until)
+
+        ends = await asyncio.gather(*(take_turns() for _ in range(AT_A_TIME)), return_exceptions=True)
+        for error in (each for each in ends if isinstance(each, BaseException)):
+            raise error
         return len(due) >= BATCH
 
-    async def _fall_due(self, deadline: Deadline, now: datetime) -> None:
+    async def _take(self, deadline: Deadline, held_until: datetime) -> None:
         facts = {"request_id": deadline.request_id, "kind": deadline.kind}
         try:
             outcome = await self._engine.fall_due(deadline)
@@ -74,4 +86,4 @@ class Sweep:
             log.info("deadline.due", outcome=outcome.outcome, **facts)
             is_stuck = outcome.outcome == "refused"
         if is_stuck:
-            self._stuck[deadline.tenant, deadline.deadline_id] = now + _STUCK_PAUSE
+            await self._deadlines.let_rest(deadline, held_until=held_until, until=self._clock.now() + STUCK_PAUSE)

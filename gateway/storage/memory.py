@@ -65,7 +65,7 @@ class MemoryStore(MemoryEffects, MemoryCards, MemoryLeases, MemoryCheckpoints):
         self._runs: defaultdict[_Scoped, list[str]] = defaultdict(list)
         self._definitions: dict[str, LoopDefinition] = {}
         self._idempotency: dict[_Scoped, tuple[datetime, str]] = {}
-        self._deadlines: dict[_Scoped, str] = {}
+        self._deadlines: dict[_Scoped, tuple[datetime, str]] = {}
         self._committed: defaultdict[str, list[tuple[str, int, int]]] = defaultdict(list)
 
     def committed(self, tenant: str) -> Sequence[tuple[str, int, int]]:
@@ -197,13 +197,21 @@ class MemoryStore(MemoryEffects, MemoryCards, MemoryLeases, MemoryCheckpoints):
         loaded = [self._loaded(tenant, instance_id, request_id) for _, instance_id, request_id in page]
         return [each for each in loaded if each], page[-1][0] if len(following) > len(page) else None
 
-    async def due(self, now: datetime, *, limit: int = 100) -> Sequence[Deadline]:
-        """Return deadlines due at *now*, earliest first. They stay until a commit clears them."""
-        deadlines = [Deadline.model_validate_json(body) for body in self._deadlines.values()]
-        due = [deadline for deadline in deadlines if deadline.due_at <= now]
-        return sorted(due, key=lambda deadline: (deadline.due_at, deadline.tenant, deadline.deadline_id))[
-            : max(0, limit)
-        ]
+    async def due(self, now: datetime, *, limit: int = 100, held_until: datetime | None = None) -> Sequence[Deadline]:
+        """Return deadlines due at *now*, earliest first; with *held_until* they are the caller's alone until then."""
+        found = [(at, key) for key, (at, _) in self._deadlines.items() if at <= now]
+        taken = [key for _, key in sorted(found)[: max(0, limit)]]
+        bodies = [self._deadlines[key][1] for key in taken]
+        if held_until:
+            self._deadlines.update((key, (held_until, body)) for key, body in zip(taken, bodies, strict=True))
+        return [Deadline.model_validate_json(body) for body in bodies]
+
+    async def let_rest(self, deadline: Deadline, *, held_until: datetime, until: datetime) -> None:
+        """Leave a deadline be until *until* that is the caller's until *held_until*; one that was set anew stays."""
+        key = (deadline.tenant, deadline.deadline_id)
+        at, body = self._deadlines.get(key, (None, ""))
+        if at == held_until:
+            self._deadlines[key] = (until, body)
 
     def _loaded(self, tenant: str, instance_id: str, request_id: str | None = None) -> Loaded | None:
         instance = self._instances.get((tenant, instance_id))
@@ -265,7 +273,7 @@ class MemoryStore(MemoryEffects, MemoryCards, MemoryLeases, MemoryCheckpoints):
         for deadline_id in commit.cleared_deadlines:
             self._deadlines.pop((instance.tenant, deadline_id), None)
         for deadline in commit.deadlines:
-            self._deadlines[deadline.tenant, deadline.deadline_id] = _body(deadline)
+            self._deadlines[deadline.tenant, deadline.deadline_id] = (deadline.due_at, _body(deadline))
 
 
 def _body(value: Any) -> str:

@@ -99,7 +99,7 @@ async def expire(client: "Redis", house: House, sweep: Sweep, name: str) -> dict
     house.clock.move(timedelta(hours=1))
     await client.config_resetstat()
     began, worked = time.perf_counter(), time.process_time()
-    while await sweep.once():
+    while await sweep.fall_due():
         pass
     took, work = time.perf_counter() - began, time.process_time() - worked
     return {
@@ -137,7 +137,8 @@ async def measure(client: "Redis") -> list[dict[str, float]]:
         await client.config_resetstat()
         for _ in range(IDLE):
             began = time.perf_counter()
-            await sweep.once()
+            await sweep.put_back()
+            await sweep.fall_due()
             idle.append(time.perf_counter() - began)
         on_the_server = await script_us(client)
         rounds = [await expire(client, house, sweep, f"SOON-{size}-{number}") for number in range(ROUNDS)]

@@ -10,7 +10,8 @@ from stack import Stack
 
 pytestmark = pytest.mark.e2e
 
-#: The sweep's lease (3 s) and its pause (0.5 s), with what a loaded machine adds; far below a worker's lease of RQ's.
+#: For how long a worker holds what is due (3 s), and the pause of a sweep (0.5 s), with what a loaded machine adds; far
+#: below a worker's lease of RQ's.
 TAKEN_OVER_S = 20.0
 
 

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from contract.storage.builders import (
@@ -401,6 +401,42 @@ async def test_what_the_caller_changes_later_does_not_reach_the_store(storage: S
     assert again.request.proposal.parameters["service"] == "ingress"
     assert LoopInstance.model_validate_json(again.instance.model_dump_json(exclude_none=True)) == again.instance
     assert json.loads(json.dumps(again.instance.data)) == deepcopy(again.instance.data) == again.instance.data
+
+
+async def test_deadlines_that_somebody_holds_are_given_to_nobody_else_until_then(storage: Storage) -> None:
+    """Two take turns and never the same one; whoever dies over some only delays them; setting one anew ends that."""
+    instance = an_instance()
+    all_due = [a_deadline(instance, f"d_{number}", due_at=NOW) for number in range(5)]
+    first = a_commit(instance, deadlines=tuple(all_due))
+    await storage.store.commit(first)
+    held_until = NOW + timedelta(seconds=3)
+
+    async def taken(at: datetime, limit: int = 9, held_until: datetime | None = held_until) -> list[str]:
+        found = await storage.deadlines.due(at, limit=limit, held_until=held_until)
+        return [deadline.deadline_id for deadline in found]
+
+    assert [await taken(NOW, 2), await taken(NOW, 2), await taken(NOW)] == [["d_0", "d_1"], ["d_2", "d_3"], ["d_4"]]
+    assert await taken(NOW) == []
+    anew = a_deadline(instance, "d_1", due_at=NOW + timedelta(seconds=1))
+    await storage.store.commit(a_commit(next_of(first), cleared_deadlines=("d_0",), deadlines=(anew,)))
+    assert await taken(NOW + timedelta(seconds=2), held_until=None) == ["d_1"]
+    assert await taken(held_until, held_until=None) == ["d_1", "d_2", "d_3", "d_4"]
+
+
+async def test_a_deadline_left_to_rest_is_due_later_unless_it_was_set_anew(storage: Storage) -> None:
+    """Who holds one may let it rest; not one that a commit has moved or cleared meanwhile."""
+    instance = an_instance()
+    first = a_commit(instance, deadlines=tuple(a_deadline(instance, f"d_{number}", due_at=NOW) for number in range(3)))
+    await storage.store.commit(first)
+    held_until, until = NOW + timedelta(seconds=3), NOW + timedelta(minutes=1)
+    held = await storage.deadlines.due(NOW, held_until=held_until)
+    anew = a_deadline(instance, "d_1", due_at=NOW + timedelta(seconds=5))
+    await storage.store.commit(a_commit(next_of(first), cleared_deadlines=("d_2",), deadlines=(anew,)))
+    for deadline in held:
+        await storage.deadlines.let_rest(deadline, held_until=held_until, until=until)
+
+    assert await storage.deadlines.due(NOW + timedelta(seconds=6)) == [anew]
+    assert [each.deadline_id for each in await storage.deadlines.due(until)] == ["d_1", "d_0"]
 
 
 async def test_deadlines_fall_due_in_order_until_a_commit_clears_them(storage: Storage) -> None:

@@ -87,6 +87,18 @@ async def test_one_of_two_does_it_and_the_other_takes_over_when_that_one_stops()
     assert not await leases.is_held("sweep")
 
 
+async def test_what_every_process_does_needs_no_lease() -> None:
+    """A chore that several share is done by each of them, and asks nobody whether it may."""
+    leases, first, second = Watched(1), Work(), Work()
+    chores = [Chore("deadlines", work.once, LONG, lease=None) for work in (first, second)]
+    async with doing(chores[:1], leases, "one"), doing(chores[1:], leases, "two"):
+        await _soon(first.is_done.wait())
+        await _soon(second.is_done.wait())
+
+    assert (first.rounds, second.rounds) == (1, 1)
+    assert not leases.were_asked_for.is_set()
+
+
 async def test_more_that_is_due_is_not_waited_for() -> None:
     """A round that leaves more to do is followed by the next at once; the pause is for when all is done."""
     work = Work(lambda: True, lambda: True)

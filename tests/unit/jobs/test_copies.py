@@ -24,7 +24,7 @@ async def escalated(channel: MemoryChannel | None = None) -> tuple[JobsHouse, Me
     await jobs.propose()
     await jobs.run("card.post")
     jobs.later(timedelta(hours=1))
-    await a_sweep(jobs).once()
+    await a_sweep(jobs).fall_due()
     return jobs, channel
 
 
@@ -109,7 +109,7 @@ async def test_a_reminder_reaches_every_channel_that_is_asked_now() -> None:
     reminded = list[list[int]]()
     for _ in range(3):
         jobs.later(timedelta(minutes=30))
-        await a_sweep(jobs).once()
+        await a_sweep(jobs).fall_due()
         for effect in await jobs.house.effects(jobs.instance_id, "card.post"):
             await jobs.runner.run(effect.effect_id)
         for effect in await jobs.house.effects(jobs.instance_id, "card.thread"):

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from contract.storage.builders import NOW, a_commit, a_record, an_effect, an_instance, next_of
+from contract.storage.builders import NOW, a_commit, a_deadline, a_record, an_effect, an_instance, next_of
 from redis import exceptions as redis_errors
 
 from gateway.storage import keys
@@ -71,6 +71,7 @@ def every_call(client: Any) -> dict[str, Callable[[], Awaitable[object]]]:
         "card": lambda: cards.card("acme", "ar_1"),
         "save_card": lambda: cards.save_card(card),
         "due": lambda: deadlines.due(NOW),
+        "let_rest": lambda: deadlines.let_rest(a_deadline(an_instance()), held_until=NOW, until=NOW),
         "hold": lambda: leases.hold("sweep", "a", SPAN),
         "let_go": lambda: leases.let_go("sweep", "a"),
         "first_time": lambda: seen.first_time("k", SPAN),
