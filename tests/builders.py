@@ -13,6 +13,7 @@ from loops.approvals import ApprovalRequest, HumanAnswer
 from loops.definition import LoopDefinition
 from loops.effects import Effect, EffectKind
 from loops.engine import LoopEngine
+from loops.instance import LoopInstance
 from loops.judging import Judge
 from loops.ports import ChannelIdentity, OnCall, Person, Store
 
@@ -134,6 +135,25 @@ def a_quiet_change(**approval: Any) -> LoopDefinition:
         for call in transition.get("effects", []):
             del call["onFailure"]
     return LoopDefinition.model_validate(loop)
+
+
+def an_instance(**changes: Any) -> LoopInstance:
+    """Return an active instance in its second state."""
+    fields: dict[str, Any] = {
+        "tenant": TENANT,
+        "instance_id": "li_1",
+        "aggregate_id": "CHG-1",
+        "loop_id": "test.loop",
+        "definition_version": "1.0.0",
+        "definition_digest": "sha256:0",
+        "state": "WORKING",
+        "version": 2,
+        "requester": ci(),
+        "correlation_id": "c",
+        "started_at": MORNING,
+        "updated_at": MORNING,
+    }
+    return LoopInstance(**fields | changes)
 
 
 class FrozenClock:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from browser.readme import README, ROOT, readme_file
+from builders import an_instance
 
 from gateway.configuration import load_configuration
 from gateway.definitions import load_definitions
@@ -15,7 +16,6 @@ from loops import runtime_guards
 from loops.actors import service
 from loops.definition import GuardRule
 from loops.guards import Guard, GuardContext
-from loops.instance import LoopInstance
 from loops.judging import Judge
 
 _TEXT = README.read_text(encoding="utf-8")
@@ -77,21 +77,7 @@ async def test_the_guard_in_the_readme_judges(hour: int, code: str | None) -> No
     registry = {"office-hours": Guard(scope["HoursParameters"], scope["_office_hours"])}
     rule = GuardRule(id="office-hours", parameters={"first": 8, "last": 17})
     now = datetime(2026, 11, 23, hour, tzinfo=UTC)
-    instance = LoopInstance(
-        tenant="default",
-        instance_id="li_1",
-        aggregate_id="CHG-1",
-        loop_id="service.scale",
-        definition_version="1.0.0",
-        definition_digest="sha256:0",
-        state="PENDING_HUMAN_APPROVAL",
-        version=1,
-        requester=service("ci"),
-        correlation_id="c",
-        started_at=now,
-        updated_at=now,
-    )
-    context = GuardContext(actor=service("ci"), evidence={}, instance=instance, now=now)
+    context = GuardContext(actor=service("ci"), evidence={}, instance=an_instance(), now=now)
     [verdict] = await Judge(registry).judge([rule], context)
 
     assert (verdict.passed, verdict.code) == (code is None, code)

@@ -9,17 +9,17 @@ from typing import Any, Protocol
 
 import httpx2
 import pytest
+from builders import an_instance
 from contract.guards.decision_server import DecisionServer, deciding
 from pydantic import SecretStr, ValidationError
 
 from gateway.guards.config import PolicyPointConfig
 from gateway.guards.memory import MemoryPolicyPoint
 from gateway.guards.policy_point import ANSWER_MAX, MESSAGE_MAX, HttpPolicyPoint
-from loops.actors import human, service
+from loops.actors import human
 from loops.definition import GuardRule
 from loops.errors import Rejected, Unavailable
 from loops.guards import GuardContext, PolicyAnswer, PolicyPoint
-from loops.instance import LoopInstance
 from loops.judging import Judge
 
 QUESTION = {"guard": "budget", "data": {"amount": 12}, "evidence": {}}
@@ -140,21 +140,7 @@ async def test_a_failure_is_told_from_a_refusal(subject: Subject) -> None:
 @pytest.mark.parametrize("severity", ["hard", "soft"])
 async def test_a_guard_that_asks_it_fails_closed(subject: Subject, severity: Any) -> None:
     """Whatever goes wrong with the point, its guard has objected: hard blocks, soft warns."""
-    instance = LoopInstance(
-        tenant="default",
-        instance_id="li_1",
-        aggregate_id="CHG-1",
-        loop_id="test.loop",
-        definition_version="1.0.0",
-        definition_digest="sha256:0",
-        state="WORKING",
-        version=2,
-        requester=service("ci"),
-        correlation_id="c",
-        started_at=NOW,
-        updated_at=NOW,
-    )
-    context = GuardContext(actor=human("dana", via="slack"), evidence={}, instance=instance, now=NOW)
+    context = GuardContext(actor=human("dana", via="slack"), evidence={}, instance=an_instance(), now=NOW)
     rule = GuardRule(id="budget", evaluated_by="external", severity=severity)
     judge = Judge(points={"budget": subject.point})
 

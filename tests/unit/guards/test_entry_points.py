@@ -9,13 +9,13 @@ from typing import Any
 from zipfile import ZipFile
 
 import pytest
+from builders import an_instance
 
 from gateway.guards.entry_points import BrokenGuard, load_guards
 from loops.actors import service
 from loops.checking import check
 from loops.definition import GuardRule
 from loops.guards import GuardContext
-from loops.instance import LoopInstance
 from loops.judging import Judge
 from loops.runtime_guards import RUNTIME_GUARDS
 
@@ -74,22 +74,8 @@ async def test_an_installed_guard_judges(install: Install) -> None:
     install("acme_guards", "acme_guards", OFFICE_HOURS, "office-hours = acme_guards:office_hours")
     guards = {**RUNTIME_GUARDS, **load_guards()}
     rule = GuardRule(id="office-hours", evaluated_by="module", parameters={"startHour": 13})
-    instance = LoopInstance(
-        tenant="default",
-        instance_id="li_1",
-        aggregate_id="CHG-1",
-        loop_id="test.loop",
-        definition_version="1.0.0",
-        definition_digest="sha256:0",
-        state="WORKING",
-        version=2,
-        requester=service("ci"),
-        correlation_id="c",
-        started_at=NOW,
-        updated_at=NOW,
-    )
 
-    (verdict,) = await Judge(guards).judge([rule], GuardContext(service("ci"), {}, instance, NOW))
+    (verdict,) = await Judge(guards).judge([rule], GuardContext(service("ci"), {}, an_instance(), NOW))
 
     assert (verdict.code, verdict.message) == ("outside_office_hours", "Nobody is in yet.")
     assert (verdict.evaluated_by, verdict.parameters) == ("module", {"startHour": 13})

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from builders import an_instance
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -15,32 +16,12 @@ from loops.actors import Actor, AiAgent, human, service, system
 from loops.canonical import NotCanonical, canonical_json
 from loops.definition import GuardRule
 from loops.guards import GuardContext, GuardVerdict
-from loops.instance import LoopInstance
 from loops.judging import Judge
 from loops.problems import misfits
 from loops.runtime_guards import RUNTIME_GUARDS
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 AGENT = AiAgent(id="a:m", model_id="m", provider="a")
-
-
-def an_instance(**changes: Any) -> LoopInstance:
-    """An active instance in its second state."""
-    fields: dict[str, Any] = {
-        "tenant": "default",
-        "instance_id": "li_1",
-        "aggregate_id": "CHG-1",
-        "loop_id": "test.loop",
-        "definition_version": "1.0.0",
-        "definition_digest": "sha256:0",
-        "state": "WORKING",
-        "version": 2,
-        "requester": service("ci"),
-        "correlation_id": "c",
-        "started_at": NOW,
-        "updated_at": NOW,
-    }
-    return LoopInstance(**fields | changes)
 
 
 def asked(

@@ -3,25 +3,11 @@
 from typing import get_type_hints
 
 import pytest
-from builders import DATA, MORNING, TENANT, ci
+from builders import DATA, an_instance
 
 from loops.instance import InstanceChanges, LoopInstance
 
-INSTANCE = LoopInstance(
-    tenant=TENANT,
-    instance_id="li_1",
-    aggregate_id="CHG-7",
-    loop_id="test.change",
-    definition_version="1.0.0",
-    definition_digest="sha256:0",
-    state="HERE",
-    version=1,
-    data=DATA,
-    requester=ci(),
-    correlation_id="li_1",
-    started_at=MORNING,
-    updated_at=MORNING,
-)
+INSTANCE = an_instance(state="HERE", version=1, data=DATA)
 
 
 def test_a_change_gives_what_validation_would() -> None:

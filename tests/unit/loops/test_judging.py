@@ -9,14 +9,14 @@ from itertools import count
 from typing import Any
 
 import pytest
+from builders import an_instance
 from patience import PATIENCE_S
 
-from loops.actors import AiAgent, human, service
+from loops.actors import AiAgent, human
 from loops.canonical import canonical_json
 from loops.definition import GuardRule, LoopDefinition
 from loops.errors import Rejected, Unavailable
 from loops.guards import Failed, Guard, GuardContext, GuardVerdict, NoParameters, PolicyAnswer
-from loops.instance import LoopInstance
 from loops.judging import Judge, external_guards
 from loops.runtime_guards import RUNTIME_GUARDS
 from loops.values import Value
@@ -25,22 +25,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 CONTEXT = GuardContext(
     actor=human("dana", "Dana", roles=("sre",), via="slack"),
     evidence={"confidence": 0.9, "a": 1},
-    instance=LoopInstance(
-        tenant="default",
-        instance_id="li_1",
-        aggregate_id="CHG-1",
-        loop_id="test.loop",
-        definition_version="1.0.0",
-        definition_digest="sha256:0",
-        state="WORKING",
-        version=2,
-        data={"amount": 12},
-        evidence={"risk": 0.1},
-        requester=service("ci"),
-        correlation_id="c",
-        started_at=NOW,
-        updated_at=NOW,
-    ),
+    instance=an_instance(data={"amount": 12}, evidence={"risk": 0.1}),
     now=NOW,
     transition_id="approve",
 )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from builders import DATA, MORNING, TENANT, an_agent, ci
+from builders import DATA, an_agent, an_instance, ci
 
 from gateway.storage.frozen import frozen
 from loops.frozen import ARRAYS, OBJECTS, FrozenDict, FrozenList, SpelledDict
@@ -12,22 +12,11 @@ from loops.instance import LoopInstance
 from loops.requests import TransitionRequest
 from loops.values import Value
 
-INSTANCE = LoopInstance(
-    tenant=TENANT,
-    instance_id="li_1",
-    aggregate_id="CHG-7",
-    loop_id="test.change",
-    definition_version="1.0.0",
-    definition_digest="sha256:0",
-    state="HERE",
-    version=1,
+INSTANCE = an_instance(
     data={**DATA, "nested": {"list": [{"a": 1}]}},
     evidence={"scores": [1, 2]},
     requester=ci().changed(metadata={"team": {"name": "a"}}),
     submitter=an_agent(),
-    correlation_id="li_1",
-    started_at=MORNING,
-    updated_at=MORNING,
     moves={"human": 1},
     held_results=((TransitionRequest(name="go", actor=ci(), evidence={"integration": {"x": [1]}}),),),
 )
