@@ -2,20 +2,17 @@
 
 import gzip
 import json
-import socket
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-from patience import PATIENCE_S
+from serving import CutShort, served_in_a_thread
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo="
 
@@ -71,7 +68,7 @@ class Receiver:
             case "slow":
                 await _hang(self.release)
             case "dropped":
-                return _CutShort()
+                return CutShort()
             case "redirect":
                 return RedirectResponse("/elsewhere", status_code=307)
             case "endless":
@@ -118,34 +115,12 @@ async def _hang(release: threading.Event) -> None:
     await asyncio.to_thread(release.wait, 10)
 
 
-class _CutShort(Response):
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
-        await send({"type": "http.response.body", "body": b"{", "more_body": False})
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.ready.set()
-
-
 @contextmanager
 def receiving(receiver: Receiver) -> Iterator[Receiver]:
     """Serve *receiver* on a loopback port of its own, in a thread, for the length of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        server = _Server(uvicorn.Config(receiver.app, log_level="critical", lifespan="off", ws="none"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        assert server.ready.wait(PATIENCE_S)
-        receiver.url = f"http://127.0.0.1:{listener.getsockname()[1]}/hooks"
+    with served_in_a_thread(receiver.app) as url:
+        receiver.url = f"{url}/hooks"
         try:
             yield receiver
         finally:
             receiver.release.set()
-            server.should_exit = True
-            thread.join(10)

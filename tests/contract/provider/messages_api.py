@@ -6,19 +6,16 @@ Source of shapes, statuses and headers: platform.claude.com, api/messages and ap
 
 import asyncio
 import json
-import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import uvicorn
-from patience import PATIENCE_S
+from serving import CutShort, served_in_a_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
 KEY = "sk-ant-test-key"
 
@@ -71,7 +68,7 @@ class MessagesApi:
             case "slow":
                 await asyncio.to_thread(self.release.wait, 10)
             case "dropped":
-                return _CutShort()
+                return CutShort()
             case _:
                 pass
         if self.status != 200:
@@ -123,41 +120,15 @@ class MessagesApi:
         return JSONResponse(body, status_code=status, headers={"request-id": "req_test", **self.headers})
 
 
-class _CutShort(Response):
-    """Promises a hundred bytes, sends one, and closes the connection."""
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"100")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"{", "more_body": False})
-
-
-class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = threading.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets=sockets)
-        self.ready.set()
-
-
 @contextmanager
 def serving(api: MessagesApi) -> Iterator[MessagesApi]:
     """Serve *api* on a loopback port of its own, in a thread, for the length of the block."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(api.app, log_level="critical", lifespan="off", ws="none")
-        server = _Server(config)
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
-        thread.start()
-        assert server.ready.wait(PATIENCE_S)
-        api.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    with served_in_a_thread(api.app) as url:
+        api.url = url
         try:
             yield api
         finally:
             api.release.set()
-            server.should_exit = True
-            thread.join(10)
 
 
 def _unsupported(schema: Any, place: str) -> str | None:
