@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
 
 from gateway.api.acting import actor_of
 from gateway.api.adhoc import AdhocConfig, data_of, definition_for
@@ -27,10 +28,18 @@ from loops.naming import names_of
 from loops.outcomes import Refused
 from loops.ports import Directory, IdSource, Store
 
+#: Long polls that one key may have open at one gateway: each holds a connection, and asks the store at every commit of
+#: its tenant. When to come back, in seconds.
+WAITS_MAX, WAIT_AGAIN_S = 100, 5
+
 
 @dataclass(frozen=True, slots=True)
 class Approvals:
-    """The handlers of ``/approvals``. `unmanned` says why nobody could ever approve by a definition."""
+    """
+    The handlers of ``/approvals``. `unmanned` says why nobody could ever approve by a definition.
+
+    `open_waits` counts those who wait here, by key.
+    """
 
     engine: LoopEngine
     store: Store
@@ -39,6 +48,8 @@ class Approvals:
     allowed: AdhocConfig | None
     unmanned: Callable[[LoopDefinition], Iterable[str]]
     bell: Bell
+    waits_max: int = WAITS_MAX
+    open_waits: Counter[str] = field(default_factory=Counter)
 
     async def ask_approval(self, call: Call) -> Answer:
         """Ask humans: 201, or 200 where the same request was made before."""
@@ -79,7 +90,8 @@ class Approvals:
         approval_id = call.path["approval_id"]
         request = await self._found(call.tenant, approval_id)
         if request.is_open and asked.wait:
-            request = await self._decided(call.tenant, approval_id, asked.wait)
+            with self._counted(call.caller.key_id):
+                request = await self._decided(call.tenant, approval_id, asked.wait)
         return Answer(await self._view(call.tenant, request))
 
     async def withdraw_approval(self, call: Call) -> Answer:
@@ -96,6 +108,19 @@ class Approvals:
         if isinstance(outcome, Refused):
             raise refusal(outcome)
         return Answer(await self._view(call.tenant, await self._found(call.tenant, approval_id)))
+
+    @contextlib.contextmanager
+    def _counted(self, key_id: str) -> Iterator[None]:
+        if self.open_waits[key_id] >= self.waits_max:
+            told = f"a key may wait {self.waits_max} times at once; follow /events/stream to wait for many"
+            raise Problem(429, "too_many_waits", told, headers={"retry-after": str(WAIT_AGAIN_S)})
+        self.open_waits[key_id] += 1
+        try:
+            yield
+        finally:
+            self.open_waits[key_id] -= 1
+            if not self.open_waits[key_id]:
+                del self.open_waits[key_id]
 
     async def _view(self, tenant: str, request: ApprovalRequest) -> ApprovalView:
         return approval_view(request, await names_of(self.directory, tenant, request))

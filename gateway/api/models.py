@@ -7,7 +7,7 @@ Source of the loops and runs: facts/loop-engine-contract.md, "HTTP /api/v1".
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from loops.durations import Duration
 from loops.events import EventType
@@ -31,6 +31,16 @@ Json = Mapping[str, Any]
 Cursor = Annotated[str, StringConstraints(pattern=r"^\d{1,16}-\d{1,16}\.\d{1,12}$")]
 
 
+def _visible(given: str) -> str:
+    if not given.isprintable():
+        raise ValueError("must be printable: an invisible character makes another name that reads the same")
+    return given
+
+
+#: The name of a business object, a person or a conversation, as callers write it.
+Name = Annotated[Identifier, AfterValidator(_visible)]
+
+
 def _a_wait(given: Any) -> Any:
     """Read ``30s`` or ``30`` as seconds."""
     return given.removesuffix("s") if isinstance(given, str) else given
@@ -47,11 +57,11 @@ class StartLoop(Described):
 
     loop_id: Identifier
     payload: Json = Field(default_factory=dict)
-    aggregate_id: Identifier | None = None
+    aggregate_id: Name | None = None
     idempotency_key: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{1,255}$")] | None = None
     """The same as the header Idempotency-Key, which comes first."""
-    correlation_id: Identifier | None = None
-    on_behalf_of: Identifier | None = None
+    correlation_id: Name | None = None
+    on_behalf_of: Name | None = None
     """The person behind the service, who may not approve what it asks."""
     metadata: Json = Field(default_factory=dict)
     """Kept with who asked, at most 16 kB."""
@@ -130,13 +140,13 @@ class CallerActor(Described):
         }
     )
 
-    id: Identifier
+    id: Name
     # Text, so that a human or the system is refused by name, and not as a mistyped word.
     type: Annotated[str, Field(json_schema_extra={"enum": ["automation", "ai-agent"]})]
     display_name: Annotated[str, StringConstraints(max_length=200)] | None = None
-    on_behalf_of: Identifier | None = None
-    model_id: Identifier | None = None
-    provider: Identifier | None = None
+    on_behalf_of: Name | None = None
+    model_id: Name | None = None
+    provider: Name | None = None
     confidence: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
     prompt_hash: Annotated[str, StringConstraints(max_length=128)] | None = None
     tools_used: tuple[Annotated[str, StringConstraints(max_length=200)], ...] = ()
@@ -148,7 +158,7 @@ class Transition(Described):
     signal_id: Identifier
     actor: CallerActor
     evidence: Json = Field(default_factory=dict)
-    correlation_id: Identifier | None = None
+    correlation_id: Name | None = None
 
 
 class Moved(Described):
@@ -339,9 +349,9 @@ class AskApproval(Described):
     risk: Literal["low", "high"] = "low"
     expires_after: Duration | None = None
     """Such as ``30m``."""
-    aggregate_id: Identifier | None = None
-    correlation_id: Identifier | None = None
-    on_behalf_of: Identifier | None = None
+    aggregate_id: Name | None = None
+    correlation_id: Name | None = None
+    on_behalf_of: Name | None = None
     actor: CallerActor | None = None
     """The ai-agent that asks through this service; without it the service itself does."""
 

@@ -124,7 +124,8 @@ def _of_approvals(approvals: Approvals) -> Iterable[Endpoint]:
     )  # fmt: skip
     yield Endpoint(
         "GET", one, "Show an approval request, or wait for its decision", _READ, approvals.get_approval,
-        {200: ApprovalView}, query=ApprovalAsked, refusals={404: ("unknown_request",)}, tag="approvals",
+        {200: ApprovalView}, query=ApprovalAsked, tag="approvals",
+        refusals={404: ("unknown_request",), 429: ("too_many_waits",)},
     )  # fmt: skip
     yield Endpoint(
         "POST", f"{one}/withdraw", "Take an approval request back", ask, approvals.withdraw_approval,

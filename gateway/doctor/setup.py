@@ -68,6 +68,9 @@ async def secrets_set(patient: Patient) -> Sequence[Finding]:
         else:
             if prefix and not value.startswith(prefix):
                 found.append(failing("secrets", f"{name} does not begin with {prefix}; copy the right one from Slack"))
+    for sources in _sharing(known, patient.environ):
+        trouble = f"the sources {' and '.join(sources)} share a secret: what is signed for one verifies at the other"
+        found.append(doubtful("secrets", f"{trouble}; give each its own, where the sender lets you"))
     return found or [well("secrets", f"all set: {', '.join(names)}")]
 
 
@@ -128,6 +131,15 @@ def _secrets(known: Configuration, mode: str) -> Iterator[tuple[str, str]]:
     for name, value in known:
         if name != "slack":
             yield from ((env, "") for env in _named_variables(value))
+
+
+def _sharing(known: Configuration, environ: Mapping[str, str]) -> Iterator[list[str]]:
+    """Yield the sources that verify with the same secret."""
+    holders: dict[str, list[str]] = {}
+    for name, source in known.sources.items():
+        for value in {environ[env] for env in _named_variables(source) if environ.get(env)}:
+            holders.setdefault(value, []).append(name)
+    yield from (names for names in holders.values() if len(names) > 1)
 
 
 def _named_variables(value: Any) -> Iterator[str]:

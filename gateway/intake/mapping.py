@@ -186,8 +186,10 @@ class _Reading:
     def person(self, path: str) -> str:
         """Return the id of the person at *path*. Without one, nobody would be kept from approving their own ask."""
         value = self._required(rooted(path))
-        if value is not None and (not isinstance(value, str) or not value.strip() or len(value) > ID_MAX):
-            self._wrong(rooted(path), f"must name a person in 1 to {ID_MAX} characters")
+        is_name = isinstance(value, str) and bool(value.strip()) and len(value) <= ID_MAX
+        # An invisible character would make somebody else of a person who may not approve this.
+        if value is not None and not (is_name and str(value).strip().isprintable()):
+            self._wrong(rooted(path), f"must name a person in 1 to {ID_MAX} printable characters")
         return str(value).strip()[:ID_MAX] or "-"
 
     def whole(self, path: str) -> Mapping[str, Any]:

@@ -118,6 +118,27 @@ async def test_long_poll_answers_as_soon_as_there_is_a_decision() -> None:
     assert answer.json()["status"] == "approved"
 
 
+async def test_long_polls_of_a_key_are_bounded_and_given_back() -> None:
+    """Each holds a connection and asks the store at every commit: a hundred of one key, and room again after them."""
+    async with an_api() as api:
+        made = await asked(api)
+        path = f"/approvals/{made['approvalId']}"
+        other = await api.a_token(service="other")
+        asking = [asyncio.create_task(api.get(f"{path}?wait=60s")) for _ in range(101)]
+        async with asyncio.timeout(20):
+            [first], waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
+            refused = first.result()
+            at_once = await api.get(path)
+            theirs = await api.get(f"{path}?wait=1", token=other)
+            await decide(api, made["approvalId"])
+            answers = await asyncio.gather(*waiting)
+            again = await api.get(f"{path}?wait=1")
+
+    assert (refused.status_code, refused.json()["code"], refused.headers["retry-after"]) == (429, "too_many_waits", "5")
+    assert (at_once.status_code, theirs.status_code, again.status_code) == (200, 200, 200)
+    assert {answer.json()["status"] for answer in answers} == {"approved"}
+
+
 async def test_long_poll_ends_with_the_request_still_open() -> None:
     """A wait that is over is answered with how things stand."""
     async with an_api() as api:

@@ -71,6 +71,20 @@ async def test_events_of_other_tenants_are_not_told() -> None:
         assert (await api.get("/events", token=foreign)).json()["events"] == []
 
 
+async def test_a_cursor_of_another_tenant_is_a_place_in_ones_own_feed() -> None:
+    """Resumed with somebody else's cursor, or one of one's own making, a feed or stream tells nothing of theirs."""
+    async with an_api() as api:
+        await api.started()
+        theirs = (await api.get("/events")).json()["events"]
+        foreign = await api.a_token(tenant="other")
+        for cursor in (theirs[0]["cursor"], "0-0.0", "9999999999999-0.0"):
+            assert (await api.get(f"/events?after={cursor}", token=foreign)).json()["events"] == []
+        page = (await api.get("/loops?limit=1")).json()
+        listed = await api.get(f"/loops?cursor={page.get('nextCursor', 'x')}", token=foreign)
+
+        assert listed.json().get("loops", []) == []
+
+
 async def test_filters_skip_without_losing_the_place() -> None:
     """With a filter, the cursor still goes past what was skipped."""
     async with an_api() as api:

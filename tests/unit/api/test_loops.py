@@ -63,6 +63,36 @@ async def test_one_callers_key_is_nothing_to_another() -> None:
     assert mine.json()["instanceId"] != theirs.json()["instanceId"]
 
 
+async def test_a_key_used_at_one_address_is_used_at_every_other() -> None:
+    """An idempotency key stands for one request: elsewhere, or about something else, it is refused and does nothing."""
+    async with an_api() as api:
+        await api.started("CHG-1")
+        await api.started("CHG-2")
+        first = await api.post("/loops/CHG-1/cancel", {}, idempotency_key="k-1")
+        others = [
+            await api.post("/loops/CHG-2/cancel", {}, idempotency_key="k-1"),
+            await api.post("/loops/CHG-2/transition", an_analysis(), idempotency_key="k-1"),
+            await api.post("/loops", {"loopId": "test.change"}, idempotency_key="k-1"),
+            await api.post("/approvals", {"title": "Another"}, idempotency_key="k-1"),
+        ]
+        standing = (await api.get("/loops/CHG-2")).json()
+
+    assert first.status_code == 200
+    assert [(each.status_code, each.json()["code"]) for each in others] == [(422, "idempotency_key_reused")] * 4
+    assert (standing["status"], standing["currentState"]) == ("active", "ANALYZING")
+
+
+@pytest.mark.parametrize("field", ["aggregateId", "correlationId", "onBehalfOf"])
+@pytest.mark.parametrize("name", ["CHG\u200b1", "CHG\u202e1", "CHG\n1", "CHG\x001", "CHG\u00ad1"])
+async def test_names_that_hide_something_are_refused(field: str, name: str) -> None:
+    """An invisible character would make another object, or another person, that reads the same on a card."""
+    async with an_api() as api:
+        answer = await api.post("/loops", {"loopId": "test.change", field: name})
+
+    assert answer.status_code == 422
+    assert "printable" in answer.json()["fields"][field]
+
+
 async def test_second_active_loop_is_a_conflict() -> None:
     """One business object has one active loop."""
     async with an_api() as api:

@@ -196,6 +196,23 @@ async def test_a_wrong_secret_is_told_by_its_name(
     assert not any(value and value in str(finding) for value in clinic.environ.values())
 
 
+async def test_sources_with_one_secret_are_doubted(clinic: Clinic) -> None:
+    """What is signed for one of them verifies at the other: both are named, and the secret is not."""
+
+    def another(data: dict[str, Any]) -> None:
+        source = {"preset": "github-workflow-run", "loop": "infrastructure.change"}
+        data["sources"] = {name: source | {"secretEnv": f"{name.upper()}_SECRET"} for name in ("ci", "desk")}
+
+    clinic.configured(another)
+    clinic.environ |= dict.fromkeys(("CI_SECRET", "DESK_SECRET"), "one secret for both")
+    finding = await clinic.told("secrets")
+
+    assert finding.status == "warn"
+    assert "ci and desk share a secret" in finding.says
+    assert "give each its own" in finding.next_step
+    assert clinic.environ["CI_SECRET"] not in str(finding)
+
+
 async def test_a_missing_scope_says_what_it_is_for(clinic: Clinic) -> None:
     """Scopes are compared with the manifest's: one less fails with its purpose, one more is too much."""
     for scopes, status, says in (

@@ -2,10 +2,12 @@
 
 import asyncio
 import base64
+import hmac
 import json
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import pytest
@@ -552,7 +554,7 @@ async def test_whole_number_is_an_id(desk: Desk) -> None:
     assert (await desk.send(a_request(changeId=4711))).json()["aggregateId"] == "4711"
 
 
-@pytest.mark.parametrize("person", ["", " ", 7, "x" * 201, ["kim"]])
+@pytest.mark.parametrize("person", ["", " ", 7, "x" * 201, ["kim"], "kim\u200b", "k\u202eim", "kim\x00"])
 async def test_unusable_person_is_unprocessable(desk: Desk, person: Any) -> None:
     """Without the person behind it, a delivery could be approved by who asked for it."""
     answer = await desk.send(a_request(requestedBy=person))
@@ -613,6 +615,43 @@ async def test_sender_that_dawdles_is_cut_off(desk: Desk) -> None:
 
     assert sent[0]["status"] == 408
     assert desk.engine.written == 0
+
+
+async def test_a_delivery_of_one_source_is_none_of_another() -> None:
+    """What is signed for one source and sent to another, or under another's scheme, is forged there."""
+    engine = InMemoryEngine()
+    configs = {"desk": DESK, "other": DESK.changed(secret_envs=("OTHER_SECRET",))}
+    configs["hub"] = DESK.changed(verifier="github", secret_envs=("OTHER_SECRET",))
+    environ = ENVIRON | {"OTHER_SECRET": "whsec_" + base64.b64encode(b"the secret of another source").decode()}
+    app = Starlette(routes=intake_routes(open_sources(configs, environ), engine))
+    async with a_client(app) as client:
+        answers = [await Desk(engine, client).send(a_request(), source=source) for source in ("other", "hub")]
+
+    assert [answer.status_code for answer in answers] == [401, 401]
+    assert engine.written == 0
+
+
+async def test_json_sent_again_as_a_form_says_nothing_else() -> None:
+    """Who carries signed JSON with somebody's text in it cannot have that read as a form that the vendor never sent."""
+    config = DESK.changed(verifier="github", content_types=("json", "form"), delivery_id="{{ body.type }}")
+    engine, told = InMemoryEngine(), a_request(service="https://x/?y=1&payload=%7B%22type%22:%22loop.chosen%22%7D&z=")
+    body = b"  " + json.dumps(told).encode()
+    form = "payload=" + quote(json.dumps(a_request()))
+    secret = ENVIRON["DESK_SECRET"]
+    async with a_client(an_app(engine, config)) as client:
+
+        async def sent(content: bytes) -> httpx2.Response:
+            mac = hmac.new(secret.encode(), content, "sha256").hexdigest()
+            headers = {"x-hub-signature-256": f"sha256={mac}", "content-type": "application/x-www-form-urlencoded"}
+            return await client.post("/webhooks/desk", content=content, headers=headers)
+
+        twisted = await sent(body)
+        written = engine.written
+        straight = await sent(form.encode())
+
+    assert (twisted.status_code, twisted.json()["error"]) == (400, "the body is not a form; it begins like JSON")
+    assert written == 0
+    assert straight.status_code == 202
 
 
 async def test_tenants_and_sources_do_not_share_delivery_ids() -> None:
