@@ -9,7 +9,6 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, IPvAnyNetwork, SecretStr
 
@@ -18,6 +17,7 @@ from gateway.guards.config import PolicyPointConfig
 from gateway.intake.config import SourceConfig
 from gateway.intake.presets import upon_preset
 from gateway.marked.files import FileProblem, read_mapping
+from gateway.outgoing import checked_url
 from loops.durations import Duration
 from loops.errors import LoopgateError
 from loops.hours import Hours, Zone
@@ -55,9 +55,11 @@ class PersonConfig(Value):
 
 
 def _reachable(url: str) -> str:
-    parts = urlsplit(url)
-    is_near = parts.scheme == "http" and parts.hostname in {"127.0.0.1", "::1", "localhost"}
-    if not parts.hostname or not (parts.scheme == "https" or is_near) or parts.query or parts.fragment or "@" in url:
+    try:
+        is_bare = not checked_url(url, "it").query
+    except ValueError:
+        is_bare = False
+    if not is_bare:
         raise ValueError("write the https address that Slack reaches this gateway at, https://loopgate.example.com")
     return url
 

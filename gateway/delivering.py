@@ -18,8 +18,8 @@ from gateway.api.subscription import Delivery, Subscription, delivery_of, header
 from gateway.api.subscription_ports import Subscribed, Subscriptions
 from gateway.cancelling import cancelled
 from gateway.destinations import Forbidden
-from gateway.integrations.exchange import checked_url, retry_after
 from gateway.jobs.backoff import backoff
+from gateway.outgoing import checked_url, retry_after
 from loops.errors import LoopgateError
 from loops.ports import Clock
 

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from gateway.api.ports import Followed
-from gateway.integrations.exchange import HEADERS
+from gateway.outgoing import HEADERS
 from gateway.standard_webhooks import message, signed_headers, signing_key
 from loops.events import EventType
 from loops.values import Instant, Value

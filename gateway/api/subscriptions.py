@@ -11,7 +11,7 @@ from gateway.api.subscription import Progress as Far
 from gateway.api.subscription_ports import Subscribed
 from gateway.api.subscription_ports import Subscriptions as Kept
 from gateway.destinations import Destinations
-from gateway.integrations.exchange import checked_url
+from gateway.outgoing import checked_url
 from gateway.standard_webhooks import new_secret
 from loops.ports import Clock, IdSource
 

@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from gateway.api.models import ProblemView
 from gateway.client.errors import Refused
-from gateway.integrations.exchange import retry_after
+from gateway.outgoing import retry_after
 from loops.errors import Rejected, Unavailable
 
 T = TypeVar("T")

@@ -12,7 +12,7 @@ import httpx2
 
 from gateway.client.asking import Asking
 from gateway.client.dialogue import Dialogue, Heard, NoReply, Patience, Pause, Reply, Send, Step
-from gateway.integrations.exchange import checked_url
+from gateway.outgoing import checked_url
 from loops.errors import Rejected
 
 P = ParamSpec("P")

@@ -15,7 +15,7 @@ from typing import Any, NoReturn
 import httpx2
 from pydantic import SecretStr
 
-from gateway.guards.config import checked_url
+from gateway.outgoing import checked_url
 from loops.canonical import NotCanonical, canonical_json
 from loops.errors import Rejected, Unavailable
 from loops.guards import PolicyAnswer
@@ -54,7 +54,7 @@ class HttpPolicyPoint:
         token: SecretStr | None = None,
         timer_ns: Callable[[], int] = time.perf_counter_ns,
     ) -> None:
-        self._url = httpx2.URL(checked_url(url))
+        self._url = checked_url(url, "a policy point's url")
         self._client = client
         self._timeout_s = timeout_s
         self._token = token

@@ -13,8 +13,9 @@ from typing import Any, Literal
 import httpx2
 from pydantic import SecretStr
 
-from gateway.integrations.exchange import HEADERS, checked_url, exchange
+from gateway.integrations.exchange import exchange
 from gateway.integrations.ports import Run
+from gateway.outgoing import HEADERS, checked_url
 from loops.canonical import NotCanonical, canonical_json
 from loops.errors import Rejected
 from loops.templates import fill

@@ -7,8 +7,9 @@ from typing import Any
 import httpx2
 from pydantic import SecretStr
 
-from gateway.integrations.exchange import HEADERS, checked_url, exchange
+from gateway.integrations.exchange import exchange
 from gateway.integrations.ports import Run
+from gateway.outgoing import HEADERS, checked_url
 from gateway.standard_webhooks import message, signed_headers, signing_key
 from loops.canonical import NotCanonical
 from loops.errors import Rejected

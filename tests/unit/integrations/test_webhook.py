@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import httpx2
 import pytest
 
-from gateway.integrations.exchange import retry_after
 from gateway.integrations.webhook import WebhookIntegration
+from gateway.outgoing import retry_after
 
 SECRET = "whsec_" + "A" * 32
 NOW = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
@@ -48,6 +48,7 @@ def test_https_and_loopback_are_taken(client: httpx2.AsyncClient, url: str) -> N
         "https://user:pass@deployer.example/",
         "https://deployer.example/#part",
         "https://deployer.example:99999/",
+        "https://deployer.example:0/",
         "https://exa mple/",
     ],
 )
