@@ -3,6 +3,8 @@
 import os
 import random
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 #: Below where systems take the ports of outgoing connections from (32768 and up on Linux, 49152 elsewhere) and above
 #: what services listen on: between the choice and the start of whoever is to listen there, nobody gets one by chance.
@@ -20,6 +22,14 @@ def free_ports(count: int) -> list[int]:
         if len(found) == count:
             return found
     raise AssertionError(f"of the ports {FIRST} to {LAST} only {len(found)} are free")
+
+
+@contextmanager
+def refusing() -> Iterator[int]:
+    """Yield a port of loopback where connections are refused: it is taken, so that nobody comes to listen there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
 
 
 def _is_free(port: int) -> bool:

@@ -19,6 +19,8 @@ const drawn = new Map();
 const shownUpTo = new Map();
 let calls = [];
 let isFirstLook = true;
+let isPressed = false;
+let waiting = [];
 
 // Slack
 
@@ -178,21 +180,42 @@ function drawSteps() {
   mark("step-run", latest?.isOver ? "done" : latest?.isDecided ? "now" : "");
 }
 
+// What is pressed stays as it is until it is let go: an element replaced between "down" and "up" is never clicked.
+
+function unlessPressed(draw) {
+  if (isPressed) waiting.push(draw);
+  else draw();
+}
+
+function letGo() {
+  isPressed = false;
+  // After the click, which comes with the "up".
+  setTimeout(() => { if (!isPressed) for (const draw of waiting.splice(0)) draw(); });
+}
+
+addEventListener("pointerdown", () => { isPressed = true; }, true);
+for (const name of ["pointerup", "pointercancel", "blur"]) addEventListener(name, letGo, true);
+addEventListener("pointermove", (event) => { if (isPressed && !event.buttons) letGo(); }, true);
+
 // The feed
 
 const feed = new EventSource("/ledger");
 feed.addEventListener("ledger", (event) => {
   const loop = JSON.parse(event.data);
   loops.set(loop.instanceId, loop);
-  drawLoop(loop);
-  drawSteps();
+  unlessPressed(() => { drawLoop(loops.get(loop.instanceId)); drawSteps(); });
 });
 feed.addEventListener("calls", (event) => {
+  const before = new Map([...loops.values()].map((loop) => [loop, callsOf(loop)]));
   calls = JSON.parse(event.data);
-  for (const loop of loops.values()) drawLoop(loop);
-  isFirstLook = false;
-  if (!loops.size) byId("loops").replaceChildren(h("p", { class: "empty" }, "Nothing yet. Press one of the buttons above."));
+  unlessPressed(() => {
+    for (const loop of loops.values()) if (callsOf(loop) !== before.get(loop)) drawLoop(loop);
+    isFirstLook = false;
+    if (!loops.size) byId("loops").replaceChildren(h("p", { class: "empty" }, "Nothing yet. Press one of the buttons above."));
+  });
 });
+
+const callsOf = (loop) => JSON.stringify(calls.filter((call) => call.aggregateId === loop.aggregateId));
 
 let silence = 0;
 feed.onopen = () => { clearTimeout(silence); silence = 0; byId("stopped").hidden = true; };

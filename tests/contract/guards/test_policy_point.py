@@ -1,6 +1,5 @@
 """What every `loops.guards.PolicyPoint` promises, run over each of them, and what only HTTP can do wrong."""
 
-import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +10,7 @@ import httpx2
 import pytest
 from builders import an_instance
 from contract.guards.decision_server import DecisionServer, deciding
+from ports import refusing
 from pydantic import SecretStr, ValidationError
 
 from gateway.guards.config import PolicyPointConfig
@@ -244,10 +244,7 @@ async def test_a_dropped_connection_is_no_answer(http: HttpPolicyPoint, server: 
 
 async def test_a_point_that_is_not_there_is_unavailable(client: httpx2.AsyncClient) -> None:
     """Nobody listening is Unavailable too."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-
-    with pytest.raises(Unavailable):
+    with refusing() as port, pytest.raises(Unavailable):
         await HttpPolicyPoint(f"http://127.0.0.1:{port}/", client).ask(QUESTION)
 
 

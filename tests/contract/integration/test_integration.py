@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx2
 import pytest
 from contract.integration.receiver import BOMB, SECRET, TOKEN, Receiver, receiving
+from ports import refusing
 from pydantic import SecretStr
 
 from gateway.integrations.exchange import KEPT_BYTES
@@ -344,12 +345,13 @@ async def test_dropped_connection_is_unavailable(hook: WebhookIntegration, recei
         await hook.run(a_run())
 
 
-async def test_nobody_listening_is_unavailable(client: httpx2.AsyncClient, unused_tcp_port: int) -> None:
+async def test_nobody_listening_is_unavailable(client: httpx2.AsyncClient) -> None:
     """A receiver that is down may come back."""
-    hook = WebhookIntegration(f"http://127.0.0.1:{unused_tcp_port}/hooks", SECRET, client)
+    with refusing() as port:
+        hook = WebhookIntegration(f"http://127.0.0.1:{port}/hooks", SECRET, client)
 
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        await hook.run(a_run())
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await hook.run(a_run())
 
 
 async def test_wrong_secret_is_refused_by_the_receiver(receiver: Receiver, client: httpx2.AsyncClient) -> None:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import anthropic
 import pytest
 from contract.provider.messages_api import KEY, MessagesApi, serving
+from ports import refusing
 
 from loops.errors import Rejected, Unavailable
 from loops.ports import Provider
@@ -276,12 +277,13 @@ async def test_dropped_connection_is_unavailable(claude: Claude) -> None:
         await claude.provider().submit(an_ask())
 
 
-async def test_nobody_listening_is_unavailable(client: anthropic.AsyncAnthropic, unused_tcp_port: int) -> None:
+async def test_nobody_listening_is_unavailable(client: anthropic.AsyncAnthropic) -> None:
     """A vendor that is not there may come back."""
-    away = client.with_options(base_url=f"http://127.0.0.1:{unused_tcp_port}")
+    with refusing() as port:
+        away = client.with_options(base_url=f"http://127.0.0.1:{port}")
 
-    with pytest.raises(Unavailable, match="cannot be reached"):
-        await AnthropicProvider(away, "m").submit(an_ask())
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await AnthropicProvider(away, "m").submit(an_ask())
 
 
 @pytest.mark.parametrize(

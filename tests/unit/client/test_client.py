@@ -2,7 +2,6 @@
 
 import asyncio
 import inspect
-import socket
 import subprocess
 import sys
 from datetime import timedelta
@@ -10,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from ports import refusing
 from unit.api.rig import Rig
 from unit.api.test_approvals import decide
 from unit.client.rig import GATEWAY, clients
@@ -162,14 +162,13 @@ def test_interrupted_caller_takes_its_request_back() -> None:
 
 async def test_gateway_that_cannot_be_reached_is_unavailable() -> None:
     """A refused connection is ours to report: no vendor's exception reaches a caller."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    with Loopgate(url, "le_0", patience_s=0) as blocking, pytest.raises(Unavailable, match="ConnectError"):
-        blocking.get("ar_1")
-    async with AsyncLoopgate(url, "le_0", patience_s=0) as awaiting:
-        with pytest.raises(Unavailable, match="ConnectError"):
-            await awaiting.get("ar_1")
+    with refusing() as port:
+        url = f"http://127.0.0.1:{port}"
+        with Loopgate(url, "le_0", patience_s=0) as blocking, pytest.raises(Unavailable, match="ConnectError"):
+            blocking.get("ar_1")
+        async with AsyncLoopgate(url, "le_0", patience_s=0) as awaiting:
+            with pytest.raises(Unavailable, match="ConnectError"):
+                await awaiting.get("ar_1")
 
 
 @pytest.mark.parametrize("kind", [Loopgate, AsyncLoopgate])
