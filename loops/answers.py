@@ -57,7 +57,7 @@ def transition_of(loaded: Loaded, transition_id: str) -> Transition | None:
 
 def as_edited(loaded: Loaded, request: ApprovalRequest, answer: HumanAnswer) -> LoopInstance:
     """Return the instance as the answer's edits would leave it, for guards to judge; as it is where they do not fit."""
-    edited = edited_by(loaded, request, answer)
+    edited = edited_by(loaded, request, answer) if answer.edits else None
     return loaded.instance.changed(data=edited.data) if isinstance(edited, Edited) else loaded.instance
 
 

@@ -55,7 +55,7 @@ class Value(BaseModel, Canonical):
 
     def changed(self, **changes: Any) -> Self:
         """
-        Return a copy with *changes* applied and validated.
+        Return a copy with *changes* applied and validated; the value itself where they are what it has.
 
         `model_copy(update=...)` validates nothing, not even names; this does both.
 
@@ -66,6 +66,8 @@ class Value(BaseModel, Canonical):
         unknown = changes.keys() - fields.keys()
         if unknown:
             raise ValueError(f"{type(self).__name__} has no field {', '.join(sorted(unknown))}")
+        if all(getattr(self, name) is value for name, value in changes.items()):
+            return self
         current = {name: getattr(self, name) for name in fields}
         return type(self).model_validate(current | changes)
 
