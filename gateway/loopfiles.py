@@ -1,41 +1,18 @@
-"""Loop files: definitions on disk, read with line numbers, checked, gathered; and definitions written back."""
+"""Loop files: definitions on disk, read with line numbers, checked and gathered."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from io import StringIO
 from pathlib import Path
-from typing import Any
 
-from ruamel.yaml import YAML
-from ruamel.yaml.scalarstring import DoubleQuotedScalarString
-
-from gateway.marked.files import FileProblem, read_file, read_mapping, read_marked
+from gateway.marked.files import FileProblem, read_file, read_marked
 from gateway.marked.marked import Marked
-from gateway.marked.yaml_text import plain
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.errors import Rejected
 from loops.guards import Guard
 from loops.problems import Problem, at, suggestion
 from loops.runtime_guards import RUNTIME_GUARDS
-
-__all__ = [
-    "FileProblem",
-    "Found",
-    "InvalidLoopFiles",
-    "LoadedLoops",
-    "LoopFile",
-    "dump_json",
-    "dump_yaml",
-    "load_directory",
-    "load_library",
-    "load_shipped",
-    "read_loop",
-    "read_loop_file",
-    "read_mapping",
-]
 
 #: File name endings of loop files.
 SUFFIXES = (".yaml", ".yml", ".json")
@@ -136,21 +113,6 @@ def load_shipped(loop_ids: Sequence[str]) -> dict[str, LoopDefinition]:
     return definitions
 
 
-def dump_yaml(definition: LoopDefinition) -> str:
-    """Return *definition* as YAML in the newer spelling; reading it back gives an equal definition."""
-    out = StringIO()
-    yaml = YAML()
-    yaml.width = 1_000_000  # ruamel folds keys as it folds texts, and a folded key cannot be read back
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    yaml.dump(_quoted_where_needed(definition.as_json()), out)
-    return out.getvalue()
-
-
-def dump_json(definition: LoopDefinition) -> str:
-    """Return *definition* as indented JSON in the newer spelling."""
-    return json.dumps(definition.as_json(), ensure_ascii=False, indent=2) + "\n"
-
-
 def _checked(name: str, read: Callable[[], Marked], guards: Mapping[str, Guard]) -> LoopFile:
     try:
         marked = read()
@@ -197,16 +159,3 @@ def _together(loaded: Iterable[LoopFile]) -> LoadedLoops:
     if any(found.problem.severity == "error" for found in problems):
         raise InvalidLoopFiles(problems)
     return LoadedLoops(definitions, tuple(problems))
-
-
-def _quoted_where_needed(value: Any) -> Any:
-    match value:
-        case str():
-            # Text that reads otherwise unquoted, or has line breaks YAML would normalise, is quoted.
-            return value if plain(value) == value and value.isprintable() else DoubleQuotedScalarString(value)
-        case dict():
-            return {_quoted_where_needed(key): _quoted_where_needed(item) for key, item in value.items()}
-        case list():
-            return [_quoted_where_needed(item) for item in value]
-        case _:
-            return value

@@ -27,8 +27,8 @@ class Claim:
     `fence` grows with every claim; a result under an older one is refused. `attempt` counts from 1, `tries` likewise
     since the effect was put to work: by its commit, or by whoever had a dead one tried again; `age` is how long that is
     ago. `lost` is how many holders in a row never came back; `may_have_acted` whether an earlier attempt went through a
-    lane, so that nobody can say it did nothing. Where `is_readable` is False, what is stored cannot be
-    read, and `effect` says no more than its owner.
+    lane, so that nobody can say it did nothing. Where `is_readable` is False, what is stored cannot be read, and
+    `effect` says no more than its owner.
     """
 
     effect: Effect

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from gateway.jobs.ports import Claim, LaneRules, LaneStanding, Passage
 from gateway.storage.memory import MemoryStore
+from gateway.storage.memory_time import Timed
 from gateway.storage.redis_lanes import circuit_state, full, let_be
 
 
@@ -22,12 +23,12 @@ class _Lane:
         self.failures, self.open_until, self.probe = 0, None, None
 
 
-class MemoryLanes:
+class MemoryLanes(Timed):
     """`gateway.jobs.ports.Lanes` in memory. *now* is the clock of *effects*."""
 
     def __init__(self, effects: MemoryStore, now: Callable[[], datetime]) -> None:
+        super().__init__(now)
         self._effects = effects
-        self._clock = now
         self._lanes: defaultdict[str, _Lane] = defaultdict(_Lane)
 
     async def enter(self, name: str, claim: Claim, rules: LaneRules, *, lease: timedelta) -> bool:
@@ -95,10 +96,6 @@ class MemoryLanes:
             failures=lane.failures,
             open_until=lane.open_until,
         )
-
-    def _now(self) -> datetime:
-        now = self._clock()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
     def _of(self, name: str) -> _Lane:
         lane = self._lanes[name]

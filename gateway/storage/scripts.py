@@ -9,8 +9,7 @@ from redis.asyncio import Redis
 from gateway.storage import keys
 
 #: One call of a script: arguments in, the server's reply out. Loads the script where the server does not know it.
-type_reply = Coroutine[Any, Any, Any]
-Script = Callable[..., type_reply]
+Script = Callable[..., Coroutine[Any, Any, Any]]
 
 # Redis turns script numbers into text with 17 significant digits and Lua itself with 14: times are spelled out.
 _CLOCK = """

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.loopfiles import InvalidLoopFiles, dump_json, dump_yaml, load_directory, load_library, read_loop
+from gateway.loopfiles import InvalidLoopFiles, load_directory, load_library, read_loop
+from gateway.loopwriting import dump_json, dump_yaml
 from loops.checking import check
 from loops.definition import LoopDefinition
 from loops.errors import LoopgateError

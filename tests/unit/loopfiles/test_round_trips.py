@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from unit.loops.definitions import in_older_spelling, sound_loops
 
-from gateway.loopfiles import dump_json, dump_yaml, read_loop
+from gateway.loopfiles import read_loop
+from gateway.loopwriting import dump_json, dump_yaml
 from loops.checking import check
 from loops.definition import LoopDefinition
 

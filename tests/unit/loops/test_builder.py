@@ -4,7 +4,8 @@ from datetime import timedelta
 
 import pytest
 
-from gateway.loopfiles import dump_yaml, read_loop
+from gateway.loopfiles import read_loop
+from gateway.loopwriting import dump_yaml
 from loops.builder import (
     InvalidLoop,
     LoopBuilder,
