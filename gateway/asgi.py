@@ -85,7 +85,7 @@ async def _serve(settings: Settings, url: str, tallies: Tallies, listener: socke
         admitted(parts, process_name()),
         open_app(parts) as app,
     ):
-        with listener or listening(settings) as socket_:
+        with listener or listening(settings.host, settings.port) as socket_:
             # A first full collection takes 50 ms and more, in the middle of somebody's click. What is here now is
             # here to stay, so it is looked through once, before we are ready, and never again.
             gc.collect()

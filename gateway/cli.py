@@ -28,6 +28,7 @@ from loops.errors import LoopgateError, Unavailable
 
 if TYPE_CHECKING:
     from gateway.loopfiles import LoopFile
+    from gateway.seat import Seat
     from gateway.wiring import Parts
 
 
@@ -116,13 +117,18 @@ def serve(
 
         raise typer.Exit(serve_many(said, wanted))
     from gateway.asgi import serve as serve_http
+
+    serve_http(said, _seat(seat))
+
+
+def _seat(said: str | None) -> "Seat | None":
+    """Return the seat that a pool hands to a process in it; None for a process alone."""
     from gateway.seat import Seat
 
     try:
-        taken = Seat.parse(seat) if seat else None
+        return Seat.parse(said) if said else None
     except ValueError as error:
-        raise typer.BadParameter("--seat is what a pool of gateways says; say --processes") from error
-    serve_http(said, taken)
+        raise typer.BadParameter("--seat is what a pool says to its processes; say --processes") from error
 
 
 @app.command()
@@ -134,11 +140,13 @@ def work(
     processes: Annotated[
         int | None, typer.Option(min=1, max=256, help="So many worker processes, watched: who dies is replaced.")
     ] = None,
+    seat: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """
     Carry out effects (people, cards, providers, integrations) until SIGTERM; what is in hand is finished first.
 
-    Without --processes this process is the one worker, and whoever started it must start it again should it die.
+    Without --processes this process is the one worker, and whoever started it must start it again should it die. With
+    LOOPGATE_WORKER_PORT it answers /healthz, /readyz and /metrics there.
     """
     from gateway.jobs.queues import QUEUES
 
@@ -146,30 +154,12 @@ def work(
     if unknown:
         raise typer.BadParameter(f"there is no queue {', '.join(unknown)}; there are {', '.join(QUEUES)}")
     if processes is not None:
-        raise typer.Exit(_kept_up(processes, queue or []))
+        from gateway.workers import work_many
+
+        raise typer.Exit(work_many(settings(), queue or [], processes))
     from gateway.worker import work as work_queues
 
-    work_queues(settings(), [name for name in QUEUES if not queue or name in queue])
-
-
-def _kept_up(processes: int, queue: list[str]) -> int:
-    """Run a pool of workers and return its exit code. An embedded store is the pool's, so that it outlives them."""
-    from contextlib import nullcontext
-
-    from gateway.log import configure_logging
-    from gateway.pool import Pool
-
-    said = settings()
-    configure_logging(said.log_format, said.log_level)
-    arguments = ["gateway.cli", "work", *(part for name in queue for part in ("--queue", name))]
-    if said.redis_url:
-        store: Any = nullcontext()
-    else:
-        from gateway.wiring import store_url
-
-        store = store_url(said)
-    with store:
-        return Pool(lambda _: arguments, processes, memory_max=said.worker_memory_mb * 1_000_000).run()
+    work_queues(settings(), [name for name in QUEUES if not queue or name in queue], _seat(seat))
 
 
 @app.command()

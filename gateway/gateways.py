@@ -40,7 +40,7 @@ def serve_many(settings: Settings, processes: int) -> int:
             f"{processes} gateway processes need more Socket Mode connections than the ten that Slack allows an app; "
             f"run at most {SOCKET_MODE_MAX}, of all gateways together, or take deliveries over HTTP"
         )
-    with listening(settings) as listener, _store(settings):
+    with listening(settings.host, settings.port) as listener, store_of_all(settings):
         memory = shared_memory(processes)
         watched = Tallies(memory, places=processes, place=None)
         host, port = listener.getsockname()[:2]
@@ -64,7 +64,8 @@ def serve_many(settings: Settings, processes: int) -> int:
             os.close(memory)
 
 
-def _store(settings: Settings) -> AbstractContextManager[object]:
+def store_of_all(settings: Settings) -> AbstractContextManager[object]:
+    """Return what keeps an embedded store up for every process of a pool, where there is one."""
     if settings.redis_url:
         return nullcontext()
     # Imported where it is needed: the wiring is most of what a gateway takes of memory.

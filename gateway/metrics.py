@@ -11,14 +11,19 @@ every process that is replaced, and is switched on for the whole program by an e
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Gauge, ProcessCollector
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 
 from channels.slack.socket_mode.counts import SocketCounts
 from gateway.tallies import CONNECTIONS, PID, Tallies
+
+#: Seconds that bound the buckets of a `Distribution`: from what people do not notice to what they give up on.
+BOUNDS_S = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 3600)
+_INFINITE = "+Inf"
 
 #: What the answer to a scrape is.
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -69,6 +74,24 @@ class Metrics:
             ["lane", "place"],
             registry=self.registry,
         )
+        self.chores = Gauge(
+            "loopgate_chore_held", "Whether some worker sees to a chore.", ["chore"], registry=self.registry
+        )
+        self.attempts = self._count(
+            "loopgate_effect_attempts",
+            "Attempts at effects by what became of them: done, later (tried again), dead (given up), waits (put off "
+            "untried), cut_off (its worker stopped).",
+            "queue",
+            "kind",
+            "became",
+        )
+        self.effect_seconds = Distribution(
+            "loopgate_effect_seconds",
+            "From when an effect was asked for until it was done.",
+            ("queue", "kind"),
+            self.tallies,
+        )
+        self.registry.register(self.effect_seconds)
         self.deliveries = self._count(
             "loopgate_deliveries", "Webhooks answered, by source and status.", "source", "status"
         )
@@ -137,6 +160,31 @@ class Count(Collector):
         counts = self._tallies.counts(self._name)
         for labels, count in sorted((counts if self._labels else {(): 0} | counts).items()):
             family.add_metric(labels, count)
+        yield family
+
+
+class Distribution(Collector):
+    """How long something took, in all processes of one address, in buckets of `BOUNDS_S`."""
+
+    def __init__(self, name: str, documentation: str, labels: Sequence[str], tallies: Tallies) -> None:
+        self._name = name
+        self._documentation = documentation
+        self._labels = labels
+        self._tallies = tallies
+
+    def add(self, seconds: float, *labels: str) -> None:
+        """Count something that took so long, with a value for each label."""
+        bound = next((each for each in BOUNDS_S if seconds <= each), None)
+        self._tallies.add(f"{self._name}_bucket", *labels, _INFINITE if bound is None else f"{bound:g}")
+        self._tallies.add(f"{self._name}_us", *labels, by=round(seconds * 1_000_000))
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the family as it stands."""
+        family = HistogramMetricFamily(self._name, self._documentation, labels=self._labels)
+        counts, bounds = self._tallies.counts(f"{self._name}_bucket"), [*(f"{each:g}" for each in BOUNDS_S), _INFINITE]
+        for labels, us in sorted(self._tallies.counts(f"{self._name}_us").items()):
+            upto = accumulate(counts.get((*labels, bound), 0) for bound in bounds)
+            family.add_metric(labels, list(zip(bounds, upto, strict=True)), us / 1_000_000)
         yield family
 
 

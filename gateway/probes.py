@@ -1,6 +1,6 @@
-"""Probes: what operators ask a gateway: whether it runs, whether it can record what is sent to it, and its metrics."""
+"""Probes: what operators ask a process: whether it runs, whether it can record what becomes of things, its metrics."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 from starlette.requests import Request
@@ -17,12 +17,12 @@ from loops.errors import StoreUnavailable
 log = structlog.stdlib.get_logger()
 
 
-def probe_routes(parts: Parts) -> list[Route]:
-    """Return the routes that are for operators, not for the internet."""
+def probe_routes(parts: Parts, chores: Sequence[str] = ()) -> list[Route]:
+    """Return the routes that are for operators, not for the internet; of *chores* it is told whether they are held."""
     return [
         Route("/healthz", _healthy),
         Route("/readyz", _readiness(parts)),
-        Route("/metrics", _scraped(parts)),
+        Route("/metrics", _scraped(parts, chores)),
     ]
 
 
@@ -53,13 +53,15 @@ def _readiness(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
     return ready
 
 
-def _scraped(parts: Parts) -> Callable[[Request], Awaitable[Response]]:
+def _scraped(parts: Parts, chores: Sequence[str]) -> Callable[[Request], Awaitable[Response]]:
     async def scraped(_: Request) -> Response:
         """Answer a scrape; a store that is away is a figure too."""
         metrics = parts.metrics
         try:
             backlog = await parts.effects.backlog()
             standings = await parts.lanes.standing(sorted(lanes(parts.configuration)))
+            for chore in chores:
+                metrics.chores.labels(chore).set(await parts.leases.is_held(chore))
         except StoreUnavailable as error:
             log.warning("store.away", error=str(error))
             metrics.store_up.set(0)

@@ -1,4 +1,4 @@
-"""A seat: what a pool of gateways hands each process that serves in it."""
+"""A seat: what a pool hands each process in it that answers at the pool's address."""
 
 import os
 import socket

@@ -25,10 +25,11 @@ class Server(uvicorn.Server):
     """
     Ends by returning. uvicorn's own raises the signal again, and so dies of it before anything is tidied up.
 
-    Where others accept at the same socket, connections are shared out.
+    Where others accept at the same socket, connections are shared out. One *beside* what its process is for answers
+    until `should_exit`, leaves signals alone, and does not say that the process has got up.
     """
 
-    def __init__(self, app: Starlette, tallies: Tallies, *, is_shared: bool) -> None:
+    def __init__(self, app: Starlette, tallies: Tallies, *, is_shared: bool, is_beside: bool = False) -> None:
         super().__init__(
             uvicorn.Config(
                 app,
@@ -45,10 +46,14 @@ class Server(uvicorn.Server):
         )
         self._tallies = tallies
         self._is_shared = is_shared
+        self._is_beside = is_beside
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Turn SIGTERM and SIGINT into an orderly end; a second SIGINT does not wait for open requests."""
+        if self._is_beside:
+            yield
+            return
         loop = asyncio.get_running_loop()
         signals = (signal.SIGTERM, signal.SIGINT)
         for each in signals:
@@ -67,7 +72,8 @@ class Server(uvicorn.Server):
             self.started = True
         else:
             await super().startup(sockets)
-        say_ready()
+        if not self._is_beside:
+            say_ready()
 
     async def on_tick(self, counter: int) -> bool:
         """Say how many connections there are, ten times a second."""

@@ -66,6 +66,10 @@ class Settings(BaseSettings):
     worker_memory_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=512, description="resident memory over which a process of a pool is replaced; 0 for any"
     )
+    worker_host: str = Field(default="127.0.0.1", description="where `work` answers probes")
+    worker_port: Annotated[int | None, Field(ge=0, le=65_535)] = Field(
+        default=None, description="the port on which `work` answers probes; without it on none"
+    )
     worker_stuck_s: Annotated[float, Field(ge=1, le=3_600)] = Field(
         default=30.0, description="how long the event loop of a watched process may stand still before it ends itself"
     )

@@ -54,11 +54,11 @@ class Tallies:
             self.wipe(place)
             self.set_level(PID, os.getpid())
 
-    def add(self, name: str, *labels: str) -> None:
-        """Count one more of *name* with these labels."""
+    def add(self, name: str, *labels: str, by: int = 1) -> None:
+        """Count *by* more of *name* with these labels."""
         with self._lock:
             if at := self._writable("count", name, *labels):
-                self._numbers[at] += 1
+                self._numbers[at] += by
 
     def counts(self, name: str) -> dict[tuple[str, ...], int]:
         """Return what all places have counted of *name*, by labels."""

@@ -54,8 +54,9 @@ from gateway.integrations.ports import Integration
 from gateway.integrations.webhook import WebhookIntegration
 from gateway.jobs.handlers import Handlers
 from gateway.jobs.lanes import Gates, provider_lane
-from gateway.jobs.ports import Cards, Deadlines, Effects, LaneRules, Lanes, Leases, SeenOnce
-from gateway.jobs.runner import EffectRunner, RetryPolicy
+from gateway.jobs.ports import Cards, Claim, Deadlines, Effects, LaneRules, Lanes, Leases, SeenOnce
+from gateway.jobs.queues import QUEUE_OF
+from gateway.jobs.runner import Became, EffectRunner, RetryPolicy, Told
 from gateway.metrics import Metrics
 from gateway.rotations import ConfiguredOnCall
 from gateway.settings import Settings, SlackMode
@@ -310,7 +311,17 @@ def effect_runner(parts: Parts, handlers: Handlers) -> EffectRunner:
         give_up_after=timedelta(seconds=settings.give_up_s),
     )
     own = {lane: _policy(policy, each.retry) for lane, each in lanes(parts.configuration).items()}
-    return EffectRunner(parts.effects, handlers, policy, own)
+    return EffectRunner(parts.effects, handlers, policy, own, told=_counted(parts.metrics))
+
+
+def _counted(metrics: Metrics) -> Told:
+    def told(claim: Claim, became: Became, took_s: float) -> None:
+        kind = claim.effect.kind
+        metrics.attempts.add(QUEUE_OF[kind], kind, became)
+        if became == "done":
+            metrics.effect_seconds.add(claim.age.total_seconds() + took_s, QUEUE_OF[kind], kind)
+
+    return told
 
 
 def lanes(configuration: Configuration) -> Mapping[str, Treated]:

@@ -3,8 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import TypeVar
@@ -29,12 +31,16 @@ from gateway.jobs.rq_worker import work as serve_queues
 from gateway.jobs.runner import EffectRunner
 from gateway.jobs.sweep import SWEEP_LEASE, Sweep
 from gateway.leash import say_ready
+from gateway.listener import FOR_PROBES, listening
 from gateway.log import configure_logging
+from gateway.metrics import Metrics
 from gateway.sealing import seal
+from gateway.seat import Seat
 from gateway.settings import Settings
 from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
 from gateway.stuck import ended_when_stuck
+from gateway.tallies import Tallies
 from gateway.wiring import (
     Parts,
     archivist,
@@ -54,37 +60,45 @@ log = structlog.stdlib.get_logger()
 
 T = TypeVar("T")
 
+#: The lease of who hands effects over to RQ.
+RELAY = "relay"
+
 #: How long effects under way may go on after SIGTERM, in seconds; a second signal does not wait. What is cut off is
 #: taken up by another worker.
 DRAIN_S = 20.0
 
 
-def work(settings: Settings, queues: Sequence[QueueName]) -> None:
+def work(settings: Settings, queues: Sequence[QueueName], seat: Seat | None = None) -> None:
     """
     Carry out effects of *queues* until SIGTERM or SIGINT.
 
+    Args:
+        seat: Of a worker beside others that answer probes at one address; without one this process is alone there.
+
     Raises:
         ConfigurationError, InvalidLoopFiles: If this worker cannot start as configured.
+        Rejected: If the port for probes cannot be had.
     """
     configure_logging(settings.log_format, settings.log_level)
+    probed = _probed(settings, seat)
     stop = StopSignal()
     stop.install()
     holder = process_name()
     with (
         store_url(settings) as url,
         loop_in_thread(uvloop.new_event_loop) as loop,
-        _entered(_workshop(settings, url, holder), loop) as (parts, runner),
+        _entered(_workshop(settings, url, holder, probed), loop) as (parts, runner),
         connect_sync(url) as relay_client,
         connect_sync(url) as rq_client,
         contextlib.ExitStack() as stack,
     ):
 
         def hold(ttl: timedelta) -> bool:
-            return on_loop(loop, parts.leases.hold("relay", holder, ttl))
+            return on_loop(loop, parts.leases.hold(RELAY, holder, ttl))
 
         def let_go() -> None:
             with contextlib.suppress(Unavailable):
-                on_loop(loop, parts.leases.let_go("relay", holder))
+                on_loop(loop, parts.leases.let_go(RELAY, holder))
 
         stack.callback(let_go)
         stack.enter_context(ended_when_stuck(loop, settings.worker_stuck_s))
@@ -102,11 +116,34 @@ def work(settings: Settings, queues: Sequence[QueueName]) -> None:
     log.info("worker.stopped", holder=holder)
 
 
+@dataclass(frozen=True, slots=True)
+class _Probed:
+    """Where this worker answers probes, if anywhere, and what it counts on."""
+
+    listener: socket.socket | None
+    tallies: Tallies
+    is_shared: bool = False
+
+
+def _probed(settings: Settings, seat: Seat | None) -> _Probed:
+    if seat:
+        structlog.contextvars.bind_contextvars(place=seat.place)
+        return _Probed(*seat.take(), is_shared=True)
+    if settings.worker_port is None:
+        return _Probed(None, Tallies())
+    listener = listening(settings.worker_host, settings.worker_port, set_by=FOR_PROBES)
+    host, port = listener.getsockname()[:2]
+    log.info("worker.answering", host=host, port=port)
+    return _Probed(listener, Tallies())
+
+
 @asynccontextmanager
-async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[tuple[Parts, EffectRunner]]:
-    """Yield the parts and the runner, with the chores going on beside them."""
+async def _workshop(
+    settings: Settings, url: str, holder: str, probed: _Probed
+) -> AsyncIterator[tuple[Parts, EffectRunner]]:
+    """Yield the parts and the runner, with the chores going on beside them, and probes answered."""
     async with (
-        open_parts(settings, url) as parts,
+        open_parts(settings, url, Metrics(probed.tallies)) as parts,
         admitted(parts, holder),
         open_handlers(parts) as handlers,
         screened_client(destinations(parts.configuration)) as http,
@@ -114,8 +151,20 @@ async def _workshop(settings: Settings, url: str, holder: str) -> AsyncIterator[
     ):
         warn, following = slack_channel(parts, slack).warn, slack_following(parts, slack)
         follow = Chore("home", following.once, FOLLOW_EVERY, FOLLOW_LEASE)
-        async with doing([*_chores(parts, http, warn), follow], parts.leases, holder):
+        chores = [*_chores(parts, http, warn), follow]
+        # Those that some worker always has: the others have their pauses.
+        held = [RELAY, *(each.name for each in chores if each.lease and not each.is_put_off)]
+        async with doing(chores, parts.leases, holder), _answering(parts, probed, held):
             yield parts, effect_runner(parts, handlers)
+
+
+def _answering(parts: Parts, probed: _Probed, chores: Sequence[str]) -> AbstractAsyncContextManager[None]:
+    if probed.listener is None:
+        return nullcontext()
+    # Imported where it is needed: a web server is some megabytes, and most workers have none.
+    from gateway.answering import answering  # noqa: PLC0415
+
+    return answering(parts, probed.listener, chores, is_shared=probed.is_shared)
 
 
 def _chores(parts: Parts, http: httpx2.AsyncClient, warn: Warn) -> Iterator[Chore]:

@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import AsyncIterator, Mapping
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from types import MappingProxyType
+from typing import Literal
 
 import structlog
 
@@ -53,6 +55,14 @@ class RetryPolicy:
     give_up_after: timedelta = timedelta(days=1)
 
 
+#: What became of an attempt: `done`, or to be tried again `later`, or given up (`dead`); or it was put off untried
+#: (`waits`), or cut off as its worker stopped.
+Became = Literal["done", "later", "dead", "waits", "cut_off"]
+
+#: Told of every attempt's end, with how many seconds the attempt took.
+Told = Callable[[Claim, Became, float], None]
+
+
 class UnreadableEffect(LoopgateError):  # noqa: N818 - the state it reports
     """What is stored of an effect cannot be read: it was damaged, or a newer Loopgate wrote it, which may yet come."""
 
@@ -66,12 +76,14 @@ class EffectRunner:
         handlers: Handlers,
         policy: RetryPolicy,
         of_lanes: Mapping[str, RetryPolicy] = MappingProxyType({}),
+        told: Told = lambda *_: None,
     ) -> None:
         """*of_lanes* are the policies of integrations and providers that have one of their own, by their lane."""
         self._effects = effects
         self._handlers = handlers
         self._policy = policy
         self._of_lanes = of_lanes
+        self._told = told
 
     async def run(self, effect_id: str) -> None:
         """
@@ -82,44 +94,54 @@ class EffectRunner:
         claim = await self._effects.claim(effect_id, lease=self._policy.lease)
         if claim is None:
             return
+        began = time.monotonic()
+        try:
+            became = await self._attempt(claim)
+        except asyncio.CancelledError:
+            self._told(claim, "cut_off", time.monotonic() - began)
+            raise
+        self._told(claim, became, time.monotonic() - began)
+
+    async def _attempt(self, claim: Claim) -> Became:
+        effect_id = claim.effect.effect_id
         facts = {"effect_id": effect_id, "kind": claim.effect.kind, "attempt": claim.attempt}
         if claim.lost >= LOST_MAX:
             log.error("effect.deadly", lost=claim.lost, **facts)
-            await self._give_up(claim, f"given up: {claim.lost} workers in a row died while they carried it out", facts)
-            return
+            why = f"given up: {claim.lost} workers in a row died while they carried it out"
+            return await self._give_up(claim, why, facts)
         try:
             async with self._kept(claim), asyncio.timeout(self._policy.timeout.total_seconds()):
                 await self._carry_out(claim)
         except asyncio.CancelledError as error:
             if not _is_cancelled():
                 log.exception("effect.broke", **facts)
-                await self._later(claim, RuntimeError(str(error)), facts)
-                return
+                return await self._later(claim, RuntimeError(str(error)), facts)
             # This worker is told to stop: another one need not wait for the lease to run out.
             log.info("effect.cut_off", **facts)
             await self._effects.retry(effect_id, claim.fence, after=timedelta(0), error="the worker stopped")
             raise
         except PutOff as error:
             log.info("effect.waits", lane=str(error), **facts)
+            return "waits"
         except NotYet as error:
-            await self._put_off(claim, error, facts)
+            return await self._put_off(claim, error, facts)
         except Rejected as error:
             log.warning("effect.rejected", error=str(error), **facts)
-            await self._give_up(claim, _words(error), facts)
+            return await self._give_up(claim, _words(error), facts)
         except (Unavailable, TimeoutError) as error:
-            await self._later(claim, error, facts)
+            return await self._later(claim, error, facts)
         except (Exception, SystemExit) as error:
             log.exception("effect.broke", **facts)
-            await self._later(claim, error, facts)
-        else:
-            log.info("effect.done", **facts)
+            return await self._later(claim, error, facts)
+        log.info("effect.done", **facts)
+        return "done"
 
     async def _carry_out(self, claim: Claim) -> None:
         if not claim.is_readable:
             raise UnreadableEffect("what is stored of this effect cannot be read")
         await self._handlers.carry_out(claim)
 
-    async def _put_off(self, claim: Claim, error: NotYet, facts: Mapping[str, object]) -> None:
+    async def _put_off(self, claim: Claim, error: NotYet, facts: Mapping[str, object]) -> Became:
         """Come back at the time given: sooner would be in vain, and later would lose a place in a line."""
         if error.retry_after:
             after_s = min(error.retry_after, LONGEST_ASKED_S)
@@ -130,8 +152,9 @@ class EffectRunner:
         log.info("effect.waits", why=str(error), after_s=round(after_s, 3), **facts)
         after, why = timedelta(seconds=after_s), _words(error)
         await self._effects.put_off(claim.effect.effect_id, claim.fence, after=after, why=why)
+        return "waits"
 
-    async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> None:
+    async def _later(self, claim: Claim, error: BaseException, facts: Mapping[str, object]) -> Became:
         text, is_away = _words(error), isinstance(error, (Unavailable, TimeoutError))
         patient, policy = PATIENT.get(claim.effect.kind) if is_away else None, self._policy_of(claim)
         retry_after = error.retry_after if isinstance(error, Unavailable) else None
@@ -140,15 +163,15 @@ class EffectRunner:
         if patient is None and (claim.tries >= policy.attempts or claim.age + after > policy.give_up_after):
             log.error("effect.given_up", error=text, **facts)
             took = f"{claim.tries} attempts in {format_duration(claim.age)}"
-            await self._give_up(claim, f"given up after {took}: {text}", facts)
-            return
+            return await self._give_up(claim, f"given up after {took}: {text}", facts)
         log.info("effect.later", error=text, after_s=round(after.total_seconds(), 3), **facts)
         await self._effects.retry(claim.effect.effect_id, claim.fence, after=after, error=text)
+        return "later"
 
     def _policy_of(self, claim: Claim) -> RetryPolicy:
         return self._of_lanes.get(lane_of(claim.effect) or "", self._policy)
 
-    async def _give_up(self, claim: Claim, error: str, facts: Mapping[str, object]) -> None:
+    async def _give_up(self, claim: Claim, error: str, facts: Mapping[str, object]) -> Became:
         try:
             await self._handlers.give_up(claim, error)
         except Unavailable:
@@ -157,6 +180,7 @@ class EffectRunner:
             # Its loop cannot be told, now or later: what is left is to stop trying.
             log.exception("effect.buried", **facts)
             await self._effects.bury(claim.effect.effect_id, claim.fence, error=error)
+        return "dead"
 
     @contextlib.asynccontextmanager
     async def _kept(self, claim: Claim) -> AsyncIterator[None]:

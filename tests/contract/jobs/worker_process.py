@@ -124,7 +124,7 @@ def a_worker(
     with (home / "loops" / "notify.yaml").open("w") as file:
         YAML().dump(NOTIFY, file)
     configuration = {
-        "slack": {"team": "T1", "app": "A1", "apiUrl": "http://127.0.0.1:9/api/", "channels": {"a": "C1"}},
+        "slack": {"team": "T1", "app": "A1", "apiUrl": "http://127.0.0.1:9/api/", "channels": {"sre-approvals": "C1"}},
         "integrations": {"pager": {"kind": "webhook", "url": pager, "secretEnv": "PAGER_SECRET", "timeoutS": 5}},
         "loops": ["loops"],
     }

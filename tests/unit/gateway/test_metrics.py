@@ -36,6 +36,23 @@ def test_a_count_needs_its_labels() -> None:
         Metrics().deliveries.add("ci")
 
 
+def test_how_long_something_took_is_told_in_buckets_of_all_processes() -> None:
+    """Each bucket holds all that took no longer; what took longer than any bound is in the last one alone."""
+    memory = shared_memory(2)
+    one, other = (Metrics(Tallies(memory, places=2, place=place)) for place in (0, 1))
+    for metrics, seconds in ((one, 0.1), (one, 4.0), (other, 4.5), (other, 4_000.0)):
+        metrics.effect_seconds.add(seconds, "cards", "card.post")
+    told = one.render().decode().splitlines()
+    os.close(memory)
+
+    labels = 'kind="card.post",{}queue="cards"'
+    upto = {"0.1": 1, "2.5": 1, "5": 3, "3600": 3, "+Inf": 4}
+    for bound, count in upto.items():
+        le = labels.format(f'le="{bound}",')
+        assert f"loopgate_effect_seconds_bucket{{{le}}} {count}.0" in told
+    assert f"loopgate_effect_seconds_sum{{{labels.format('')}}} 4008.6" in told
+
+
 def test_whichever_process_of_an_address_is_asked_tells_of_all() -> None:
     """Counters are sums, connections to Slack too; what is a process's own says whose it is."""
     memory = shared_memory(2)
