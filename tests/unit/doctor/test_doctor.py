@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from patience import PATIENCE_S
+from ports import refusing
 from pydantic import SecretStr
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -369,9 +372,11 @@ def test_the_command_tells_people_and_programs_and_exits_with_1(tmp_path: Path) 
 
     def run(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "gateway.cli", "doctor", *arguments]
-        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=2 * PATIENCE_S, check=False)
 
-    table, told = run(), run("--json")
+    with refusing() as port, ThreadPoolExecutor(2) as pool:
+        environ["LOOPGATE_PORT"] = str(port)
+        table, told = pool.map(lambda arguments: run(*arguments), ([], ["--json"]))
     findings = json.loads(told.stdout)
 
     assert (table.returncode, told.returncode) == (1, 1)
