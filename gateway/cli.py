@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from gateway.wiring import Parts
 
 
+#: What the help groups commands by, in this order.
+BEGIN, RUN, WRITE, LOOK, PROGRAMS = "Begin", "Run", "Write", "Look", "Let programs in"
+
 app = typer.Typer(
     name="loopgate",
     help="A Slack-first human approval gateway: agents propose, a governed loop judges, humans decide, work runs once.",
@@ -42,15 +45,24 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(archive_app, name="archive")
-app.add_typer(audit_app, name="audit")
-app.command("metrics")(metrics)
-app.add_typer(effects_app, name="effects")
-app.add_typer(intake_app, name="intake")
-app.add_typer(keys_app, name="keys")
-app.command("mcp")(mcp)
-app.command("doctor")(doctor)
-app.add_typer(slack_app, name="slack")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        out.print(f"loopgate {version('loopgate')}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def begin(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Take what comes before a command."""
+    del version
 
 
 def main() -> None:
@@ -67,7 +79,7 @@ def main() -> None:
         sys.exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=BEGIN)
 def demo(
     scripted: Annotated[
         bool, typer.Option("--scripted", help="Play the whole story without a person and exit.")
@@ -86,7 +98,7 @@ def demo(
     raise typer.Exit(run(scripted=scripted, port=port, open_browser=browser))
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def serve(
     processes: Annotated[
         int | None,
@@ -131,7 +143,7 @@ def _seat(said: str | None) -> "Seat | None":
         raise typer.BadParameter("--seat is what a pool says to its processes; say --processes") from error
 
 
-@app.command()
+@app.command(rich_help_panel=RUN)
 def work(
     queue: Annotated[
         list[str] | None,
@@ -162,7 +174,7 @@ def work(
     work_queues(settings(), [name for name in QUEUES if not queue or name in queue], _seat(seat))
 
 
-@app.command()
+@app.command(rich_help_panel=WRITE)
 def check(
     files: Annotated[
         list[Path] | None, typer.Argument(help="Loop files, or directories of them.", metavar="FILE...")
@@ -200,7 +212,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@app.command(rich_help_panel=LOOK)
 def loops(
     state: Annotated[str | None, typer.Option(help="Only those in this state.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=500)] = 50,
@@ -229,6 +241,18 @@ def loops(
         out.print(f"more than {limit}; ask with --limit or --state", style="dim")
 
 
+# After the commands above, so that the help begins with what people begin with.
+app.command("doctor", rich_help_panel=BEGIN)(doctor)
+app.add_typer(slack_app, name="slack", rich_help_panel=BEGIN)
+app.add_typer(intake_app, name="intake", rich_help_panel=WRITE)
+app.command("metrics", rich_help_panel=LOOK)(metrics)
+app.add_typer(audit_app, name="audit", rich_help_panel=LOOK)
+app.add_typer(effects_app, name="effects", rich_help_panel=LOOK)
+app.add_typer(archive_app, name="archive", rich_help_panel=LOOK)
+app.command("mcp", rich_help_panel=PROGRAMS)(mcp)
+app.add_typer(keys_app, name="keys", rich_help_panel=PROGRAMS)
+
+
 def _print_checked(file: "LoopFile") -> None:
     from gateway.timetable import timetable
 
@@ -237,14 +261,18 @@ def _print_checked(file: "LoopFile") -> None:
     if file.definition:
         loop = file.definition
         out.print(
-            f"{file.path}: ok: {loop.id} {loop.version}, {len(loop.states)} states, "
-            f"{len(loop.transitions)} transitions, {loop.digest[:19]}",
+            f"{file.path}: ok: {loop.id} {loop.version}, {_count(len(loop.states), 'state')}, "
+            f"{_count(len(loop.transitions), 'transition')}, {loop.digest[:19]}",
             highlight=False,
             markup=False,
             soft_wrap=True,
         )
         for line in timetable(loop):
             out.print(f"  {line}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _print_graph(files: "list[LoopFile]") -> None:

@@ -234,6 +234,11 @@ def load_configuration(path: Path) -> Configuration:
     Raises:
         ConfigurationError: If it is missing, not YAML, or says something that does not fit, with file and line.
     """
+    if not path.exists():
+        raise ConfigurationError(
+            f"there is no {path}; write one as the README shows, or name yours in LOOPGATE_CONFIG. "
+            "`loopgate demo` needs none"
+        )
     try:
         data, line_of = read_mapping(path)
     except FileProblem as error:
@@ -298,6 +303,22 @@ def _contradictions(configuration: Configuration) -> Iterator[tuple[Place, str]]
         if name and name not in slack.channels:
             known = list(slack.channels)
             yield named_at, f"'{name}' is no name under slack.channels{suggestion(name, known)}"
+    if configuration.adhoc:
+        yield from _unknown_to_adhoc(configuration, configuration.adhoc)
+
+
+def _unknown_to_adhoc(configuration: Configuration, adhoc: AdhocConfig) -> Iterator[tuple[Place, str]]:
+    """Yield whom and where programs may ask, and there is nobody and nothing of that name."""
+    groups = {*configuration.groups, *(group for person in configuration.people for group in person.groups)}
+    users = [person.id for person in configuration.people]
+    for key, named, known, where in (
+        ("channels", adhoc.channels, list(configuration.slack.channels), "no name under slack.channels"),
+        ("groups", adhoc.groups, sorted(groups), "no group of anybody under people, nor under groups"),
+        ("users", adhoc.users, users, "nobody under people"),
+    ):
+        for index, name in enumerate(named):
+            if name not in known:
+                yield ("adhoc", key, index), f"'{name}' is {where}{suggestion(name, known)}"
 
 
 def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
@@ -309,7 +330,10 @@ def secret(name: str, environ: Mapping[str, str] = os.environ) -> SecretStr:
     """
     value = environ.get(name)
     if not value:
-        raise ConfigurationError(f"the environment variable {name} is not set; the configuration names it as a secret")
+        raise ConfigurationError(
+            f"the environment variable {name} is not set; export it, as the configuration names it as a "
+            "secret. `loopgate doctor` says what else is missing"
+        )
     if value != value.strip():
         raise ConfigurationError(f"the environment variable {name} has white space or a line end around its secret")
     return SecretStr(value)

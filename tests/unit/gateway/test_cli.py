@@ -5,6 +5,7 @@ import os
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -254,7 +255,7 @@ def test_a_broken_configuration_is_one_message_for_every_command(shell: Shell, c
     [
         ({"LOOPGATE_REDIS_URL": "http://example.com:1/0?password=hunter2"}, "the store's URL is not one"),
         ({"LOOPGATE_PORT": "eighty"}, "LOOPGATE_PORT: "),
-        ({"LOOPGATE_CONFIG": "/nowhere/loopgate.yaml"}, "/nowhere/loopgate.yaml:1: cannot be read"),
+        ({"LOOPGATE_CONFIG": "/nowhere/loopgate.yaml"}, "there is no /nowhere/loopgate.yaml; "),
         ({"SLACK_BOT_TOKEN": ""}, "SLACK_BOT_TOKEN is not set"),
     ],
 )
@@ -334,3 +335,11 @@ def test_help_needs_nothing(tmp_path: Path) -> None:
     assert done.returncode == 0
     for command in ("demo", "serve", "work", "check", "loops", "audit"):
         assert command in done.stdout
+    assert done.stdout.index("demo") < done.stdout.index("serve") < done.stdout.index("check")
+
+
+def test_it_says_which_one_it_is(tmp_path: Path) -> None:
+    """`--version` is what anybody who asks for help is asked first."""
+    done = Shell(tmp_path).run("--version")
+
+    assert (done.returncode, done.stdout.strip()) == (0, f"loopgate {version('loopgate')}")

@@ -65,6 +65,21 @@ def _second_person(**fields: Any) -> Callable[[dict[str, Any]], object]:
             "- ops",
             "people.1.groups.0: who is in 'ops' is up to Slack user group S0OPS",
         ),
+        (
+            lambda d: d.update(adhoc={"channels": ["sre-aprovals"], "groups": ["sre"]}),
+            "- sre-aprovals",
+            "adhoc.channels.0: 'sre-aprovals' is no name under slack.channels; did you mean 'sre-approvals'?",
+        ),
+        (
+            lambda d: d.update(adhoc={"channels": ["sre-approvals"], "groups": ["srf"]}),
+            "- srf",
+            "adhoc.groups.0: 'srf' is no group of anybody under people, nor under groups; did you mean 'sre'?",
+        ),
+        (
+            lambda d: d.update(adhoc={"channels": ["sre-approvals"], "users": ["dan"]}),
+            "- dan",
+            "adhoc.users.0: 'dan' is nobody under people; did you mean 'dana'?",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named_with_file_and_line(
@@ -100,23 +115,32 @@ def test_one_id_in_two_tenants_is_two_people(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (None, "cannot be read"),
         (b"slack: [", "Invalid YAML syntax"),
         (b"- a list", "must hold one mapping"),
         (b"\xff\xfe\x00", "not UTF-8"),
         (b"a: 1\na: 2\n", "a"),
     ],
 )
-def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes | None, says: str) -> None:
-    """Missing, not YAML, not a mapping, not text, a key twice: one message that begins with the path."""
+def test_a_file_that_is_no_configuration_is_refused(tmp_path: Path, content: bytes, says: str) -> None:
+    """Not YAML, not a mapping, not text, a key twice: one message that begins with the path."""
     path = tmp_path / "loopgate.yaml"
-    if content is not None:
-        path.write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(ConfigurationError) as refused:
         load_configuration(path)
 
     assert str(refused.value).startswith(str(path))
     assert says in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_told_with_what_to_do(tmp_path: Path) -> None:
+    """The first mistake anybody makes: what to write, what to set, and what needs neither."""
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration(tmp_path / "loopgate.yaml")
+
+    assert str(refused.value) == (
+        f"there is no {tmp_path / 'loopgate.yaml'}; write one as the README shows, or name yours in LOOPGATE_CONFIG. "
+        "`loopgate demo` needs none"
+    )
 
 
 @pytest.mark.parametrize(("value", "says"), [(None, "is not set"), ("", "is not set"), ("shhh\n", "white space")])
