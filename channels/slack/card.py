@@ -31,8 +31,9 @@ from channels.slack.course import (
 from channels.slack.faces import OPEN, Face, face_of
 from channels.slack.limits import MESSAGE_BLOCK_TEXT_MAX, SECTION_FIELDS_MAX
 from channels.slack.mrkdwn import code, inline, one_line, quoted, size, when
+from channels.slack.quoting import shortened
 from channels.slack.runs import outcome, planned
-from channels.slack.shortening import TITLE_MAX, approvers, chosen, parameters_size, short_digest, shortened, summary
+from channels.slack.shortening import TITLE_MAX, approvers, chosen, parameters_size, short_digest, summary
 from loops.approvals import ApprovalRequest, Ending, Recommendation
 from loops.errors import Rejected
 from loops.guards import GuardVerdict

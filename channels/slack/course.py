@@ -10,7 +10,8 @@ from types import MappingProxyType
 from channels.slack import blocks as b
 from channels.slack import wording
 from channels.slack.blocks import Block
-from channels.slack.mrkdwn import code, exact, inline, quote, quoted, size, when
+from channels.slack.mrkdwn import code, exact, inline, quoted, size, when
+from channels.slack.quoting import shortened
 from channels.slack.shown import INFORM, More
 from loops.actors import Actor
 from loops.approvals import ApprovalRequest, Decision, Progress, Question
@@ -26,7 +27,7 @@ NAME_MAX = 80
 NAMES_MAX, GONE_MAX = 5, 3
 WHO_MAX, STANDING_MAX = 60, 400
 CHANGES_MAX, PATH_MAX, VALUE_MAX = 5, 60, 70
-QUESTIONS_MAX, QUESTION_MAX, REPLY_MAX = 2, 240, 240
+QUESTIONS_MAX, QUESTION_MAX, REPLY_MAX, LINES_MAX = 2, 240, 240, 6
 HANDOVERS_MAX, HANDOVER_REASON_MAX = 2, 100
 
 
@@ -57,6 +58,14 @@ def counted(request: ApprovalRequest) -> tuple[Decision, ...]:
     """Return the approvals that count, as of the latest."""
     lapsed = request.progress.lapsed if request.progress else ()
     return tuple(decision for decision in request.approvals if decision.by.user_id not in lapsed)
+
+
+def so_far(request: ApprovalRequest) -> str | None:
+    """Return how many approvals of all stages there are, of how many; None where one person is enough."""
+    if not is_shared(request):
+        return None
+    quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
+    return wording.approvals_so_far(len(counted(request)), quorum)
 
 
 def standing(request: ApprovalRequest, names: Names = NO_NAMES) -> str:
@@ -177,14 +186,10 @@ def _value(value: object) -> str:
 
 
 def _question(question: Question) -> str:
-    text = f"{wording.asks(name_of(question.by), when(question.at))}\n{_quoted(question.text, QUESTION_MAX)}"
+    asked = shortened(question.text, QUESTION_MAX, lines=LINES_MAX)
+    text = f"{wording.asks(name_of(question.by), when(question.at))}\n{asked}"
     if question.answer is None or question.answered_by is None:
         return text
     at = when(question.answered_at) if question.answered_at else None
     head = wording.replies(name_of(question.answered_by), question.answered_by.type, at)
-    return f"{text}\n{head}\n{_quoted(question.answer, REPLY_MAX)}"
-
-
-def _quoted(text: str, maximum: int) -> str:
-    cut = quote(text, maximum, lines=6)
-    return f"{cut.text}\n{wording.more_characters(cut.left)}" if cut.left else cut.text
+    return f"{text}\n{head}\n{shortened(question.answer, REPLY_MAX, lines=LINES_MAX)}"

@@ -20,6 +20,7 @@ from channels.slack import wording
 from channels.slack.blocks import Block
 from channels.slack.bulk import BULK_VIEW, bulk_button, groups_of
 from channels.slack.card import render
+from channels.slack.course import so_far
 from channels.slack.deliveries import Click, EventCallback, Submission
 from channels.slack.errors import error_code
 from channels.slack.evidence import KIND
@@ -229,9 +230,8 @@ def _request(subject: Loaded) -> Iterator[Block]:
     yield b.section("\n".join(lines))
     parts = [_name(request.loop_name), code(_name(request.aggregate_id))]
     parts.append(wording.asked_by(_name(request.proposal.requester.name), request.proposal.requester.type))
-    quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
-    if quorum > 1:
-        parts.append(wording.approvals_so_far(len(request.approvals), quorum))
+    if approvals := so_far(request):
+        parts.append(approvals)
     if request.expires_at:
         parts.append(wording.decide_by(when(request.expires_at)))
     parts.append(_name(short_digest(request.digest)))

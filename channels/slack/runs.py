@@ -8,7 +8,7 @@ from channels.slack.blocks import Block
 from channels.slack.course import NAME_MAX
 from channels.slack.faces import OPEN, Face, integration_result
 from channels.slack.mrkdwn import code, exact, inline, quote, size
-from channels.slack.shortening import shortened
+from channels.slack.quoting import shortened
 from loops.approvals import ApprovalRequest, PlannedEffect
 from loops.canonical import canonical_json
 from loops.ports import Loaded

@@ -3,7 +3,7 @@
 from channels.slack import wording
 from channels.slack.course import NAME_MAX, NO_NAMES, Names, decider
 from channels.slack.faces import OPEN, face_of
-from channels.slack.mrkdwn import inline, quote, quoted, utc
+from channels.slack.mrkdwn import inline, quoted, utc
 from loops.approvals import ApprovalRequest
 from loops.canonical import canonical_json
 from loops.ports import Loaded
@@ -50,9 +50,3 @@ def short_digest(digest: str) -> str:
 def parameters_size(request: ApprovalRequest) -> int:
     """Return the bytes the proposal's parameters take as canonical JSON."""
     return len(canonical_json(request.proposal.parameters))
-
-
-def shortened(text: str, maximum: int, *, lines: int = 30) -> str:
-    """Return *text* quoted, and how much of it stands under Details only."""
-    cut = quote(text, maximum, lines=lines)
-    return f"{cut.text}\n{wording.more_characters(cut.left)}" if cut.left else cut.text

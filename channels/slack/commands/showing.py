@@ -6,6 +6,7 @@ from typing import TypeVar
 from channels.slack import wording as card_words
 from channels.slack.commands import wording
 from channels.slack.commands.parsing import Typed
+from channels.slack.course import so_far
 from channels.slack.listening import Desk
 from channels.slack.mrkdwn import inline, quoted, when
 from channels.slack.ports import Entitled
@@ -86,10 +87,7 @@ class Showing:
         if request:
             facts = request.facts[:FACTS_MAX]
             lines += [card_words.fact(_name(fact.label), inline(fact.value, TITLE_MAX).text) for fact in facts]
-            for decision in request.decisions[:DECISIONS_MAX]:
-                offered = request.answer(decision.transition_id)
-                answer = _name(offered.label if offered else decision.transition_id)
-                lines.append(wording.gave(inline(decision.name, 2 * NAME_MAX).text, answer, when(decision.at)))
+            lines += _decided(request)
         effects = await self._desk.gate.effects_of(self._desk.tenant, instance.instance_id)
         for effect in [each for each in effects if each.is_retriable][:DEAD_MAX]:
             error = quoted(effect.error, TITLE_MAX) if effect.error else None
@@ -153,9 +151,8 @@ def _pending(subject: Loaded, allowed: set[str], names: Mapping[str, str]) -> Li
     if request is None:
         return []
     parts = [_name(request.loop_name), wording.asked(when(request.created_at))]
-    quorum = sum(need.quorum for stage in request.policy.gates for need in stage.needs)
-    if quorum > 1:
-        parts.append(card_words.approvals_so_far(len(request.approvals), quorum))
+    if approvals := so_far(request):
+        parts.append(approvals)
     if request.expires_at:
         parts.append(wording.decided_by(when(request.expires_at)))
     parts.append(inline(request.policy.named(names), NAME_MAX).text)

@@ -10,8 +10,9 @@ from channels.slack import wording as card_words
 from channels.slack.blocks import Block
 from channels.slack.commands import wording
 from channels.slack.deliveries import Submission
-from channels.slack.limits import INPUT_LABEL_MAX, PLAIN_TEXT_INPUT_MAX, PRIVATE_METADATA_MAX
+from channels.slack.limits import PLAIN_TEXT_INPUT_MAX, PRIVATE_METADATA_MAX
 from channels.slack.mrkdwn import inline, size
+from channels.slack.reason import typed_in
 from channels.slack.shown import TOLD_VIEW, NotOurs
 from channels.slack.views import View, modal
 from loops.definition import LoopDefinition
@@ -69,12 +70,14 @@ def start_view(definition: LoopDefinition, asking: Starting) -> View | None:
 
 def typed_values(submission: Submission, asking: Starting) -> dict[str, str]:
     """Return what was typed, by path."""
-    return {path: _typed(submission, _block(index)) for index, path in enumerate(asking.asked)}
+    values = submission.view.state.values
+    held = {path: values.get(_block(index), {}).get(ACTION) for index, path in enumerate(asking.asked)}
+    return {path: (typed.value if typed else None) or "" for path, typed in held.items()}
 
 
 def typed_id(submission: Submission) -> str:
     """Return the id that was typed."""
-    return _typed(submission, ID_BLOCK).strip()
+    return typed_in(submission, ID_BLOCK, ACTION) or ""
 
 
 def cancel_view(instance: LoopInstance) -> View:
@@ -95,7 +98,7 @@ def cancel_view(instance: LoopInstance) -> View:
 
 def typed_reason(submission: Submission) -> str | None:
     """Return the reason that was typed, or None."""
-    return _typed(submission, REASON_BLOCK).strip() or None
+    return typed_in(submission, REASON_BLOCK, ACTION)
 
 
 def said(title: str, lines: Sequence[str]) -> View:
@@ -123,11 +126,6 @@ def _block(index: int) -> str:
     return f"loopgate.start.{index}"
 
 
-def _typed(submission: Submission, block_id: str) -> str:
-    held = submission.view.state.values.get(block_id, {}).get(ACTION)
-    return (held.value if held else None) or ""
-
-
 def _input(
     block_id: str,
     label: str,
@@ -137,16 +135,5 @@ def _input(
     multiline: bool = False,
     maximum: int = PLAIN_TEXT_INPUT_MAX,
 ) -> Block:
-    return {
-        "type": "input",
-        "block_id": block_id,
-        "optional": is_optional,
-        "label": b.plain(label, INPUT_LABEL_MAX),
-        "hint": b.plain(hint, INPUT_LABEL_MAX),
-        "element": {
-            "type": "plain_text_input",
-            "action_id": ACTION,
-            "multiline": multiline,
-            "max_length": maximum,
-        },
-    }
+    box = b.text_input(ACTION, multiline=multiline, maximum=maximum)
+    return b.asked_for(block_id, label, box, hint=hint, optional=is_optional)

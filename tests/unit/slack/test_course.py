@@ -15,13 +15,14 @@ from unit.slack.subjects import (
     questioned,
     said,
     staged,
+    waiting,
     with_request,
     with_result,
 )
 
 from channels.slack import wording
 from channels.slack.card import render
-from channels.slack.course import net_changes
+from channels.slack.course import net_changes, so_far
 from channels.slack.details import document
 from channels.slack.notices import notice_text
 from channels.slack.why import why_text
@@ -66,6 +67,15 @@ def test_needs_of_one_stage_are_counted_side_by_side() -> None:
     )
 
     assert "1 of 2 sre and 0 of 1 the owner" in text
+
+
+def test_lists_count_the_approvals_that_count() -> None:
+    """Where there is room for a figure only, it is the card's: of all stages, without those that lapsed."""
+    subject = with_request(waiting(2), decisions=(an_approval("Dana", 5), an_approval("Robin", 6)))
+    lapsed = with_request(subject, progress=Progress(stage=0, filled=(1,), lapsed=("dana",)))
+    told = [so_far(each.request) for each in (subject, lapsed, waiting(1)) if each.request]
+
+    assert told == ["2 of 2 approvals", "1 of 2 approvals", None]
 
 
 def test_an_approval_by_somebody_who_left_is_not_counted() -> None:
