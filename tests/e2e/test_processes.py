@@ -15,6 +15,7 @@ from io import StringIO
 import httpx2
 import psutil
 import pytest
+from patience import PATIENCE_S
 from ruamel.yaml import YAML
 from stack import CHANGE, PEOPLE, Stack
 
@@ -63,7 +64,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 def scraped(stack: Stack) -> str:
     """Return the metrics of whichever process answers."""
-    return httpx2.get(f"{stack.gateway()}/metrics").text
+    return httpx2.get(f"{stack.gateway()}/metrics", timeout=PATIENCE_S).text
 
 
 def all_up(stack: Stack, *, but: int = 0) -> dict[int, float]:
@@ -100,7 +101,8 @@ def test_a_process_killed_while_requests_flow_loses_nothing_acknowledged(many: S
             body = json.dumps({"type": "change.proposed", "data": {**CHANGE, "changeId": change, "requestedBy": "lee"}})
             headers = many.signed(body, f"msg_{secrets.token_hex(8)}", datetime.now(UTC))
             try:
-                answer = httpx2.post(f"{many.gateway()}/webhooks/ci", content=body.encode(), headers=headers)
+                url = f"{many.gateway()}/webhooks/ci"
+                answer = httpx2.post(url, content=body.encode(), headers=headers, timeout=PATIENCE_S)
             except httpx2.TransportError as error:
                 became[type(error).__name__] += 1
                 continue
@@ -174,15 +176,15 @@ def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> Non
     address = ("127.0.0.1", many.gateway_ports[0])
     pool = psutil.Process(many.gateways[-1].pid)
     children = pool.children()
-    with socket.create_connection(address, timeout=20) as connection:
+    with socket.create_connection(address, timeout=PATIENCE_S) as connection:
         connection.sendall(f"POST /webhooks/ci HTTP/1.1\r\nhost: x\r\n{head}\r\n{body[:20]}".encode())
         many.until(lambda: many.metric("loopgate_http_connections") >= 1, "the connection to be accepted")
         pool.terminate()
         many.until(lambda: _is_refused(address), "nobody to listen any more")
         connection.sendall(body[20:].encode())
         answer = connection.recv(65_536)
-    code = pool.wait(timeout=20)
-    gone, left = psutil.wait_procs(children, timeout=5)
+    code = pool.wait(timeout=PATIENCE_S)
+    gone, left = psutil.wait_procs(children, timeout=PATIENCE_S)
 
     assert answer.startswith(b"HTTP/1.1 202")
     assert code == 0

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx2
 import pytest
 from builders import TENANT, House, People, a_change, a_house, a_person, an_answer
+from patience import PATIENCE_S
 from pydantic import SecretStr
 from unit.slack.rig import BOT_TOKEN, SIGNING_SECRET, workspace
 
@@ -192,7 +193,7 @@ class slack_of:  # noqa: N801 - reads as what it opens
     """Open Slack's channel against the sandbox at *url*, emptied."""
 
     def __init__(self, url: str, **installation: Any) -> None:
-        self._sandbox = httpx2.AsyncClient(base_url=url, trust_env=False)
+        self._sandbox = httpx2.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S)
         fields = {"bot_token": SecretStr(BOT_TOKEN), "bot_user_id": "UBOT", "api_url": f"{url}/api/"} | installation
         self._installation = SlackInstallation("T1", "A1", signing_secret=SecretStr(SIGNING_SECRET), **fields)
         self._client = slack_client(self._installation, factor=1000)

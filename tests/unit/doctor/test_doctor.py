@@ -113,7 +113,7 @@ async def a_clinic(home: Path, store: str | None) -> AsyncIterator[Clinic]:
     async with (
         served(create_app(SandboxConfig.model_validate(SLACK))) as slack_url,
         served(Starlette(routes=[Route(PATH, guard)])) as gateway_url,
-        httpx2.AsyncClient(base_url=slack_url, trust_env=False) as sandbox,
+        httpx2.AsyncClient(base_url=slack_url, trust_env=False, timeout=PATIENCE_S) as sandbox,
     ):
         made = Clinic(home, sandbox, gateway_url, store)
         made.configured()
@@ -225,7 +225,7 @@ async def test_a_missing_scope_says_what_it_is_for(clinic: Clinic) -> None:
         slack = SLACK | {"app": SLACK["app"] | {"scopes": scopes}}  # type: ignore[operator]
         async with (
             served(create_app(SandboxConfig.model_validate(slack))) as url,
-            httpx2.AsyncClient(base_url=url) as http,
+            httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S) as http,
         ):
             other = Clinic(clinic.home, http, clinic.url, clinic.store)
             other.configured()

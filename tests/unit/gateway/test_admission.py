@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from patience import PATIENCE_S
 from redis import Redis
 from unit.gateway.files import SECRETS, a_file
 from unit.gateway.test_serve import said, serving
@@ -23,7 +24,7 @@ def started(home: Path, command: str, url: str) -> subprocess.CompletedProcess[s
         env={**inherited, **SECRETS, "LOOPGATE_CONFIG": str(home / "loopgate.yaml"), "LOOPGATE_REDIS_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         check=False,
     )
 
@@ -65,6 +66,6 @@ def test_a_store_that_comes_late_and_is_newer_ends_the_gateway(tmp_path: Path) -
     with serving(tmp_path, LOOPGATE_REDIS_URL=url) as (process, http):
         assert http.get("/readyz").status_code == 503
         with server:
-            assert process.wait(30) == 0
+            assert process.wait(PATIENCE_S) == 0
 
     assert "store.refused" in said(tmp_path)

@@ -161,7 +161,7 @@ def test_a_second_word_makes_them_hurry(tmp_path: Path) -> None:
         pool.send_signal(signal.SIGINT)
         until(lambda: "finishes" in said(tmp_path))
         pool.send_signal(signal.SIGINT)
-        code = pool.wait(timeout=20)
+        code = pool.wait(timeout=PATIENCE_S)
 
     assert code == 0
     assert said(tmp_path).index("finishes") < said(tmp_path).index("hurries")

@@ -73,7 +73,7 @@ async def test_broken_connection_is_broken_on_the_wire(process: tuple[str, "subp
     """reset_after_accept reaches a real client as a lost connection, and the message is there."""
     url = process[0]
     client = AsyncWebClient(token=TOKEN, base_url=f"{url}/api/", retry_handlers=[])
-    async with httpx2.AsyncClient(base_url=url) as http:
+    async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S) as http:
         fault = {"method": "chat.postMessage", "kind": "reset_after_accept"}
         await http.post("/sandbox/faults", json=fault)
         with pytest.raises(aiohttp.ClientError):

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from patience import PATIENCE_S
 from redis import Redis
 from redis import exceptions as redis_errors
 
@@ -121,7 +122,7 @@ def test_a_second_process_shares_it(data_dir: Path, ask: Ask) -> None:
         second = ask(data_dir)
 
         assert answer(second) == (server.pid, False, server.url)
-        second.communicate("stop\n", timeout=10)
+        second.communicate("stop\n", timeout=PATIENCE_S)
         assert second.returncode == 0
         assert kept(server.url) == "first"
 
