@@ -37,7 +37,7 @@ def mcp(
     except ModuleNotFoundError as error:
         if error.name not in {"mcp", "mcp_types"}:
             raise
-        fail("the MCP server needs the official SDK; in a clone of Loopgate: pip install '.[mcp]'")
+        fail("the MCP server needs the official SDK; in a clone of Loopgate: pip install -e '.[mcp]'")
     from gateway.client.loopgate import AsyncLoopgate
 
     who = _agent(agent, model, provider)

@@ -28,9 +28,9 @@ def _line(definition: LoopDefinition, state_id: str, name: str, policy: Approval
         moments.append((policy.expire_after, f"{taken.id} to {taken.to}" if taken else "refused"))
     if not moments:
         return f"{name}: waits for ever"
-    steps = ", ".join(f"{format_duration(after)} {what}" for after, what in sorted(moments, key=_by_time))
+    steps = ", ".join(f"after {format_duration(after)} {what}" for after, what in sorted(moments, key=_by_time))
     hours = _hours(policy.hours) if policy.hours else f"of calendar {policy.calendar}" if policy.calendar else ""
-    return f"{name}: {steps}{f'; only hours {hours} count' if hours else ''}"
+    return f"{name}, while nobody decides: {steps}{f'; only hours {hours} count' if hours else ''}"
 
 
 def _numbers(policy: ApprovalPolicy) -> range:
@@ -48,5 +48,6 @@ def _whom(step: EscalationStep) -> str:
 
 
 def _hours(hours: Hours) -> str:
-    off = f" but {len(hours.holidays)} holidays" if hours.holidays else ""
-    return f"{hours.from_}-{hours.to} {hours.zone}, {' '.join(hours.days)}{off}"
+    off = len(hours.holidays)
+    but = f", without {off} holiday{'' if off == 1 else 's'}," if off else ""
+    return f"{hours.from_}-{hours.to} {hours.zone}, {' '.join(hours.days)}{but}"

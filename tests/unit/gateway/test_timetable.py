@@ -14,8 +14,9 @@ def test_the_timetable_says_what_silence_leads_to_in_the_order_of_time() -> None
     )
 
     assert list(timetable(loop)) == [
-        "PENDING_HUMAN_APPROVAL: 1h30m reminds, 2h asks leads, who is on call (primary) in leads, 3h reminds, "
-        "4h expire to REJECTED; only hours 09:00-17:00 Europe/Vienna, mon tue wed thu fri but 1 holidays count"
+        "PENDING_HUMAN_APPROVAL, while nobody decides: after 1h30m reminds, after 2h asks leads, who is on call "
+        "(primary) in leads, after 3h reminds, after 4h expire to REJECTED; only hours 09:00-17:00 Europe/Vienna, "
+        "mon tue wed thu fri, without 1 holiday, count"
     ]
 
 
