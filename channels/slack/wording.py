@@ -1,5 +1,6 @@
 """
-Every word people read in Slack.
+Every word people read in Slack, but for answers to the slash command (`commands.wording`) and what is said of events
+(`threads`).
 
 Plain values and functions of text that is ready for Slack: what comes in is escaped already, what goes out is `mrkdwn`
 unless it says otherwise. No sentence claims more than the ledger holds.

@@ -14,8 +14,9 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from channels.slack_sandbox import answers, control, page, uploads, web_api
+from channels.slack_sandbox import answers, page, uploads, web_api
 from channels.slack_sandbox.config import SandboxConfig, is_loopback
+from channels.slack_sandbox.control.routes import ROUTES as CONTROL
 from channels.slack_sandbox.events_api import send_url_verification
 from channels.slack_sandbox.refusal import JsonObject, SlackRefusal
 from channels.slack_sandbox.sandbox import Sandbox
@@ -46,7 +47,7 @@ def create_app(config: SandboxConfig, transport: httpx2.AsyncBaseTransport | Non
             Route("/actions/{team}/{number}/{secret}", _response_url, methods=["POST"]),
             Route("/commands/{team}/{number}/{secret}", _response_url, methods=["POST"]),
             *uploads.ROUTES,
-            *control.ROUTES,
+            *CONTROL,
             *page.ROUTES,
         ],
         middleware=[Middleware(_LoopbackOnly)],

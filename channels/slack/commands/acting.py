@@ -7,7 +7,8 @@ from slack_bolt import BoltResponse
 
 from channels.slack.commands import wording
 from channels.slack.commands.parsing import Typed, nearest, nested, pairs, value_of
-from channels.slack.commands.showing import Lines, wanted
+from channels.slack.commands.showing import Lines
+from channels.slack.commands.wanting import wanted
 from channels.slack.commands.windows import (
     ASKED_MAX,
     ID_BLOCK,
