@@ -22,12 +22,15 @@ def check(found: Found) -> list[str]:
     rules = (
         _every_acknowledged_webhook_is_in_a_ledger,
         _every_acknowledged_answer_is_in_a_ledger,
+        _every_answer_is_recorded_as_given,
         _one_decision_per_request,
         _one_effect_per_grant,
         _no_effect_without_a_live_approval,
         _what_succeeded_took_place,
         _every_card_shows_the_final_truth,
         _every_chain_verifies,
+        _no_reminder_comes_twice,
+        _alarms_are_true,
         _nothing_is_left_pending,
         _nothing_else_happened,
     )
@@ -58,6 +61,19 @@ def _every_acknowledged_answer_is_in_a_ledger(found: Found) -> Iterator[str]:
     for each in found.acknowledged:
         if each.person and each.person not in heard[each.change]:
             yield f"lost: {each.what} of {each.change} by {each.person} was acknowledged and is in no ledger"
+
+
+def _every_answer_is_recorded_as_given(found: Found) -> Iterator[str]:
+    given = defaultdict[tuple[str, str], set[str]](set)
+    for each in found.acknowledged:
+        given[each.change, each.person].add(each.what)
+    for ledger in found.ledgers:
+        for data in ledger.of("approval.decision.recorded"):
+            decision, person = data["decision"], data["decision"]["by"]["userId"]
+            answers = given.get((ledger.change, person))
+            # One that was not acknowledged may be recorded all the same, its answer was lost; then nobody was told.
+            if answers and decision["kind"] not in answers:
+                yield f"twisted: {person} said {', '.join(sorted(answers))} to {ledger.change}, not {decision['kind']}"
 
 
 def _one_decision_per_request(found: Found) -> Iterator[str]:
@@ -151,6 +167,29 @@ def _every_chain_verifies(found: Found) -> Iterator[str]:
     for ledger in found.ledgers:
         if ledger.broken:
             yield f"the ledger of {ledger.change} ({ledger.instance_id}) does not verify: {ledger.broken}"
+
+
+def _no_reminder_comes_twice(found: Found) -> Iterator[str]:
+    for ledger in found.ledgers:
+        numbers = defaultdict[str, list[int]](list)
+        for data in ledger.of("approval.reminded"):
+            if "number" in data:
+                numbers[data["requestId"]].append(data["number"])
+        for request, said in numbers.items():
+            if said != sorted(set(said)):
+                yield f"doubled: {request} of {ledger.change} was reminded of as number {', '.join(map(str, said))}"
+
+
+def _alarms_are_true(found: Found) -> Iterator[str]:
+    alarmed = {effect.change for effect in found.effects if effect.kind == "effect.alarm"}
+    given_up = defaultdict[str, list[str]](list)
+    for effect in found.effects:
+        if effect.kind in {"integration.run", "provider.ask"} and effect.state == "dead":
+            given_up[effect.change].append(effect.effect_id)
+        if effect.kind == "integration.run" and effect.state == "dead" and effect.change not in alarmed:
+            yield f"{effect.effect_id} of {effect.change} was given up, and nobody was told: {effect.error}"
+    for change in sorted(alarmed - given_up.keys()):
+        yield f"a false alarm about {change}: nothing of it was given up"
 
 
 def _nothing_is_left_pending(found: Found) -> Iterator[str]:

@@ -55,11 +55,12 @@ def _ended(status: str, words: str, kind: str = "") -> Found:
         decision = {"kind": kind, "by": _DANA}
         events.append(_event("approval.decision.recorded", requestId="ar_1", digest="sha256:1", decision=decision))
     events.append(_event("approval.closed", requestId="ar_1", status=status))
-    answers = found.acknowledged if kind else found.acknowledged[:1]
+    proposed, answer = found.acknowledged
+    answers = [proposed, replace(answer, what=kind)] if kind else [proposed]
     card = replace(found.cards[0], words=words)
     return replace(
         found,
-        acknowledged=list(answers),
+        acknowledged=answers,
         calls=[],
         cards=[card],
         effects=[],
@@ -98,6 +99,22 @@ def _with_event(found: Found, *events: dict[str, Any]) -> None:
 def _without(found: Found, kind: str) -> None:
     ledger = found.ledgers[0]
     found.ledgers[0] = replace(ledger, events=tuple(event for event in ledger.events if event["type"] != kind))
+
+
+def _twist_an_answer(found: Found) -> None:
+    found.acknowledged[1] = replace(found.acknowledged[1], what="reject")
+
+
+def _remind_twice(found: Found) -> None:
+    _with_event(found, *(_event("approval.reminded", requestId="ar_1", number=number) for number in (1, 2, 2)))
+
+
+def _give_up_in_silence(found: Found) -> None:
+    found.effects[0] = replace(found.effects[0], state="dead", error="no quota")
+
+
+def _alarm_for_nothing(found: Found) -> None:
+    found.effects.append(EffectSeen("ef_4", "CHAOS-00001", "effect.alarm", "succeeded"))
 
 
 def _decide_twice(found: Found) -> None:
@@ -192,6 +209,10 @@ def _end_by_itself(found: Found) -> None:
         (_double_ledger, "lost or doubled: the proposal of CHAOS-00001 was acknowledged and has 2 ledgers"),
         (_lose_withdrawal, "lost: the withdrawal of CHAOS-00001"),
         (_lose_answer, "lost: reject of CHAOS-00001 by sam"),
+        (_twist_an_answer, "twisted: dana said reject to CHAOS-00001, not approve"),
+        (_remind_twice, "doubled: ar_1 of CHAOS-00001 was reminded of as number 1, 2, 2"),
+        (_give_up_in_silence, "ef_1 of CHAOS-00001 was given up, and nobody was told: no quota"),
+        (_alarm_for_nothing, "a false alarm about CHAOS-00001"),
         (_decide_twice, "doubled: ar_1 of CHAOS-00001 was decided 2 times"),
         (_never_close, "ar_1 of CHAOS-00001 was closed 0 times"),
         (_act_twice, "doubled: the grant of ar_1 was carried out 2 times, as ef_1, ef_2"),
