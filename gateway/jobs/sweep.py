@@ -20,7 +20,7 @@ SWEEP_LEASE = timedelta(seconds=3)
 HELD_FOR = timedelta(seconds=3)
 
 #: Deadlines that are taken at a time, and of those how many take effect side by side.
-BATCH, AT_A_TIME = 100, 8
+BATCH, AT_A_TIME = 32, 8
 
 #: How long a deadline that cannot take effect is left alone.
 STUCK_PAUSE = timedelta(minutes=1)
