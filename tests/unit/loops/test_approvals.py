@@ -156,6 +156,24 @@ async def test_who_approved_may_change_their_mind_by_an_edit() -> None:
     assert isinstance(done, Executed)
 
 
+async def test_guards_judge_what_was_edited_not_what_was_asked() -> None:
+    """The guards of an answer's transition see the proposal as the edits leave it, and an unfit one decides nothing."""
+    small = {"id": "expression", "severity": "hard", "parameters": {"expression": "data.replicas <= 10"}}
+    loop = a_change(editable={"replicas": {"type": "integer", "maximum": 20}}).as_json()
+    for transition in loop["transitions"]:
+        if transition["id"] == "approve":
+            transition["guards"] = [small]
+    house = a_house(LoopDefinition.model_validate(loop))
+    request = await house.propose()
+    large = await house.engine.answer(an_answer(request, "approve", "dana", edits={"replicas": 15}), tenant=TENANT)
+    fits = await house.engine.answer(an_answer(request, "approve", "dana", edits={"replicas": 10}), tenant=TENANT)
+
+    assert isinstance(large, Refused)
+    assert (large.code, large.instance.data) == ("guard_failed", DATA)
+    assert isinstance(fits, Executed)
+    assert fits.instance.data["replicas"] == 10
+
+
 async def test_a_rejection_carries_no_edits() -> None:
     """Who rejects changes nothing: edits that come with it are refused on the record, and so is the rejection."""
     house = a_house(a_change(editable={"replicas": {"type": "integer"}}))
