@@ -6,6 +6,6 @@ bringing decisions back to the engine; `memory`, a channel without a vendor, for
 
 Must not be here: judging a decision (the engine does), storage, other vendors' libraries than the channel's own.
 
-To add a channel: a package beside `slack/`, its adapter under the contract suite in `tests/contract/channel`, a line in
-`gateway/wiring.py`.
+To add a channel: a package beside `slack/`, its adapter under the contract suite in `tests/contract/channel`, a module
+in `gateway/wiring`.
 """

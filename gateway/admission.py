@@ -11,7 +11,8 @@ import structlog
 from gateway.storage import health
 from gateway.storage.health import Verdict
 from gateway.storage.schema import bring_up, version_of
-from gateway.wiring import Parts, durability
+from gateway.wiring.parts import Parts
+from gateway.wiring.store import durability
 from loops.errors import Rejected, StoreUnavailable
 
 log = structlog.stdlib.get_logger()

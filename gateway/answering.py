@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 
 from gateway.probes import probe_routes
 from gateway.server import Server
-from gateway.wiring import Parts
+from gateway.wiring.parts import Parts
 
 
 @asynccontextmanager

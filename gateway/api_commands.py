@@ -10,7 +10,7 @@ from gateway.terminal import Json, Tenant, fail, out, print_json, say, with_part
 
 if TYPE_CHECKING:
     from gateway.api.keys import ApiKey
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
 
 keys_app = typer.Typer(help="API keys: who may call /api/v1, and for what.", no_args_is_help=True)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from gateway.auditing.archive import Round
     from gateway.auditing.archived import Archived
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
 
 archive_app = typer.Typer(help="Closed instances, moved from the store into a directory.", no_args_is_help=True)
 
@@ -27,7 +27,7 @@ def run(as_json: Json = False) -> None:
     from gateway.archiving import ARCHIVING, ARCHIVING_LEASE
     from gateway.identifiers import process_name
     from gateway.jobs.leases import holding
-    from gateway.wiring import archivist
+    from gateway.wiring.work import archivist
 
     async def archived(parts: "Parts") -> "Round":
         archives = archivist(parts)

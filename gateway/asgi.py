@@ -44,17 +44,9 @@ from gateway.settings import Settings
 from gateway.storage.redis_openers import RedisOpeners
 from gateway.stuck import ended_when_stuck
 from gateway.tallies import Tallies
-from gateway.wiring import (
-    Parts,
-    destinations,
-    gate_of,
-    open_parts,
-    open_slack,
-    slack_accounts,
-    slack_installation,
-    slack_people,
-    store_url,
-)
+from gateway.wiring.parts import Parts, destinations, open_parts
+from gateway.wiring.slack import gate_of, open_slack, slack_accounts, slack_installation, slack_people
+from gateway.wiring.store import store_url
 
 log = structlog.stdlib.get_logger()
 

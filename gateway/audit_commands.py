@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gateway.auditing.archived import Archived
     from gateway.auditing.checkpoints import Finding
     from gateway.auditing.exhibits import Exhibit
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
 
 #: Exit codes of a check.
 HOLDS, BROKEN, UNCHECKED = 0, 1, 2

@@ -29,7 +29,7 @@ from loops.errors import LoopgateError, Unavailable
 if TYPE_CHECKING:
     from gateway.loopfiles import LoopFile
     from gateway.seat import Seat
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
 
 
 #: What the help groups commands by, in this order.

@@ -99,7 +99,7 @@ def _findings() -> "list[Finding]":
     from gateway.clock import SystemClock
     from gateway.doctor.examination import examine
     from gateway.doctor.patient import open_patient
-    from gateway.wiring import store_url
+    from gateway.wiring.store import store_url
 
     known, url, storeless = settings(), None, ""
 

@@ -13,7 +13,7 @@ from gateway.terminal import Json, Tenant, fail, out, print_json, with_parts
 
 if TYPE_CHECKING:
     from gateway.jobs.ports import EffectRecord, LaneStanding
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
     from loops.actors import Automation
     from loops.outcomes import Executed, Recorded, Refused
 
@@ -42,7 +42,7 @@ def list_effects(
 ) -> None:
     """List effects that are not done with, oldest first, and integrations and providers that are let be."""
     from gateway.jobs.ports import LISTED, EffectState
-    from gateway.wiring import lanes
+    from gateway.wiring.work import lanes
 
     known = get_args(EffectState) if instance else LISTED
     if unknown := sorted({*(state or ())} - {*known}):

@@ -69,6 +69,6 @@ def store_of_all(settings: Settings) -> AbstractContextManager[object]:
     if settings.redis_url:
         return nullcontext()
     # Imported where it is needed: the wiring is most of what a gateway takes of memory.
-    from gateway.wiring import store_url  # noqa: PLC0415
+    from gateway.wiring.store import store_url  # noqa: PLC0415
 
     return store_url(settings)

@@ -13,7 +13,7 @@ from gateway.terminal import Json, fail, out, print_json, with_parts
 
 if TYPE_CHECKING:
     from gateway.intake.foreseeing import Foreseen
-    from gateway.wiring import Parts
+    from gateway.wiring.parts import Parts
 
 _UNCHECKED = "not checked: no headers were given"
 

@@ -11,7 +11,8 @@ from gateway.admission import standing
 from gateway.jobs.queues import QUEUE_OF
 from gateway.metrics import CONTENT_TYPE
 from gateway.storage.health import Verdict
-from gateway.wiring import Parts, lanes
+from gateway.wiring.parts import Parts
+from gateway.wiring.work import lanes
 from loops.errors import StoreUnavailable
 
 log = structlog.stdlib.get_logger()

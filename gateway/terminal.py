@@ -41,7 +41,8 @@ def settings() -> "Settings":
 
 def with_parts(read: Any) -> Any:
     """Run *read* on the parts of the configured gateway."""
-    from gateway.wiring import open_parts, store_url
+    from gateway.wiring.parts import open_parts
+    from gateway.wiring.store import store_url
 
     async def run(url: str) -> Any:
         async with open_parts(settings(), url) as parts:

@@ -41,19 +41,10 @@ from gateway.storage.connect import connect_sync
 from gateway.storage.outbox import Outbox
 from gateway.stuck import ended_when_stuck
 from gateway.tallies import Tallies
-from gateway.wiring import (
-    Parts,
-    archivist,
-    destinations,
-    effect_runner,
-    open_handlers,
-    open_parts,
-    open_slack,
-    slack_channel,
-    slack_following,
-    store_url,
-    tenants,
-)
+from gateway.wiring.parts import Parts, destinations, open_parts, tenants
+from gateway.wiring.slack import open_slack, slack_channel, slack_following
+from gateway.wiring.store import store_url
+from gateway.wiring.work import archivist, effect_runner, open_handlers
 from loops.errors import Unavailable
 
 log = structlog.stdlib.get_logger()

@@ -1,7 +1,7 @@
 """
 What the engine needs from the world.
 
-Adapters fit these protocols without inheriting; the type checker proves it in `gateway/wiring.py`, and one contract
+Adapters fit these protocols without inheriting; the type checker proves it in `gateway/wiring`, and one contract
 suite per port runs against every implementation.
 """
 

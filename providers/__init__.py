@@ -7,5 +7,5 @@ never decides: its submission passes the same engine as everybody else's. Nothin
 
 To add one: write ``providers/<vendor>.py`` with a class that has ``async def submit(self, ask)``, build what is sent
 with `providers.prompt.build_prompt`, read what came back with `providers.prompt.read_answer`, turn the vendor's errors
-into `Unavailable` or `Rejected`, run it through ``tests/contract/provider``, and name it in ``gateway/wiring.py``.
+into `Unavailable` or `Rejected`, run it through ``tests/contract/provider``, and name it in ``gateway/wiring/work.py``.
 """

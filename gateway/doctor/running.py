@@ -12,7 +12,7 @@ from gateway.settings import Settings
 from gateway.storage import health
 from gateway.storage.redis_leases import RedisLeases
 from gateway.storage.schema import version_of
-from gateway.wiring import durability
+from gateway.wiring.store import durability
 from loops.errors import LoopgateError
 
 #: How far a clock may be off. Slack signs with its own, and a delivery older than five minutes is refused.

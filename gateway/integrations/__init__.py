@@ -5,5 +5,5 @@ An integration carries out one approved action and says what it did; it never de
 retries by itself: its result comes back through the engine, and back-off belongs to the jobs.
 
 To add one: fit `gateway.integrations.ports.Integration`, run it through ``tests/contract/integration``, and name its
-kind in ``gateway/wiring.py``.
+kind in ``gateway/wiring/work.py``.
 """

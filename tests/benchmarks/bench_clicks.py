@@ -44,7 +44,7 @@ from stack import APP, CHANNEL, TEAM, Process, Stack, slack_id
 
 from channels.slack.shown import ANSWER, Shown
 from gateway.settings import Settings
-from gateway.wiring import Parts, open_parts
+from gateway.wiring.parts import Parts, open_parts
 from loops.actors import AiAgent, service
 from loops.approvals import ApprovalRequest
 

@@ -10,7 +10,7 @@ import pytest
 
 from gateway.configuration import load_configuration
 from gateway.settings import Settings
-from gateway.wiring import open_parts
+from gateway.wiring.parts import open_parts
 from loops.actors import service
 from loops.outcomes import Executed, Refused
 

@@ -15,7 +15,7 @@ from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
 #: What is imported once. Nothing of ours that looks at the terminal, the environment or the clock when imported.
-_KNOWN_BEFORE = ["gateway.wiring", "gateway.loopfiles", "rich.table", "typer"]
+_KNOWN_BEFORE = ["gateway.wiring.work", "gateway.loopfiles", "rich.table", "typer"]
 
 _PATIENCE_S = 60
 

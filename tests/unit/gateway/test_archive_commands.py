@@ -15,7 +15,8 @@ from gateway.settings import Settings
 from gateway.storage.connect import connect
 from gateway.storage.redis_effects import RedisEffects
 from gateway.storage.redis_leases import RedisLeases
-from gateway.wiring import gate_of, open_parts
+from gateway.wiring.parts import open_parts
+from gateway.wiring.slack import gate_of
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 from unit.gateway.files import SECRETS, a_file
 
 from gateway.configuration import ConfigurationError, load_configuration, secret
-from gateway.wiring import lanes
+from gateway.wiring.work import lanes
 
 
 def test_a_sound_file_says_what_it_says(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from gateway.settings import Settings
 from gateway.storage.connect import connect, connect_sync
 from gateway.storage.embedded import EmbeddedServer
 from gateway.storage.redis_store import RedisStore
-from gateway.wiring import store_url
+from gateway.wiring.store import store_url
 from loops.errors import StoreUnavailable
 
 pytestmark = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl to make certificates")
