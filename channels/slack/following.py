@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from channels.slack.home import Home
+from channels.slack.ports import Gate
 
 #: Between two looks, and how long looking stays with a process that died.
 FOLLOW_EVERY, FOLLOW_LEASE = timedelta(seconds=1), timedelta(seconds=10)
@@ -12,6 +13,20 @@ FOLLOW_EVERY, FOLLOW_LEASE = timedelta(seconds=1), timedelta(seconds=10)
 #: keep half of what there is. `views.publish` is Tier 4, 100 a minute for the whole workspace.
 #: Source: docs.slack.dev, reference/methods/views.publish.
 TAB_S = 1.2
+
+
+def standing_of(gate: Gate, tenant: str, latest: Callable[[], Awaitable[str]]) -> Callable[[], Awaitable[object]]:
+    """
+    Return what says how things stand: who is away, and *latest*, the place of what was committed last.
+
+    An absence ends by itself when its time is over: nothing is committed then.
+    """
+
+    async def standing() -> object:
+        away = frozenset(each.instance_id for each in await gate.absences(tenant))
+        return await latest(), away
+
+    return standing
 
 
 class Following:

@@ -1,12 +1,13 @@
 """The connected workspace: its client, what is shown in it, and who in it may decide."""
 
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 
 from slack_sdk.web.async_client import AsyncWebClient
 
 from channels.slack.channel import SlackChannel
 from channels.slack.client import slack_client
-from channels.slack.following import Following
+from channels.slack.following import Following, standing_of
 from channels.slack.home import Home
 from channels.slack.installation import SlackInstallation
 from channels.slack.listening import Desk
@@ -92,13 +93,8 @@ def gate_of(parts: Parts) -> EngineGate:
 def slack_following(parts: Parts, client: OutgoingClient) -> Following:
     """Return what draws Home tabs anew, over *client*."""
     gate = gate_of(parts)
-
-    async def standing() -> object:
-        # An absence ends by itself: nothing is committed then.
-        away = frozenset(each.instance_id for each in await gate.absences(DEFAULT_TENANT))
-        return await parts.feed.last(DEFAULT_TENANT), away
-
     desk = Desk(slack_installation(parts.configuration), client, gate, parts.directory, DEFAULT_TENANT)
+    standing = standing_of(gate, DEFAULT_TENANT, partial(parts.feed.last, DEFAULT_TENANT))
     return Following(Home(desk, RedisOpeners(parts.client)), standing)
 
 

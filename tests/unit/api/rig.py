@@ -15,7 +15,7 @@ from gateway.api.adhoc import AdhocConfig
 from gateway.api.api import api_routes
 from gateway.api.approvals import Approvals
 from gateway.api.bell import Bell
-from gateway.api.endpoint import Door, Endpoint
+from gateway.api.endpoint import BODY_DEADLINE_S, Door, Endpoint
 from gateway.api.events import Events
 from gateway.api.keys import ApiKey, Scope, digest_of, new_token
 from gateway.api.loops import Loops
@@ -111,7 +111,11 @@ async def a_key(
 
 @asynccontextmanager
 async def an_api(
-    *, adhoc: AdhocConfig | None = ADHOC, key_limit: int = 10_000, store: MemoryStore | None = None
+    *,
+    adhoc: AdhocConfig | None = ADHOC,
+    key_limit: int = 10_000,
+    store: MemoryStore | None = None,
+    body_deadline_s: float = BODY_DEADLINE_S,
 ) -> AsyncIterator[Rig]:
     """Yield the API with one key that may do everything but administer."""
     store = store or MemoryStore()
@@ -133,7 +137,7 @@ async def an_api(
         Subscriptions(subscriptions, feed, house.clock, ids, Destinations()),
     )
     token, key = await a_key(keys, house, ALL, tenant="default", service="ci")
-    door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9)
+    door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9, body_deadline_s=body_deadline_s)
     app = Starlette(routes=api_routes(table, door), exception_handlers={HTTPException: unrouted})
     listening = asyncio.create_task(bell.listen())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:

@@ -1,7 +1,10 @@
 """What stands before every endpoint: keys, scopes, limits, shapes."""
 
+import asyncio
+import gzip
 import json
 import re
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -169,6 +172,56 @@ async def test_bad_queries_are_refused_by_name(path: str, field: str) -> None:
 
     assert answer.status_code == 422
     assert not field or field in answer.json()["fields"]
+
+
+async def test_bodies_without_a_length_have_the_same_end() -> None:
+    """Sent in chunks that never end, a body is read to the limit and no further; a short one is taken."""
+    sent = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal sent
+        while True:
+            sent += 1
+            yield b" " * 65_536
+
+    async def short() -> AsyncIterator[bytes]:
+        yield b'{"loopId": "test.'
+        yield b'change"}'
+
+    async with an_api() as api:
+        headers = {"authorization": f"Bearer {api.token}", "content-type": "application/json"}
+        refused = await api.client.post("/api/v1/loops", content=endless(), headers=headers)
+        taken = await api.client.post("/api/v1/loops", content=short(), headers=headers)
+
+    assert (refused.status_code, refused.json()["code"]) == (413, "too_large")
+    assert sent <= 10
+    assert taken.status_code == 201
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
+    """A caller that stops in the middle is told so, and holds no connection for ever."""
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b'{"loopId": '
+        await asyncio.Event().wait()
+
+    async with an_api(body_deadline_s=0.05) as api:
+        headers = {"authorization": f"Bearer {api.token}", "content-type": "application/json"}
+        async with asyncio.timeout(10):
+            answer = await api.client.post("/api/v1/loops", content=stuck(), headers=headers)
+
+    assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "identity, gzip"])
+async def test_compressed_bodies_are_not_unpacked(encoding: str) -> None:
+    """What could unpack to anything is refused as it is."""
+    async with an_api() as api:
+        body = gzip.compress(b'{"loopId": "test.change"}')
+        headers = {"authorization": f"Bearer {api.token}", "content-type": "application/json"}
+        answer = await api.client.post("/api/v1/loops", content=body, headers=headers | {"content-encoding": encoding})
+
+    assert (answer.status_code, answer.json()["code"]) == (415, "unsupported_media_type")
 
 
 async def test_descriptions_call_things_as_they_are_called_on_the_wire() -> None:

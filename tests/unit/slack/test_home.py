@@ -12,7 +12,7 @@ from unit.loops.test_absence import away
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import mrkdwn_texts, said, waiting, with_request
 
-from channels.slack.following import Following
+from channels.slack.following import Following, standing_of
 from channels.slack.home import Standing, home_view, page_named
 from channels.slack.shown import More, Shown
 from channels.slack_sandbox.blockkit.surfaces import checked_view
@@ -188,6 +188,22 @@ async def test_tabs_are_drawn_anew_only_where_something_changed(rig: Rig) -> Non
         await following.once()
 
     assert len(await rig.get("calls", method="views.publish")) == published + 2
+
+
+async def test_an_absence_that_begins_or_ends_is_a_change(rig: Rig) -> None:
+    """Declared, ended by hand, or over by the clock alone: each is another standing, and nothing else is."""
+
+    async def latest() -> str:
+        return "the same"
+
+    standing = standing_of(rig.gate, TENANT, latest)
+    here, still = await standing(), await standing()
+    await away(rig.house, "dana", "sam", timedelta(hours=2))
+    gone = await standing()
+    rig.house.clock.move(timedelta(hours=3))
+    back = await standing()
+
+    assert here == still == back != gone
 
 
 async def test_drawing_tabs_leaves_slacks_limit_to_those_who_open_theirs(rig: Rig) -> None:
