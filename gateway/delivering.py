@@ -6,6 +6,7 @@ dies in between sends that one again, under the same id. Who does not answer hol
 """
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import timedelta
@@ -106,7 +107,8 @@ class Deliverer:
         except Exception:
             # One that breaks must not keep the others from being served; it is looked at again in its turn.
             log.exception("subscription.broke", **facts)
-            await self._put_off(subscribed, _Failed("a fault of Loopgate's own; its log says more"))
+            with contextlib.suppress(LoopgateError):
+                await self._put_off(subscribed, _Failed("a fault of Loopgate's own; its log says more"))
 
     async def _send_page(self, subscribed: Subscribed, page: FeedPage) -> None:
         subscription, progress = subscribed.subscription, subscribed.progress

@@ -1,6 +1,6 @@
 """Telling people: replies in a card's thread, direct messages, invitations, files, and private words about a click."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import MappingProxyType
 
 from gateway.jobs.ports import Claim, Effects
@@ -11,7 +11,7 @@ from loops.effects import Effect
 from loops.engine import LoopEngine
 from loops.errors import NotYet, Rejected, Unavailable
 from loops.events import Event
-from loops.policy import Approvers
+from loops.policy import ApprovalPolicy, Approvers
 from loops.ports import Channel, Directory, Person, Store
 
 #: People one request asks directly. More than would read it are no longer asked, they are spammed.
@@ -62,22 +62,15 @@ class TellingHandlers:
         """
         effect = claim.effect
         loaded = await self._records.request_of(effect)
-        policy = loaded.request.proposal.policy if loaded.request else None
-        everybody = {person.person_id: person for person in await self._directory.everybody(effect.tenant)}
-        is_open_to_others = policy is not None and policy.reassign != "no"
-        absences = await self._engine.absences(effect.tenant) if is_open_to_others else ()
         invited: dict[str, Person] = {}
         in_stead_of: dict[str, list[str]] = {}
-        for person in everybody.values() if policy else ():
-            if policy and _is_to_be_invited(policy.notify, effect, person) and len(invited) < INVITED_MAX:
-                # Whoever is away is asked through who stands in, where there is somebody who may.
-                way = way_from(absences, person.person_id)
-                stand_in = everybody.get(way[-1].to) if way else None
-                if stand_in and await self._may_approve(effect, stand_in, person):
-                    invited[stand_in.person_id] = stand_in
-                    in_stead_of.setdefault(stand_in.person_id, []).append(person.name)
-                elif await self._may_approve(effect, person):
-                    invited[person.person_id] = person
+        if loaded.request:
+            async for person, absent in self._askable(effect, loaded.request.proposal.policy):
+                if len(invited) >= INVITED_MAX:
+                    break
+                invited[person.person_id] = person
+                if absent:
+                    in_stead_of.setdefault(person.person_id, []).append(absent.name)
         told = await self._messaged(claim, list(invited.values()), None, in_stead_of)
         await self._effects.finish(effect.effect_id, claim.fence, {"told": told})
 
@@ -102,6 +95,21 @@ class TellingHandlers:
         loaded = await self._store.load_request(tenant, request_id) if request_id else None
         await self._channel.tell(notice, loaded)
         await self._effects.finish(claim.effect.effect_id, claim.fence, {})
+
+    async def _askable(self, effect: Effect, policy: ApprovalPolicy) -> AsyncIterator[tuple[Person, Person | None]]:
+        """Yield whom *policy* wants told and who may approve; with each who stands in, in whose stead."""
+        everybody = {person.person_id: person for person in await self._directory.everybody(effect.tenant)}
+        absences = await self._engine.absences(effect.tenant) if policy.reassign != "no" else ()
+        for person in everybody.values():
+            if not _is_to_be_invited(policy.notify, effect, person):
+                continue
+            # Whoever is away is asked through who stands in, where there is somebody who may.
+            way = way_from(absences, person.person_id)
+            stand_in = everybody.get(way[-1].to) if way else None
+            if stand_in and await self._may_approve(effect, stand_in, person):
+                yield stand_in, person
+            elif await self._may_approve(effect, person):
+                yield person, None
 
     async def _may_approve(self, effect: Effect, person: Person, absent: Person | None = None) -> bool:
         """Return whether an approval of theirs would count now, in the stead of *absent* if given."""
