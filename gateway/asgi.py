@@ -33,7 +33,8 @@ from gateway.api.table import endpoints
 from gateway.coherence import incoherences
 from gateway.identifiers import process_name
 from gateway.intake.backpressure import BackPressure
-from gateway.intake.intake import intake_routes, open_sources
+from gateway.intake.intake import intake_routes
+from gateway.intake.sources import open_sources
 from gateway.listener import listening
 from gateway.log import configure_logging
 from gateway.metrics import Metrics

@@ -81,9 +81,9 @@ async def _tried(
     import os
 
     from gateway.intake.foreseeing import foresee
-    from gateway.intake.intake import open_sources
     from gateway.intake.mapping import Ignored, Problems, delivery_id, interpret
     from gateway.intake.payload import Malformed, read_payload
+    from gateway.intake.sources import open_sources
     from gateway.intake.verify import Unverified
     from loops.problems import suggestion
 

@@ -3,16 +3,16 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, assert_never
+from typing import assert_never
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from gateway.intake.config import KEY_PART, SourceConfig
+from gateway.intake.answers import NotTaken, answer, told
+from gateway.intake.config import SourceConfig
 from gateway.intake.mapping import (
     CancelCommand,
     Command,
@@ -25,8 +25,9 @@ from gateway.intake.mapping import (
 )
 from gateway.intake.payload import ContentType, Malformed, read_payload
 from gateway.intake.ports import Engine
-from gateway.intake.verify import Unverified, Verifier, open_verifier
-from loops.errors import LoopgateError, Unavailable
+from gateway.intake.sources import Source
+from gateway.intake.verify import Unverified
+from loops.errors import Unavailable
 from loops.outcomes import Executed, Recorded, Refused
 
 log = structlog.stdlib.get_logger()
@@ -37,65 +38,14 @@ BODY_DEADLINE_S = 10.0
 #: When a sender should come back while the store is away, in seconds.
 RETRY_AFTER_S = 2
 
-# Refusals that are not a conflict (409) with how the loop stands, and the field a refusal is about.
-_STATUS = {
-    "unknown_loop": 422,
-    "bad_evidence": 422,
-    "bad_request": 422,
-    "idempotency_key_reused": 422,
-    "unknown_instance": 404,
-    "unauthorized_actor": 403,
-}
-_FIELD = {
-    "unknown_loop": "loop",
-    "already_active": "aggregateId",
-    "unknown_instance": "aggregateId",
-    "bad_evidence": "body",
-    "idempotency_key_reused": "deliveryId",
-}
-
-_BECAME = {StartCommand: "started", SignalCommand: "signalled", CancelCommand: "cancelled"}
-
 _CONTENT_TYPES: Mapping[ContentType, str] = {
     "json": "application/json",
     "form": "application/x-www-form-urlencoded",
 }
 
-# Characters of a reason that may repeat what was sent.
-_REASON_MAX = 300
-
-
-class UnusableSource(LoopgateError):  # noqa: N818 - the state it reports
-    """A source cannot be opened; the message names it, and what to set."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A configured source with its secrets in place."""
-
-    name: str
-    config: SourceConfig
-    verifier: Verifier
-
-
-class _Problem(Exception):  # noqa: N818 - an answer, raised to where it is given
-    def __init__(self, status: int, error: str, fields: Mapping[str, str], *, retry_after: int | None = None) -> None:
-        super().__init__(error)
-        self.status, self.error, self.fields, self.retry_after = status, error, fields, retry_after
-
 
 async def _always() -> None:
     """Let everything in."""
-
-
-def open_sources(configs: Mapping[str, SourceConfig], environ: Mapping[str, str]) -> dict[str, Source]:
-    """
-    Return the sources of *configs* by name, their secrets read from *environ*.
-
-    Raises:
-        UnusableSource: If a secret is not set or not one, or a name has other characters than letters, digits, ``._-``.
-    """
-    return {name: _open(name, config, environ) for name, config in configs.items()}
 
 
 def intake_routes(
@@ -122,19 +72,19 @@ def intake_routes(
         try:
             source = sources.get(name)
             if source is None:
-                raise _Problem(404, "there is no such source; its name must stand under sources in loopgate.yaml", {})
+                raise NotTaken(404, "there is no such source; its name must stand under sources in loopgate.yaml", {})
             content_type = _content_type(request, source.config)
             body = await _body(request, source.config.body_limit, body_deadline_s)
             # The time is taken after the body: a slow sender must not look fresher than it is.
-            answer = await _delivered(source, request.headers.raw, content_type, body, engine, let_in, now())
-        except _Problem as problem:
-            answer = _told(problem)
+            response = await _delivered(source, request.headers.raw, content_type, body, engine, let_in, now())
+        except NotTaken as refusal:
+            response = told(refusal)
         except ClientDisconnect:
-            answer = Response(status_code=400)
-        log.info("delivery.answered", source=name if name in sources else None, status=answer.status_code)
+            response = Response(status_code=400)
+        log.info("delivery.answered", source=name if name in sources else None, status=response.status_code)
         if name in sources:
-            answered(name, answer.status_code)
-        return answer
+            answered(name, response.status_code)
+        return response
 
     return [Route("/webhooks/{source}", receive, methods=["POST"])]
 
@@ -153,9 +103,9 @@ async def _delivered(
         scheme_id = source.verifier.verify(headers, body, now)
         payload = read_payload(body, content_type)
     except Unverified as error:
-        raise _Problem(401, str(error), {}) from error
+        raise NotTaken(401, str(error), {}) from error
     except Malformed as error:
-        raise _Problem(400, str(error), {}) from error
+        raise NotTaken(400, str(error), {}) from error
     meaning = interpret(source.config, payload, dict(headers))
     if isinstance(meaning, Ignored):
         return JSONResponse({"status": "ignored", "reason": meaning.reason})
@@ -163,7 +113,7 @@ async def _delivered(
     if isinstance(meaning, Problems) or isinstance(named, Problems):
         wrong = [each.fields for each in (meaning, named) if isinstance(each, Problems)]
         fields = {path: reason for each in wrong for path, reason in each.items()}
-        raise _Problem(422, "the delivery lacks what the source's rule needs", fields)
+        raise NotTaken(422, "the delivery lacks what the source's rule needs", fields)
     key = f"webhook:{source.config.tenant}:{source.name}:{named}"
     try:
         if not isinstance(meaning, CancelCommand):
@@ -172,9 +122,9 @@ async def _delivered(
     except Unavailable as error:
         log.warning("delivery.deferred", error=type(error).__name__)
         wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
-        told = "the delivery could not be recorded; send the same again"
-        raise _Problem(503, told, {}, retry_after=wait) from error
-    return _answer(meaning, outcome, named)
+        why = "the delivery could not be recorded; send the same again"
+        raise NotTaken(503, why, {}, retry_after=wait) from error
+    return answer(meaning, outcome, named)
 
 
 def _content_type(request: Request, config: SourceConfig) -> ContentType:
@@ -186,16 +136,16 @@ def _content_type(request: Request, config: SourceConfig) -> ContentType:
     found = next((name for name in config.content_types if _CONTENT_TYPES[name] == kind), None)
     if found is None:
         taken = " or ".join(_CONTENT_TYPES[name] for name in config.content_types)
-        raise _Problem(415, f"the body must be {taken}", {"content-type": f"must be {taken}"})
+        raise NotTaken(415, f"the body must be {taken}", {"content-type": f"must be {taken}"})
     if "charset" in parameters and "utf-8" not in parameters:
-        raise _Problem(415, "the body must be UTF-8", {"content-type": "must be UTF-8"})
+        raise NotTaken(415, "the body must be UTF-8", {"content-type": "must be UTF-8"})
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        raise _Problem(415, "the body must not be compressed", {"content-encoding": "must be absent"})
+        raise NotTaken(415, "the body must not be compressed", {"content-encoding": "must be absent"})
     return found
 
 
 async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
-    too_large = _Problem(413, f"the body may have at most {limit} bytes", {})
+    too_large = NotTaken(413, f"the body may have at most {limit} bytes", {})
     declared = request.headers.get("content-length", "0")
     if not (declared.isascii() and declared.isdecimal()) or int(declared[:20]) > limit:
         raise too_large
@@ -207,7 +157,7 @@ async def _body(request: Request, limit: int, deadline_s: float) -> bytes:
                 if len(body) > limit:
                     raise too_large
     except TimeoutError as error:
-        raise _Problem(408, f"the body did not arrive within {deadline_s:g} s", {}) from error
+        raise NotTaken(408, f"the body did not arrive within {deadline_s:g} s", {}) from error
     return bytes(body)
 
 
@@ -242,65 +192,3 @@ async def _commanded(engine: Engine, command: Command, tenant: str, key: str) ->
             )
         case _:
             assert_never(command)
-
-
-def _answer(command: Command, outcome: Executed | Recorded | Refused, named: str) -> Response:
-    status = "refused" if isinstance(outcome, Refused) else _BECAME[type(command)]
-    body: dict[str, Any] = {"status": status, "deliveryId": named, **_facts(outcome)}
-    if outcome.repeated:
-        return JSONResponse(body | {"status": "duplicate", "firstStatus": status})
-    if isinstance(outcome, Refused):
-        return JSONResponse(body, status_code=_STATUS.get(outcome.code, 409))
-    return JSONResponse(body, status_code=202)
-
-
-def _facts(outcome: Executed | Recorded | Refused) -> dict[str, Any]:
-    facts: dict[str, Any] = {}
-    if isinstance(outcome, Refused):
-        field = _FIELD.get(outcome.code)
-        facts |= {
-            "error": _reason(outcome.message),
-            "code": outcome.code,
-            "fields": {field: _reason(outcome.message)} if field else {},
-        }
-        if outcome.failures:
-            facts["failures"] = [
-                {"guardId": failure.guard_id, "code": failure.code, "message": _reason(failure.message or "")}
-                for failure in outcome.failures
-            ]
-    if instance := outcome.instance:
-        facts |= {
-            "instanceId": instance.instance_id,
-            "aggregateId": instance.aggregate_id,
-            "loopId": instance.loop_id,
-            "state": instance.state,
-            "instanceStatus": instance.status,
-        }
-    return facts
-
-
-def _told(problem: _Problem) -> Response:
-    headers = {"retry-after": str(problem.retry_after)} if problem.retry_after else None
-    fields = {_reason(path): _reason(reason) for path, reason in problem.fields.items()}
-    return JSONResponse({"error": _reason(problem.error), "fields": fields}, problem.status, headers=headers)
-
-
-def _reason(text: str) -> str:
-    # What was sent may be in here: bounded, and writable as UTF-8 whatever it was.
-    return text[:_REASON_MAX].encode(errors="backslashreplace").decode()
-
-
-def _open(name: str, config: SourceConfig, environ: Mapping[str, str]) -> Source:
-    if not KEY_PART.fullmatch(name):
-        raise UnusableSource(f"sources.{name}: a source's name has letters, digits, '.', '_' and '-' only")
-    secrets = []
-    for variable in config.secret_names():
-        value = environ.get(variable)
-        if not value:
-            raise UnusableSource(f"sources.{name}: the environment variable {variable} is not set")
-        try:
-            open_verifier(config.verifier, [value], config.tolerance_s)
-        except ValueError as error:
-            raise UnusableSource(f"sources.{name}: {variable}: {error}") from error
-        secrets.append(value)
-    return Source(name, config, open_verifier(config.verifier, secrets, config.tolerance_s))

@@ -19,9 +19,10 @@ from starlette.applications import Starlette
 from unit.intake.schemes import SECRET, signed_by
 
 from gateway.intake.config import SourceConfig
-from gateway.intake.intake import intake_routes, open_sources
+from gateway.intake.intake import intake_routes
 from gateway.intake.ports import Engine
 from gateway.intake.presets import preset, preset_names, upon_preset
+from gateway.intake.sources import open_sources
 from gateway.loopfiles import load_shipped
 from gateway.storage.memory import MemoryStore
 from loops.commit import Commit

@@ -7,7 +7,8 @@ from unit.intake.test_intake import DESK, ENVIRON, Desk, a_client, a_request
 
 from gateway.intake.backpressure import BELIEVED_S, BackPressure, TooMuchWaits
 from gateway.intake.config import SourceConfig
-from gateway.intake.intake import intake_routes, open_sources
+from gateway.intake.intake import intake_routes
+from gateway.intake.sources import open_sources
 from loops.errors import StoreUnavailable
 
 

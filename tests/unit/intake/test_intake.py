@@ -18,7 +18,8 @@ from starlette.applications import Starlette
 from unit.intake.engine import InMemoryEngine
 
 from gateway.intake.config import SourceConfig
-from gateway.intake.intake import UnusableSource, intake_routes, open_sources
+from gateway.intake.intake import intake_routes
+from gateway.intake.sources import UnusableSource, open_sources
 from loops.actors import Automation
 from loops.errors import StoreUnavailable, Unavailable
 
