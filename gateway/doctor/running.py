@@ -36,6 +36,7 @@ async def store_keeps(patient: Patient) -> Sequence[Finding]:
     found = [failing("store", f"{name}: {each}") for each in verdict.troubled]
     how = doubtful if patient.settings.unfit_store else failing
     found += [how("store", f"{name}: {each}") for each in verdict.unfit]
+    found += [doubtful("store", f"{name}: {each}") for each in verdict.doubtful]
     try:
         await version_of(patient.store)
     except LoopgateError as error:

@@ -25,10 +25,12 @@ class Verdict:
     Args:
         unfit: How it is set up: acknowledged decisions will be lost. Somebody must change it, or allow it.
         troubled: What keeps it from taking commits now, and may pass.
+        doubtful: What is lost only when two things go wrong at once. Somebody should know, and may mean it.
     """
 
     unfit: tuple[str, ...] = ()
     troubled: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 async def check(client: "Redis", durability: Durability = LOCAL) -> Verdict:
@@ -80,7 +82,7 @@ def named(info: dict[str, Any]) -> str:
 
 def judge(info: dict[str, Any], durability: Durability = LOCAL) -> Verdict:
     """Return what is wrong with a server that says *info* (fields as `told` gives them) of itself."""
-    unfit, troubled = [], []
+    unfit, troubled, doubtful = [], [], []
     version = str(info.get("redis_version", ""))
     if _numbers(version) < OLDEST_SERVER:
         unfit.append(f"the server is Redis {version or 'of an unknown version'}; run Redis 7.0 or Valkey 7.2, or later")
@@ -99,7 +101,12 @@ def judge(info: dict[str, Any], durability: Durability = LOCAL) -> Verdict:
             f"commits must reach {durability.needs} replicas and {has} are there; "
             "start them, or see LOOPGATE_DURABILITY and LOOPGATE_REPLICAS"
         )
-    return Verdict(tuple(unfit), tuple(troubled))
+    if has > durability.needs > 0:
+        doubtful.append(
+            f"commits must reach {durability.needs} of {has} replicas, so what a slow primary acknowledges while being "
+            f"replaced may be lost; set LOOPGATE_REPLICAS={has}, or replica-priority 0 on those never to be promoted"
+        )
+    return Verdict(tuple(unfit), tuple(troubled), tuple(doubtful))
 
 
 def _numbers(version: str) -> tuple[int, ...]:

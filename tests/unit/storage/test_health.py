@@ -65,6 +65,16 @@ async def test_a_server_that_forbids_config_is_judged_by_info(redis_server: Embe
         assert (await told(admin))["appendfsync"] == "everysec"
 
 
+@pytest.mark.parametrize(("follow", "needed", "doubts"), [(1, 1, 0), (2, 1, 1), (2, 2, 0), (2, 0, 0)])
+def test_replicas_that_may_be_promoted_without_a_commit_are_told(follow: int, needed: int, doubts: int) -> None:
+    """Where fewer must have a commit than follow, a slow primary may acknowledge what the next one lacks."""
+    durability = Durability("replicated", needed) if needed else Durability()
+    verdict = judge(SOUND | {"connected_slaves": follow}, durability)
+
+    assert (verdict.unfit, verdict.troubled, len(verdict.doubtful)) == ((), (), doubts)
+    assert all(f"LOOPGATE_REPLICAS={follow}" in each for each in verdict.doubtful)
+
+
 def test_a_server_that_says_nothing_is_not_trusted() -> None:
     """Missing fields count as wrong, not as right."""
     assert len(judge({}).unfit) == 3
