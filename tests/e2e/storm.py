@@ -151,7 +151,8 @@ def _decide(stack: Stack, client: httpx2.Client, change: str, card: dict[str, An
     if stack.click(card, "Reject", by, client)["status"] != 200:
         return ""
     views = client.get(f"{stack.sandbox}/sandbox/views", params={"user": slack_id(by)}).json()["views"]
-    return kind if views and stack.submit(by, views[-1], f"no {change}")["status"] == 200 else ""
+    asks = [view for view in views if any(block["type"] == "input" for block in view["blocks"])]
+    return kind if asks and stack.submit(by, asks[-1], f"no {change}")["status"] == 200 else ""
 
 
 def main(size: int) -> None:
