@@ -55,7 +55,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         tmp_path_factory.mktemp("processes"),
         loops={"change.yaml": written.getvalue()},
         LOOPGATE_SERVE_PROCESSES=str(PROCESSES),
-        LOOPGATE_WORKER_STUCK_S="5",
+        LOOPGATE_WORKER_STUCK_S="12",
         PYTHONPATH=str(site),
     ) as stack:
         all_up(stack)
