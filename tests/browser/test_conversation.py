@@ -276,18 +276,3 @@ def test_what_failed_is_retried_from_its_card_and_robin_was_asked_directly(stack
         "effect.retried",
         "effect.succeeded",
     ]
-
-
-def test_what_is_below_the_fold_is_pointed_at(stack: Stack, slack_as: SlackAs) -> None:
-    """A tall card is read from its title; where its buttons are out of sight one press brings them, to stay."""
-    card = released(stack, slack_as("kim"), "REL-TALL")
-    dana = slack_as("dana")
-    dana.set_viewport_size({"width": 1280, "height": 480})
-    dana.reload()
-    approval = card_on(dana, card).get_by_role("button", name="Approve", exact=True)
-    expect(card_on(dana, card).get_by_text("Release REL-TALL").first).to_be_in_viewport()
-    expect(approval).not_to_be_in_viewport()
-    press(dana, "↓ More below")
-
-    expect(approval).to_be_in_viewport()
-    expect(dana.get_by_role("button", name="↓ More below")).to_have_count(0)

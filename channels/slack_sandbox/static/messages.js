@@ -10,7 +10,7 @@ import { store, ui } from "./store.js";
 const COMPACT_S = 300;
 
 export function drawMessages(list, shown, { inThread = false, openThread, redraw }) {
-  const wasFollowing = placeIn(list) !== "elsewhere";
+  const wasFollowing = isFollowing(list);
   const old = new Map([...list.querySelectorAll("[data-key]")].map((node) => [node.dataset.key, node]));
   const focused = document.activeElement?.dataset?.focusKey;
   const nodes = [];
@@ -40,32 +40,17 @@ function follow(list) {
   list.dataset.followedTo = list.scrollTop;
 }
 
-// Where somebody is: at the end, where we put them, or somewhere they have scrolled to.
-function placeIn(list) {
-  if (list.scrollHeight - list.scrollTop - list.clientHeight < 80) return "end";
-  return Math.abs(list.scrollTop - Number(list.dataset.followedTo ?? -1)) < 2 ? "newest" : "elsewhere";
+// Somebody who has not scrolled away from where we put them, or has scrolled to the end, wants to see what comes.
+function isFollowing(list) {
+  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
+  return atEnd || Math.abs(list.scrollTop - Number(list.dataset.followedTo ?? -1)) < 2;
 }
 
-// Keep what somebody looks at in sight when the list gets smaller, as when the inspector opens.
+// Keep the newest message in sight when the list gets smaller, as when the inspector opens.
 function keepFollowing(list) {
-  let place = "newest";
-  list.addEventListener("scroll", () => { place = placeIn(list); });
-  new ResizeObserver(() => {
-    if (place === "newest") follow(list);
-    if (place === "end") list.scrollTop = list.scrollHeight;
-  }).observe(list);
-  tellOfMore(list);
-}
-
-// A card read from its title may have its buttons out of sight: say so, beside the list and never over it.
-function tellOfMore(list) {
-  const more = h("button", { type: "button", class: "more-below", hidden: true, onclick: () => { list.scrollTop = list.scrollHeight; } }, "↓ More below");
-  const look = () => { more.hidden = list.scrollHeight - list.scrollTop - list.clientHeight < 16; };
-  list.after(more);
-  list.addEventListener("scroll", look);
-  new ResizeObserver(look).observe(list);
-  new MutationObserver(look).observe(list, { childList: true });
-  look();
+  let following = true;
+  list.addEventListener("scroll", () => { following = isFollowing(list); });
+  new ResizeObserver(() => { if (following) follow(list); }).observe(list);
 }
 
 function reused(old, message, isCompact, context) {
