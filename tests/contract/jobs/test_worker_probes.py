@@ -1,32 +1,16 @@
 """Workers answer probes where they are told to: alone for themselves, in a pool each for all."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
 import psutil
-import pytest
-from contract.integration.receiver import Receiver, receiving
+from contract.integration.receiver import Receiver
 from contract.jobs.worker_process import Caller, a_worker, eventually, log_of, told_to_stop, workers_of
 from ports import free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
 from gateway.storage.embedded import EmbeddedServer
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A store of one's own, to take away."""
-    with EmbeddedServer(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def pager() -> Iterator[Receiver]:
-    """The system of record."""
-    with receiving(Receiver()) as receiver:
-        yield receiver
 
 
 class Probes:

@@ -1,11 +1,9 @@
 """A worker as a real process: its store goes away and comes back, it is told to stop, and nothing is lost."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-from contract.integration.receiver import Receiver, receiving
+from contract.integration.receiver import Receiver
 from contract.jobs.worker_process import (
     Caller,
     a_worker,
@@ -17,20 +15,6 @@ from contract.jobs.worker_process import (
 )
 
 from gateway.storage.embedded import EmbeddedServer
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
-    """A store of one's own, to take away."""
-    with EmbeddedServer(tmp_path_factory.mktemp("store")) as running:
-        yield running
-
-
-@pytest.fixture
-def pager() -> Iterator[Receiver]:
-    """The system of record."""
-    with receiving(Receiver()) as receiver:
-        yield receiver
 
 
 async def test_a_worker_survives_its_store(server: EmbeddedServer, pager: Receiver, tmp_path: Path) -> None:
