@@ -8,8 +8,10 @@ import json
 import re
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,6 +42,7 @@ FAULTS = (
 REJECTED_EVERY = 10
 
 DECIDERS = ("dana", "sam", *(f"sre{number}" for number in range(1, 9)))
+_TURNS = {name: threading.Lock() for name in DECIDERS}
 _CHANGE = re.compile(r"STORM-\d{4}")
 #: What a card says as long as it can be decided.
 _OPEN = '"text": "Approve"'
@@ -144,15 +147,29 @@ def _decide(stack: Stack, client: httpx2.Client, change: str, card: dict[str, An
     if _OPEN not in json.dumps(card, ensure_ascii=False):
         return kind  # the answer was late, and the decision counts
     if kind == "approve":
-        by = DECIDERS[number % len(DECIDERS)]
-        return kind if stack.click(card, "Approve", by, client)["status"] == 200 else ""
-    # A modal is one person's: of the few that are open at a time, no two are the same one's.
-    by = DECIDERS[number // REJECTED_EVERY % len(DECIDERS)]
-    if stack.click(card, "Reject", by, client)["status"] != 200:
-        return ""
-    views = client.get(f"{stack.sandbox}/sandbox/views", params={"user": slack_id(by)}).json()["views"]
-    asks = [view for view in views if any(block["type"] == "input" for block in view["blocks"])]
-    return kind if asks and stack.submit(by, asks[-1], f"no {change}")["status"] == 200 else ""
+        return kind if _is_taken(stack.click(card, "Approve", DECIDERS[number % len(DECIDERS)], client)) else ""
+    return kind if _reject(stack, client, change, card, DECIDERS[number // REJECTED_EVERY % len(DECIDERS)]) else ""
+
+
+def _reject(stack: Stack, client: httpx2.Client, change: str, card: dict[str, Any], by: str) -> bool:
+    """
+    Reject in a modal; says whether that was taken in time.
+
+    A person has one modal in front, so they give one answer at a time. One that opens late, for a press that was given
+    up, may take the place of this one: then nothing is submitted here.
+    """
+    with _TURNS[by]:
+        if not _is_taken(stack.click(card, "Reject", by, client)):
+            return False
+        views = client.get(f"{stack.sandbox}/sandbox/views", params={"user": slack_id(by)}).json()["views"]
+        if not views or change not in json.dumps(views[-1]) or all(b["type"] != "input" for b in views[-1]["blocks"]):
+            return False
+        return _is_taken(stack.submit(by, views[-1], f"no {change}"))
+
+
+def _is_taken(answer: Mapping[str, Any]) -> bool:
+    """Whether the gateway acknowledged; what the person could not do any more (the modal is gone) was never sent."""
+    return answer.get("status") == 200
 
 
 def main(size: int) -> None:
