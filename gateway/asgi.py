@@ -30,9 +30,9 @@ from gateway.api.problems import Problem, unrouted
 from gateway.api.runs import Runs
 from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
+from gateway.backpressure import BackPressure
 from gateway.coherence import incoherences
 from gateway.identifiers import process_name
-from gateway.intake.backpressure import BackPressure
 from gateway.intake.intake import intake_routes
 from gateway.intake.sources import open_sources
 from gateway.listener import listening
@@ -124,15 +124,16 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
             await stack.enter_async_context(taking)
         else:
             from_slack = slack_routes(bolt, installation, seen=parts.seen, clock=parts.clock)
+        pressure = BackPressure(_waiting(parts), parts.settings.max_backlog)
         yield Starlette(
             routes=[
                 *probe_routes(parts),
                 *from_slack,
-                *await _api(parts, stack),
+                *await _api(parts, stack, pressure),
                 *intake_routes(
                     open_sources(parts.configuration.sources, os.environ),
                     parts.engine,
-                    let_in=BackPressure(_waiting(parts), parts.settings.max_backlog).let_in,
+                    let_in=pressure.let_in,
                     answered=lambda source, status: parts.metrics.deliveries.add(source, str(status)),
                 ),
             ],
@@ -140,7 +141,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         )
 
 
-async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
+async def _api(parts: Parts, stack: AsyncExitStack, pressure: BackPressure) -> list[Route]:
     """Return the routes of the API, behind its door."""
     bell = Bell(parts.feed)
     listening = asyncio.create_task(bell.listen(), name="bell")
@@ -165,6 +166,7 @@ async def _api(parts: Parts, stack: AsyncExitStack) -> list[Route]:
         parts.clock.now,
         key_limit=parts.settings.api_key_limit,
         tenant_limit=parts.settings.api_tenant_limit,
+        let_in=pressure.let_in,
     )
     return api_routes(table, door)
 

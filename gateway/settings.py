@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         default=8, description="effects of each queue that one worker carries out at a time"
     )
     max_backlog: Annotated[int, Field(ge=0, le=100_000_000)] = Field(
-        default=10_000, description="effects that may wait before webhooks are told to come again; 0 for any number"
+        default=10_000, description="effects that may wait before new work is told to come again; 0 for any number"
     )
     worker_memory_mb: Annotated[int, Field(ge=0, le=1_000_000)] = Field(
         default=512, description="resident memory over which a process of a pool is replaced; 0 for any"

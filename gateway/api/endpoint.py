@@ -22,7 +22,8 @@ from starlette.routing import Route
 
 from gateway.api.keys import TOKEN, ApiKey, Scope, digest_of
 from gateway.api.ports import Keys, Rate
-from gateway.api.problems import Problem
+from gateway.api.problems import Problem, deferral
+from gateway.backpressure import always
 from gateway.intake.payload import Malformed, read_payload
 from loops.errors import Rejected, Unavailable
 from loops.problems import at, misfits
@@ -35,9 +36,6 @@ BODY_MAX = 512 * 1024
 
 #: How long a caller may take over its body, in seconds.
 BODY_DEADLINE_S = 10.0
-
-#: When to come back while the store is away, in seconds.
-RETRY_AFTER_S = 2
 
 #: What every answer says to browsers and caches. Source: owasp.org, Secure Headers Project; the API serves no page.
 SECURITY_HEADERS = {
@@ -88,7 +86,8 @@ class Endpoint:
     What there is at one method and path.
 
     Any of `scopes` is enough. `query` and `body` are what a request may say, None for nothing. `answers` are the
-    models of its good answers by status, `refusals` its codes of refusal by status, for the document.
+    models of its good answers by status, `refusals` its codes of refusal by status, for the document. One that
+    `opens_work` is let in only while there is room for more to do.
     """
 
     method: Method
@@ -101,6 +100,7 @@ class Endpoint:
     body: type[Value] | None = None
     refusals: Mapping[int, Sequence[str]] = field(default_factory=dict)
     tag: str = "loops"
+    opens_work: bool = False
 
     @property
     def name(self) -> str:
@@ -111,13 +111,19 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What stands before every endpoint: keys, limits in requests a minute, the clock."""
+    """
+    What stands before every endpoint: keys, limits in requests a minute, the clock.
+
+    *let_in* is asked before a handler that opens work, and raises `Unavailable` where there is enough: the engine has
+    not heard of the request, so its Idempotency-Key is as good as new.
+    """
 
     keys: Keys
     now: Callable[[], datetime]
     key_limit: int = 600
     tenant_limit: int = 6_000
     body_deadline_s: float = BODY_DEADLINE_S
+    let_in: Callable[[], Awaitable[None]] = always
 
     def route(self, endpoint: Endpoint) -> Route:
         """Return *endpoint* as a route."""
@@ -145,14 +151,14 @@ class Door:
                 key=_engine_key(endpoint, request, caller),
                 request=request,
             )
+            if endpoint.opens_work:
+                await self.let_in()
             answer = await endpoint.handle(call)
         except Problem as problem:
             return problem.answer()
         except Unavailable as error:
             log.warning("api.deferred", error=type(error).__name__)
-            again = {"retry-after": str(RETRY_AFTER_S)}
-            told = "this cannot be answered now; send it again, under the same Idempotency-Key"
-            return Problem(503, "unavailable", told, headers=again).answer()
+            return deferral(error).answer()
         except Rejected as error:
             return Problem(422, "bad_request", str(error)).answer()
         except ClientDisconnect:

@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from gateway.api.endpoint import Endpoint
 from gateway.api.models import ProblemView
+from gateway.backpressure import TooMuchWaits
 from loops.values import Value
 
 _PARAMETER = re.compile(r"\{(\w+)(?::\w+)?\}")
@@ -28,6 +29,14 @@ _WITH_BODY: Mapping[int, Sequence[str]] = {
     408: ("too_slow",),
     413: ("too_large",),
     415: ("unsupported_media_type",),
+}
+
+_WHERE_WORK_IS_OPENED: Mapping[int, Sequence[str]] = {503: (TooMuchWaits.code,)}
+
+# Refusals that say when to come again. Source: RFC 9110, 10.2.3.
+_LATER = {429, 503}
+_RETRY_AFTER = {
+    "Retry-After": {"description": "Come again after so many seconds.", "schema": {"type": "integer", "minimum": 0}}
 }
 
 
@@ -127,12 +136,16 @@ def _answers(endpoint: Endpoint, refs: Mapping[Any, str]) -> dict[str, Any]:
 
 def _refusals(endpoint: Endpoint, refs: Mapping[Any, str]) -> dict[str, Any]:
     codes: dict[int, list[str]] = {}
-    for source in (_ALWAYS, _WITH_BODY, endpoint.refusals):
+    for source in (_ALWAYS, _WITH_BODY, endpoint.refusals, _WHERE_WORK_IS_OPENED if endpoint.opens_work else {}):
         for status, named in source.items():
             codes.setdefault(status, []).extend(named)
     problem = {"application/json": {"schema": {"$ref": refs[ProblemView]}}}
     return {
-        str(status): {"description": f"{HTTPStatus(status).phrase}: {', '.join(named)}", "content": problem}
+        str(status): {
+            "description": f"{HTTPStatus(status).phrase}: {', '.join(named)}",
+            **({"headers": _RETRY_AFTER} if status in _LATER else {}),
+            "content": problem,
+        }
         for status, named in sorted(codes.items())
     }
 

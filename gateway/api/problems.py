@@ -4,6 +4,7 @@ Problems: what an API call is refused with. ``{error, code, fields?}``, never a 
 `error` is a sentence for people, `code` is for programs, `fields` says what is wrong with which part of the request.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.backpressure import TooMuchWaits
+from loops.errors import Unavailable
 from loops.outcomes import Refused
+
+#: When to come back while the store is away, in seconds.
+RETRY_AFTER_S = 2
 
 #: Characters of a reason that may repeat what was sent.
 _REASON_MAX = 300
@@ -83,6 +89,15 @@ def refusal(refused: Refused) -> Problem:
         {field: refused.message} if field else None,
         more=more,
     )
+
+
+def deferral(error: Unavailable) -> Problem:
+    """Return the problem that says that this cannot be done now, and when to come again."""
+    code, told = "unavailable", "this cannot be answered now; send it again, under the same Idempotency-Key"
+    if isinstance(error, TooMuchWaits):
+        code, told = error.code, error.told
+    wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
+    return Problem(503, code, told, headers={"retry-after": str(wait)})
 
 
 async def unrouted(_: Request, error: Exception) -> Response:

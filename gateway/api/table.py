@@ -83,7 +83,7 @@ def _of_loops(loops: Loops) -> Iterable[Endpoint]:
     write: tuple[Scope, ...] = ("loops:write",)
     yield Endpoint(
         "POST", f"{BASE}/loops", "Start a loop", write, loops.start_loop,
-        {201: LoopView, 200: LoopView}, body=StartLoop, refusals=_STARTED_NOT,
+        {201: LoopView, 200: LoopView}, body=StartLoop, refusals=_STARTED_NOT, opens_work=True,
     )  # fmt: skip
     yield Endpoint(
         "POST", f"{one}/start", "Begin a loop that was made", write, loops.begin_loop,
@@ -116,7 +116,7 @@ def _of_approvals(approvals: Approvals) -> Iterable[Endpoint]:
     ask: tuple[Scope, ...] = ("approvals:request",)
     yield Endpoint(
         "POST", f"{BASE}/approvals", "Ask humans without a loop file", ask, approvals.ask_approval,
-        {201: ApprovalView, 200: ApprovalView}, body=AskApproval, refusals=_ASKED_NOT, tag="approvals",
+        {201: ApprovalView, 200: ApprovalView}, body=AskApproval, refusals=_ASKED_NOT, tag="approvals", opens_work=True,
     )  # fmt: skip
     yield Endpoint(
         "GET", f"{BASE}/approvals", "List open approval requests", _READ, approvals.list_approvals,

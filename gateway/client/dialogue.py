@@ -116,21 +116,35 @@ def _next(heard: Heard, attempt: int) -> tuple[float, str]:
         return pause, heard.why if heard else "no answer"
     named = retry_after(heard.headers.get("retry-after"), datetime.now(UTC))
     # What the gateway names is the least; a little more, or all would be back in the same instant.
-    return (pause if named is None else named + pause), f"the gateway answered {heard.status}"
+    problem = _problem(_json(heard))
+    why = f"the gateway answered {heard.status}" + (f" ({problem.error})" if problem else "")
+    return (pause if named is None else named + pause), why
 
 
 def _read(reply: Reply, send: Send) -> Any:
-    try:
-        body = json.loads(reply.body)
-    except ValueError:
-        body = None
+    body = _json(reply)
     if 200 <= reply.status < 300 and isinstance(body, dict):
         return body
-    try:
-        problem = ProblemView.model_validate(body, extra="ignore")
-    except ValidationError:
+    problem = _problem(body)
+    if problem is None:
         told = f"{send.method} {send.path} was answered {reply.status}, and not by Loopgate's API"
-        raise Rejected(f"{told}; check LOOPGATE_URL") from None
+        raise Rejected(f"{told}; check LOOPGATE_URL")
     if reply.status >= 500:
         raise Unavailable(f"{send.method} {send.path}: {problem.error} ({reply.status} {problem.code})")
     raise Refused(reply.status, problem.code, problem.error, problem.fields)
+
+
+def _json(reply: Reply) -> Any:
+    """Return the JSON of an answer; None where it is none."""
+    try:
+        return json.loads(reply.body)
+    except ValueError:
+        return None
+
+
+def _problem(body: Any) -> ProblemView | None:
+    """Return what the gateway refused with; None where somebody else did."""
+    try:
+        return ProblemView.model_validate(body, extra="ignore")
+    except ValidationError:
+        return None

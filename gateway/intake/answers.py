@@ -34,9 +34,17 @@ _REASON_MAX = 300
 class NotTaken(Exception):  # noqa: N818 - an answer, raised to where it is given
     """A delivery is not taken: the answer says why, and what is wrong with which part."""
 
-    def __init__(self, status: int, error: str, fields: Mapping[str, str], *, retry_after: int | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        error: str,
+        fields: Mapping[str, str],
+        *,
+        code: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(error)
-        self.status, self.error, self.fields, self.retry_after = status, error, fields, retry_after
+        self.status, self.error, self.fields, self.code, self.retry_after = status, error, fields, code, retry_after
 
 
 def answer(command: Command, outcome: Executed | Recorded | Refused, named: str) -> Response:
@@ -54,7 +62,8 @@ def told(refusal: NotTaken) -> Response:
     """Return what the sender is told of a delivery that was not taken."""
     headers = {"retry-after": str(refusal.retry_after)} if refusal.retry_after else None
     fields = {_reason(path): _reason(reason) for path, reason in refusal.fields.items()}
-    return JSONResponse({"error": _reason(refusal.error), "fields": fields}, refusal.status, headers=headers)
+    code = {"code": refusal.code} if refusal.code else {}
+    return JSONResponse({"error": _reason(refusal.error), **code, "fields": fields}, refusal.status, headers=headers)
 
 
 def _facts(outcome: Executed | Recorded | Refused) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from gateway.backpressure import TooMuchWaits, always
 from gateway.intake.answers import NotTaken, answer, told
 from gateway.intake.config import SourceConfig
 from gateway.intake.mapping import (
@@ -44,15 +45,11 @@ _CONTENT_TYPES: Mapping[ContentType, str] = {
 }
 
 
-async def _always() -> None:
-    """Let everything in."""
-
-
 def intake_routes(
     sources: Mapping[str, Source],
     engine: Engine,
     *,
-    let_in: Callable[[], Awaitable[None]] = _always,
+    let_in: Callable[[], Awaitable[None]] = always,
     now: Callable[[], datetime] = lambda: datetime.now(UTC),
     body_deadline_s: float = BODY_DEADLINE_S,
     answered: Callable[[str, int], None] = lambda _source, _status: None,
@@ -64,7 +61,8 @@ def intake_routes(
     cancellation only makes less, and is always taken.
 
     Answers are JSON. 202 ``started``, ``signalled`` or ``cancelled`` and 200 ``duplicate`` or ``ignored`` are final.
-    401, 404, 413, 415, 400, 422, 409 and 403 say ``{error, fields}``. 503 and 408 mean: again, the same delivery.
+    401, 404, 413, 415, 400, 422, 409 and 403 say ``{error, fields}``. 503, which says ``{error, code}``, and 408 mean:
+    again, the same delivery.
     """
 
     async def receive(request: Request) -> Response:
@@ -122,8 +120,10 @@ async def _delivered(
     except Unavailable as error:
         log.warning("delivery.deferred", error=type(error).__name__)
         wait = max(1, math.ceil(error.retry_after or RETRY_AFTER_S))
-        why = "the delivery could not be recorded; send the same again"
-        raise NotTaken(503, why, {}, retry_after=wait) from error
+        code, why = "unavailable", "the delivery could not be recorded; send the same again"
+        if isinstance(error, TooMuchWaits):
+            code, why = error.code, error.told
+        raise NotTaken(503, why, {}, code=code, retry_after=wait) from error
     return answer(meaning, outcome, named)
 
 

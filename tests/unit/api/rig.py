@@ -1,7 +1,7 @@
 """The API in one process: the real table and door, the real engine, storage in memory."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +23,7 @@ from gateway.api.problems import unrouted
 from gateway.api.runs import Runs
 from gateway.api.subscriptions import Subscriptions
 from gateway.api.table import endpoints
+from gateway.backpressure import always
 from gateway.destinations import Destinations
 from gateway.storage.memory import MemoryStore
 from gateway.storage.memory_api_keys import MemoryApiKeys
@@ -116,6 +117,7 @@ async def an_api(
     key_limit: int = 10_000,
     store: MemoryStore | None = None,
     body_deadline_s: float = BODY_DEADLINE_S,
+    let_in: Callable[[], Awaitable[None]] = always,
 ) -> AsyncIterator[Rig]:
     """Yield the API with one key that may do everything but administer."""
     store = store or MemoryStore()
@@ -137,7 +139,14 @@ async def an_api(
         Subscriptions(subscriptions, feed, house.clock, ids, Destinations()),
     )
     token, key = await a_key(keys, house, ALL, tenant="default", service="ci")
-    door = Door(keys, house.clock.now, key_limit=key_limit, tenant_limit=10**9, body_deadline_s=body_deadline_s)
+    door = Door(
+        keys,
+        house.clock.now,
+        key_limit=key_limit,
+        tenant_limit=10**9,
+        body_deadline_s=body_deadline_s,
+        let_in=let_in,
+    )
     app = Starlette(routes=api_routes(table, door), exception_handlers={HTTPException: unrouted})
     listening = asyncio.create_task(bell.listen())
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://gateway") as client:

@@ -1,6 +1,8 @@
 """`loopgate serve` as a real process: it says whether it is well, stays small, and leaves nothing behind."""
 
+import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -19,7 +21,11 @@ from patience import PATIENCE_S
 from ports import free_ports
 from unit.gateway.files import SECRETS, a_file
 
+from gateway.api.keys import ApiKey, digest_of, new_token
+from gateway.clock import SystemClock
+from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
+from gateway.storage.redis_api_keys import RedisApiKeys
 
 #: Resident memory of a gateway that has started, in bytes, at most.
 MEMORY_MAX = 120_000_000
@@ -138,6 +144,44 @@ def test_a_gateway_without_its_store_is_alive_and_not_ready(tmp_path: Path) -> N
     assert scraped.status_code == 200
     assert "loopgate_store_up 0.0" in scraped.text
     assert "hunter2" not in said(tmp_path)
+
+
+def test_a_gateway_without_workers_takes_no_more_than_may_wait(tmp_path: Path, redis_url: str) -> None:
+    """Over `LOOPGATE_MAX_BACKLOG` starts over the API are put off, and a loop that was let in still ends."""
+    token = asyncio.run(a_token(redis_url))
+    headers = {"authorization": f"Bearer {token}"}
+    numbers = itertools.count(1)
+
+    def start() -> httpx2.Response:
+        asked = {"loopId": "infrastructure.change", "aggregateId": f"CHG-{next(numbers)}"}
+        return client.post("/api/v1/loops", json=asked, headers=headers)
+
+    with serving(tmp_path, LOOPGATE_REDIS_URL=redis_url, LOOPGATE_MAX_BACKLOG="1") as (_, client):
+        first = start()
+        until(lambda: start().status_code == 503)
+        refused = start()
+        ended = client.post("/api/v1/loops/CHG-1/cancel", json={}, headers=headers)
+
+    assert first.status_code == 201, first.text
+    assert refused.json()["code"] == "backlog_full"
+    assert ended.status_code == 200, ended.text
+    assert "backlog.full" in said(tmp_path)
+
+
+async def a_token(url: str) -> str:
+    """Return the token of a fresh key that may start loops, in the store at *url*."""
+    token = new_token()
+    async with connect(url) as client:
+        key = ApiKey(
+            key_id="ak_ci",
+            tenant="default",
+            service="ci",
+            scopes=("loops:write",),
+            token_digest=digest_of(token),
+            created_at=SystemClock().now(),
+        )
+        await RedisApiKeys(client).save(key)
+    return token
 
 
 @pytest.mark.parametrize("several", [{}, {"LOOPGATE_SERVE_PROCESSES": "2"}])

@@ -12,9 +12,12 @@ pytest.importorskip("mcp")
 import httpx2
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
+from unit.api.rig import an_api
 from unit.api.test_approvals import decide
-from unit.client.rig import Clients, clients
+from unit.client.rig import GATEWAY, Clients, clients
 
+from gateway.backpressure import TooMuchWaits
+from gateway.client import AsyncLoopgate
 from gateway.mcp.server import http_app, mcp_server
 from gateway.mcp.tools import TOOLS, Asker
 from loops.errors import Rejected
@@ -83,6 +86,22 @@ async def test_what_is_no_longer_needed_is_withdrawn() -> None:
 
     assert gone["status"] == "withdrawn"
     assert "request_closed" in why
+
+
+async def test_a_model_is_told_that_too_much_waits() -> None:
+    """Where the gateway takes no more work, the model reads that nothing was recorded, and to try again later."""
+
+    async def full() -> None:
+        raise TooMuchWaits("100 effects wait", retry_after=30)
+
+    async with an_api(let_in=full) as api:
+        way = api.client._transport
+        gateway = AsyncLoopgate(GATEWAY, api.token, patience_s=10, transport=way)
+        async with gateway, Client(mcp_server(gateway, Asker())) as client:
+            why = await refusal(client, "request_approval", **ASK)
+
+    assert "nothing was recorded" in why
+    assert "try again later" in why
 
 
 async def test_loops_are_listed_with_where_they_stand() -> None:
