@@ -24,6 +24,9 @@ from loops.errors import Rejected, Unavailable
 #: pong to a ping of ours would prove the nearest intermediary only. Slack's Node SDK waits as long.
 #: Source: docs.slack.dev, tools/node-slack-sdk/reference/socket-mode, SocketModeOptions.serverPingTimeout.
 SILENCE_S = 30.0
+#: Seconds for a second look before a connection counts as dead: a process that stood still itself, such as on a
+#: suspended machine, finds then what came meanwhile.
+LOOK_AGAIN_S = 1.0
 #: Seconds from dialling to ``hello``.
 HELLO_S = 10.0
 #: Seconds a closing handshake may take.
@@ -109,21 +112,23 @@ class Link:
     async def _hear(self) -> str:
         """Take frames until there are no more; return why."""
         loop = asyncio.get_running_loop()
-        heard_at = loop.time()
+        silent_at, is_doubted = loop.time() + self._silence_s, False
         while True:
             # After silence it goes on listening, without end, until it is closed.
-            left = None if self.leaving.done() else max(0.0, heard_at + self._silence_s - loop.time())
+            left = None if self.leaving.done() else max(0.0, silent_at - loop.time())
             try:
                 message = await self._ws.receive(timeout=left)
             except TimeoutError:
-                self._leave("silent")
+                if is_doubted:
+                    self._leave("silent")
+                silent_at, is_doubted = loop.time() + LOOK_AGAIN_S, True
                 continue
+            if message.type in {aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.PING}:
+                silent_at, is_doubted = loop.time() + self._silence_s, False
             match message.type:
                 case aiohttp.WSMsgType.TEXT:
-                    heard_at = loop.time()
                     await self._take(message.data)
                 case aiohttp.WSMsgType.PING:
-                    heard_at = loop.time()
                     self._counts.add("received", "ping")
                     await self._ws.pong(message.data)
                 case aiohttp.WSMsgType.PONG | aiohttp.WSMsgType.BINARY:

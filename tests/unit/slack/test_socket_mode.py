@@ -1,7 +1,9 @@
 """Socket Mode: the same listeners over connections of our own; none of their many ends loses a click."""
 
 import asyncio
+import contextlib
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -26,7 +28,7 @@ from loops.errors import Rejected, Unavailable
 
 #: Everything as in production, a hundred times as fast; the sandbox pings every 0.1 s here.
 QUICK = Pace(silence_s=PATIENCE_S, first_wait_s=0.02, longest_wait_s=0.3, proven_s=0.2, overlap_s=0.3)
-#: The same where silence is what it is about; no machine stands still for as long.
+#: The same where silence is what it is about.
 ALERT = replace(QUICK, silence_s=2.0)
 
 
@@ -92,6 +94,8 @@ async def test_what_cannot_be_committed_is_not_acknowledged(rig: Rig) -> None:
     rig.gate.is_away = True
     await rig.sandbox.post("/sandbox/clock", json={"ack_deadline_s": 1})
     clicked = await rig.approve("UDANA")
+
+    await until(lambda: rig.counts.unacknowledged.total() == 1)
 
     assert clicked["problem"] == "timeout"
     assert clicked["warning"]
@@ -159,6 +163,21 @@ async def test_a_silent_link_is_replaced() -> None:
         assert len(left) == 2
         assert rig.counts.ended == {"silent": 1}
         assert (await rig.approve("UDANA"))["status"] == 200
+
+
+async def test_a_process_that_stood_still_gives_up_no_live_link() -> None:
+    """Whoever did not listen for as long as a dead link is silent hears first what came meanwhile."""
+    counts = SocketCounts()
+    async with a_server(hello(), ping_s=0.02) as (url, _), aiohttp.ClientSession() as session:
+        link = await dial(session, url, "A1", Desk(), seen=SeenInMemory(), counts=counts, silence_s=0.1)
+        await until(lambda: counts.received["ping"] > 0)
+        heard = counts.received["ping"]
+        time.sleep(0.3)  # noqa: ASYNC251 - the whole process stands still
+        await until(lambda: link.leaving.done() or counts.received["ping"] > heard + 1)
+        is_given_up = link.leaving.done()
+        await link.close(1)
+
+    assert not is_given_up
 
 
 async def test_too_many_connections_are_given_up_for_a_while(rig: Rig) -> None:
@@ -264,8 +283,8 @@ class Desk:
 
 
 @asynccontextmanager
-async def a_server(*says: str | bytes) -> AsyncIterator[tuple[str, "asyncio.Queue[str]"]]:
-    """Yield the URL of a server that says that on every connection, and the frames it is sent."""
+async def a_server(*says: str | bytes, ping_s: float | None = None) -> AsyncIterator[tuple[str, "asyncio.Queue[str]"]]:
+    """Yield the URL of a server that says that on every connection, and pings then, and the frames it is sent."""
     heard: asyncio.Queue[str] = asyncio.Queue()
 
     async def link(request: web.Request) -> web.WebSocketResponse:
@@ -273,10 +292,19 @@ async def a_server(*says: str | bytes) -> AsyncIterator[tuple[str, "asyncio.Queu
         await ws.prepare(request)
         for each in says:
             await (ws.send_str(each) if isinstance(each, str) else ws.send_bytes(each))
+        pinging = asyncio.create_task(ping(ws)) if ping_s else None
         async for message in ws:
             if message.type is WSMsgType.TEXT:
                 heard.put_nowait(message.data)
+        if pinging:
+            pinging.cancel()
         return ws
+
+    async def ping(ws: web.WebSocketResponse) -> None:
+        with contextlib.suppress(ConnectionError):
+            while ping_s:
+                await asyncio.sleep(ping_s)
+                await ws.ping()
 
     app = web.Application()
     app.router.add_get("/", link)
