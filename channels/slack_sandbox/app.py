@@ -1,7 +1,8 @@
 """The ASGI application: routes, lifespan, and the guard that keeps it to this machine."""
 
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -25,14 +26,19 @@ from channels.slack_sandbox.sandbox import Sandbox
 BODY_BYTES_MAX = 4_000_000
 
 
-def create_app(config: SandboxConfig, transport: httpx2.AsyncBaseTransport | None = None) -> Starlette:
+def create_app(
+    config: SandboxConfig,
+    transport: httpx2.AsyncBaseTransport | None = None,
+    machine: Callable[[], float] = time.time,
+) -> Starlette:
     """
     A sandbox as an ASGI app; its `Sandbox` is ``app.state.sandbox``.
 
     Args:
         transport: Takes the deliveries instead of the network, such as ``httpx2.ASGITransport(app)`` in tests.
+        machine: The machine's time, in seconds since the epoch.
     """
-    sandbox = Sandbox(config, transport)
+    sandbox = Sandbox(config, transport, machine)
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ from collections import deque
 from dataclasses import replace
 
 from channels.slack_sandbox.changes import ChangeFeed
+from channels.slack_sandbox.clock import Clock
 from channels.slack_sandbox.delivery import Delivery, Line
 from channels.slack_sandbox.faults import FaultDesk
 from channels.slack_sandbox.workspace import new_id
@@ -17,10 +18,11 @@ DELIVERIES_MAX = 500
 class Courier:
     """Sends what Slack would send, over one line."""
 
-    def __init__(self, line: Line, *, faults: FaultDesk, feed: ChangeFeed, ack_deadline_s: float) -> None:
+    def __init__(self, line: Line, *, clock: Clock, faults: FaultDesk, feed: ChangeFeed, ack_deadline_s: float) -> None:
         self.ack_deadline_s = ack_deadline_s
         self.log: deque[Delivery] = deque(maxlen=DELIVERIES_MAX)
         self._line = line
+        self._clock = clock
         self._faults = faults
         self._feed = feed
 
@@ -41,7 +43,7 @@ class Courier:
 
     async def replay(self, delivery: Delivery) -> Delivery:
         """Send the very same thing again."""
-        return await self._send(delivery.again(time.time()))
+        return await self._send(delivery.again(self._clock.now()))
 
     async def duplicate(self, delivery: Delivery) -> Delivery:
         """Send the same content again as a new delivery."""

@@ -1,8 +1,9 @@
 """One sandbox: the workspace with everything that serves it. The only module that puts the parts together."""
 
 import asyncio
+import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import httpx2
@@ -31,10 +32,17 @@ class Sandbox:
 
     Args:
         transport: Takes deliveries instead of the network; for tests that run the app in process.
+        machine: The machine's time, in seconds since the epoch.
     """
 
-    def __init__(self, config: SandboxConfig, transport: httpx2.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        config: SandboxConfig,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        machine: Callable[[], float] = time.time,
+    ) -> None:
         self.config = config
+        self._machine = machine
         self.feed = ChangeFeed()
         self._transport = transport
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -42,7 +50,7 @@ class Sandbox:
 
     def _start_anew(self) -> None:
         config = self.config
-        self.clock = Clock()
+        self.clock = Clock(self._machine)
         self.workspace = new_workspace(config)
         self.triggers = TriggerDesk(self.clock)
         self.response_urls = ResponseUrlDesk(self.clock, config.team.id)
@@ -69,7 +77,9 @@ class Sandbox:
                 clock=self.clock,
                 transport=self._transport,
             )
-        self.courier = Courier(line, faults=self.faults, feed=self.feed, ack_deadline_s=config.ack_deadline_s)
+        self.courier = Courier(
+            line, clock=self.clock, faults=self.faults, feed=self.feed, ack_deadline_s=config.ack_deadline_s
+        )
 
     async def reset(self) -> None:
         """Forget everything that happened and start from the configuration again."""

@@ -48,6 +48,11 @@ def module(judge: Callable[[GuardContext, Any], Any], parameters: type[Value] = 
     return Guard(parameters, judge, evaluated_by="module")
 
 
+def patient(*registered: Any, **how: Any) -> Judge:
+    """A judge with as long a budget as tests have patience: late is what a test makes late."""
+    return Judge(*registered, **{"budget_s": PATIENCE_S, **how})
+
+
 def external(guard_id: str, **rule: Any) -> GuardRule:
     """A rule that asks a policy point."""
     return GuardRule(id=guard_id, evaluated_by="external", **rule)
@@ -79,7 +84,7 @@ async def test_every_guard_is_asked_in_order_even_after_a_hard_failure() -> None
         GuardRule(id="office-hours", evaluated_by="module"),
         GuardRule(id="evidence-required", parameters={"requiredFields": ["b"]}),
     ]
-    judge = Judge(
+    judge = patient(
         {**RUNTIME_GUARDS, "office-hours": module(lambda *_: Failed("closed", "Nobody is in."))},
         {"budget": Point(PolicyAnswer(allow=False))},
     )
@@ -114,7 +119,7 @@ async def test_every_guard_is_asked_in_order_even_after_a_hard_failure() -> None
 async def test_what_cannot_be_judged_fails_closed(rule: GuardRule, code: str, severity: str) -> None:
     """An unknown guard, one evaluated elsewhere and bad parameters never pass, and no message of the file hides it."""
     rule = rule.changed(severity=severity, failure_message="Two people must approve.")
-    judge = Judge(
+    judge = patient(
         {**RUNTIME_GUARDS, "plugin": module(lambda *_: None, Window)}, {"there": Point(PolicyAnswer(allow=True))}
     )
 
@@ -141,7 +146,7 @@ async def test_only_none_is_a_pass(evaluated_by: Any, answer: Any) -> None:
     judges = [odd, odd_async] if evaluated_by == "module" else [odd]
     for judge in judges:
         rule = GuardRule(id="odd", evaluated_by=evaluated_by)
-        (verdict,) = await Judge({"odd": Guard(NoParameters, judge, evaluated_by)}).judge([rule], CONTEXT)
+        (verdict,) = await patient({"odd": Guard(NoParameters, judge, evaluated_by)}).judge([rule], CONTEXT)
 
         assert (verdict.passed, verdict.code) == (False, "guard_error")
 
@@ -151,7 +156,7 @@ async def test_the_file_s_message_speaks_for_an_objection() -> None:
     rules = [GuardRule(id="cooldown", parameters={"cooldownMs": 1_000}, failure_message="Wait a second.")]
     context = CONTEXT._replace(instance=CONTEXT.instance.changed(last_transition_at=NOW))
 
-    (verdict,) = await Judge().judge(rules, context)
+    (verdict,) = await patient().judge(rules, context)
 
     assert (verdict.code, verdict.message) == ("cooldown_not_elapsed", "Wait a second.")
 
@@ -163,7 +168,7 @@ async def test_a_verdict_says_all_of_a_judgement() -> None:
         GuardRule(id="office-hours", evaluated_by="module"),
         external("budget", parameters={"point": "opa", "limit": 100}),
     ]
-    judge = Judge(
+    judge = patient(
         {**RUNTIME_GUARDS, "office-hours": module(lambda *_: None, Window)},
         {"opa": Point(PolicyAnswer(allow=True, decision_id="d-1", latency_us=1_200))},
         timer_ns=stopwatch(),
@@ -186,7 +191,7 @@ async def test_a_verdict_says_all_of_a_judgement() -> None:
 
 async def test_equal_rules_are_told_apart() -> None:
     """What is kept ready for one rule never answers for another."""
-    judge = Judge()
+    judge = patient()
     low = GuardRule(id="confidence-threshold", parameters={"threshold": 0.1})
     high = GuardRule(id="confidence-threshold", parameters={"threshold": 0.95})
 
@@ -199,7 +204,7 @@ async def test_a_policy_point_is_asked_with_all_there_is() -> None:
     """The question is JSON: who, what, on what grounds, and the rule's own parameters."""
     point = Point(PolicyAnswer(allow=False, code="over_budget", message="The budget is spent."))
 
-    (verdict,) = await Judge(points={"budget": point}).judge([external("budget", parameters={"limit": 9})], CONTEXT)
+    (verdict,) = await patient(points={"budget": point}).judge([external("budget", parameters={"limit": 9})], CONTEXT)
 
     assert (verdict.code, verdict.message) == ("over_budget", "The budget is spent.")
     (question,) = point.asked
@@ -218,7 +223,7 @@ async def test_a_policy_point_is_asked_with_all_there_is() -> None:
 @pytest.mark.parametrize("error", [Unavailable("away"), Rejected("that is no decision"), RuntimeError("?")])
 async def test_a_policy_point_that_fails_denies(error: Exception) -> None:
     """No answer is no permission."""
-    (verdict,) = await Judge(points={"p": Point(error)}).judge([external("p")], CONTEXT)
+    (verdict,) = await patient(points={"p": Point(error)}).judge([external("p")], CONTEXT)
 
     assert (verdict.passed, verdict.code) == (
         False,
@@ -237,7 +242,7 @@ async def test_guards_that_take_time_run_side_by_side() -> None:
 
         return module(judge)
 
-    judge = Judge({"one": meets(first, second), "two": meets(second, first)}, budget_s=10)
+    judge = patient({"one": meets(first, second), "two": meets(second, first)})
     rules = [GuardRule(id=name, evaluated_by="module") for name in ("one", "two")]
 
     assert [verdict.passed for verdict in await judge.judge(rules, CONTEXT)] == [True, True]
@@ -246,10 +251,14 @@ async def test_guards_that_take_time_run_side_by_side() -> None:
 async def test_late_guards_fail_closed_and_the_others_count() -> None:
     """Over the budget they have together, what has not answered has objected; what has, stands."""
     never = asyncio.Event()
+
+    async def quick(_: GuardContext, __: Any) -> None:
+        """Has answered before any budget can be over: no thread has to be started for it."""
+
     judge = Judge(
-        {**RUNTIME_GUARDS, "quick": module(lambda *_: None)},
+        {**RUNTIME_GUARDS, "quick": module(quick)},
         {"slow": Point(PolicyAnswer(allow=True), until=never), "slower": Point(PolicyAnswer(allow=True), until=never)},
-        budget_s=1.0,
+        budget_s=0.05,
     )
     rules = [external("slow"), GuardRule(id="quick", evaluated_by="module"), external("slower", severity="soft")]
 
@@ -293,7 +302,7 @@ async def test_a_caller_who_leaves_takes_the_guards_along() -> None:
             ended.set()
 
     judging = asyncio.create_task(
-        Judge({"waits": module(waits)}).judge([GuardRule(id="waits", evaluated_by="module")], CONTEXT)
+        patient({"waits": module(waits)}).judge([GuardRule(id="waits", evaluated_by="module")], CONTEXT)
     )
     await begun.wait()
     judging.cancel()
@@ -323,7 +332,7 @@ async def test_a_synchronous_module_guard_leaves_the_loop_alone() -> None:
         "coroutine": coroutine,
         "plain": plain,
     }
-    judge = Judge({name: module(each) for name, each in kinds.items()})
+    judge = patient({name: module(each) for name, each in kinds.items()})
 
     verdicts = await judge.judge([GuardRule(id=name, evaluated_by="module") for name in kinds], CONTEXT)
 
@@ -344,8 +353,8 @@ async def test_expressions_see_decisions_and_gathered_evidence() -> None:
         )
     ]
 
-    (verdict,) = await Judge().judge(rules, CONTEXT._replace(approvals=(decision,)))
-    (denied,) = await Judge().judge(rules, CONTEXT)
+    (verdict,) = await patient().judge(rules, CONTEXT._replace(approvals=(decision,)))
+    (denied,) = await patient().judge(rules, CONTEXT)
 
     assert verdict.passed
     assert (denied.code, denied.message) == ("expression_false", "Too risky for one.")
@@ -378,6 +387,6 @@ def test_a_model_s_word_is_no_actor() -> None:
     agent = AiAgent(id="a:m", model_id="m", provider="a", confidence=1.0)
     context = CONTEXT._replace(actor=agent, evidence={})
 
-    (verdict,) = asyncio.run(Judge().judge([GuardRule(id="confidence-threshold")], context))
+    (verdict,) = asyncio.run(patient().judge([GuardRule(id="confidence-threshold")], context))
 
     assert not verdict.passed

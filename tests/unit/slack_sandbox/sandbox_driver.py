@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -229,10 +230,14 @@ async def until(condition: Callable[[], bool], timeout_s: float = PATIENCE_S) ->
 
 
 def in_process(**changes: Any) -> Slack:
-    """A sandbox whose deliveries reach a `FakeApp`, all in this process; close it with `close`."""
-    fake = FakeApp()
+    """
+    A sandbox whose deliveries reach a `FakeApp`, all in this process; close it with `close`.
+
+    Its clock stands still but for what a test advances it by: triggers expire and limits refill on no slow machine.
+    """
+    fake, now = FakeApp(), time.time()
     receiver = Starlette(routes=[Route("/slack/events", fake.answer, methods=["POST"])])
-    app = create_app(a_config(**changes), httpx2.ASGITransport(receiver))
+    app = create_app(a_config(**changes), httpx2.ASGITransport(receiver), lambda: now)
     http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1")
     return Slack(fake, app.state.sandbox, http)
 
