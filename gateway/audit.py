@@ -1,6 +1,5 @@
 """Audit: a ledger read back whole, from its stored bytes, and verified."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -8,7 +7,7 @@ from pydantic import ValidationError
 from loops.errors import Rejected
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import BadLine, Broken, Verified, event_in, verify_lines
+from loops.ledger import Broken, Verified, readable, verify_lines
 from loops.ports import Loaded, Store
 
 _PAGE = 1_000
@@ -52,7 +51,7 @@ async def audit(store: Store, tenant: str, name: str) -> AuditedLedger | None:
     # Lines of commits made while we read are not this instance's yet.
     kept = tuple(lines[: head.sequence])
     verdict = verify_lines(kept, head)
-    events = _readable(kept)
+    events = readable(kept)
     if isinstance(verdict, Verified):
         if events and loaded.definition.digest != events[0].definition_digest:
             verdict = Broken(sequence=1, reason="the pinned definition is not the one the loop was started from")
@@ -86,13 +85,3 @@ async def _stands(store: Store, instance: LoopInstance) -> bool:
     """Whether the instance is still at the head it was read with, so that no commit explains a longer ledger."""
     again = await store.load(instance.tenant, instance.instance_id)
     return again is not None and again.instance.head == instance.head
-
-
-def _readable(lines: Sequence[bytes]) -> tuple[Event, ...]:
-    events: list[Event] = []
-    for line in lines:
-        try:
-            events.append(event_in(line))
-        except BadLine:
-            break
-    return tuple(events)

@@ -19,7 +19,7 @@ from loops.checkpoint import Inclusion, contradiction, reason_against
 from loops.definition import LoopDefinition
 from loops.events import Event
 from loops.instance import LoopInstance
-from loops.ledger import BadLine, Broken, LedgerHead, Verified, event_in, verify_lines
+from loops.ledger import Broken, LedgerHead, Verified, readable, verify_lines
 from loops.values import Instant, JsonObject, Value
 
 #: The format this module writes and reads. A later one gets another number, and a reader beside this one.
@@ -147,7 +147,7 @@ def check_bundle(lines: Iterable[bytes]) -> CheckedBundle:
         return CheckedBundle(None, None, (), (Check(what="manifest", holds=False, detail=str(error)),))
     definition, of_definition = _definition(manifest)
     verdict = verify_lines(rest, manifest.head)
-    events = _events(rest)
+    events = readable(rest)
     checks = [_manifest(manifest), of_definition, _parts(manifest, rest), _chain(manifest, verdict, events)]
     if manifest.checkpoint:
         checks.append(_checkpoint(manifest, manifest.checkpoint, events))
@@ -237,13 +237,3 @@ def _part(lines: Iterable[bytes]) -> Part:
         hashed.update(line + b"\n")
         count += 1
     return Part(count=count, digest=f"sha256:{hashed.hexdigest()}")
-
-
-def _events(lines: Iterable[bytes]) -> tuple[Event, ...]:
-    events: list[Event] = []
-    for line in lines:
-        try:
-            events.append(event_in(line))
-        except BadLine:
-            break
-    return tuple(events)

@@ -169,6 +169,17 @@ def event_in(line: bytes) -> Event:
         raise BadLine(str(error)) from error
 
 
+def readable(lines: Iterable[bytes]) -> tuple[Event, ...]:
+    """Return the events of *lines*, up to the first that is none: what can be shown of a ledger, whole or not."""
+    events: list[Event] = []
+    for line in lines:
+        try:
+            events.append(event_in(line))
+        except BadLine:
+            break
+    return tuple(events)
+
+
 def verify(events: Iterable[Event], head: LedgerHead | None = None) -> Verified | Broken:
     """
     Check a whole ledger from its first event, and against the instance's *head* where that is known.

@@ -164,13 +164,8 @@ async def run(url: str) -> list[dict[str, float]]:
 def main() -> None:
     """Measure and print."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    with tempfile.TemporaryDirectory() as home:
-        server = EmbeddedServer(Path(home))
-        url = server.start()
-        try:
-            figures = asyncio.run(run(url))
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as home, EmbeddedServer(Path(home)) as server:
+        figures = asyncio.run(run(server.url))
     table = Table(
         "open", "PING ms", "sweep, none due, ms", "server, us", "due, ms", "most", "own CPU", "server, us", box=None
     )

@@ -139,13 +139,8 @@ async def measure(url: str) -> list[dict[str, float]]:
 def main() -> None:
     """Measure and print."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(40))
-    with tempfile.TemporaryDirectory() as home:
-        server = EmbeddedServer(Path(home))
-        url = server.start()
-        try:
-            figures = uvloop.run(measure(url))
-        finally:
-            server.stop()
+    with tempfile.TemporaryDirectory() as home, EmbeddedServer(Path(home)) as server:
+        figures = uvloop.run(measure(server.url))
     table = Table("processes", "due at once", "late, p50, s", "the latest, s", "a second", "CPU ms each", box=None)
     for row in figures:
         told = (f"{row['p50_s']:.2f}", f"{row['most_s']:.2f}", f"{row['per_s']:,.0f}", f"{row['cpu_ms_each']:.2f}")
