@@ -1,5 +1,6 @@
 """Ports for processes that tests start: of loopback, free, and never given to anybody who only asks for *some* port."""
 
+import itertools
 import os
 import random
 import socket
@@ -12,16 +13,16 @@ FIRST, LAST = 20_000, 32_000
 
 _random = random.Random(f"{os.getpid()} {os.urandom(8).hex()}")
 
+#: All of them in an order of this process's own, again and again: whoever was given one has long begun to listen there
+#: when its turn comes once more.
+_turns = itertools.cycle(_random.sample(range(FIRST, LAST), LAST - FIRST))
+
 
 def free_ports(count: int) -> list[int]:
-    """Return *count* different ports of loopback that nobody listens on."""
-    found: list[int] = []
-    for port in _random.sample(range(FIRST, LAST), LAST - FIRST):
-        if _is_free(port):
-            found.append(port)
-        if len(found) == count:
-            return found
-    raise AssertionError(f"of the ports {FIRST} to {LAST} only {len(found)} are free")
+    """Return *count* different ports of loopback that nobody listens on, nor was given lately."""
+    found = list(itertools.islice(filter(_is_free, itertools.islice(_turns, LAST - FIRST)), count))
+    assert len(found) == count, f"of the ports {FIRST} to {LAST} only {len(found)} are free"
+    return found
 
 
 @contextmanager
