@@ -4,6 +4,7 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from patience import PATIENCE_S
 from redis import Redis
 
 from gateway.storage.embedded import EmbeddedServer
@@ -21,8 +22,14 @@ def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedS
 
 @pytest.fixture
 def redis_url(redis_server: EmbeddedServer) -> str:
-    """The URL of an empty database that nobody else uses."""
-    url = f"{redis_server.url}?db={next(_databases)}"
+    """
+    The URL of an empty database that nobody else uses.
+
+    Whoever asks there is as patient as tests are: a machine that stands still for two seconds is no store that is away.
+    What tests take away, to see the time-outs of ours, is a server of their own.
+    """
+    patience = f"socket_timeout={PATIENCE_S}&socket_connect_timeout={PATIENCE_S}"
+    url = f"{redis_server.url}?db={next(_databases)}&{patience}"
     with Redis.from_url(url) as client:
         client.flushdb()
     return url
