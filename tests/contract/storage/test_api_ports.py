@@ -1,8 +1,11 @@
 """What API keys, the feed of events and subscriptions promise, in memory and on a real server."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TypeVar
 
 import pytest
 from builders import House, a_house
@@ -23,6 +26,8 @@ from gateway.storage.redis_subscriptions import RedisSubscriptions
 from loops.errors import Rejected
 
 NOW = datetime(2026, 11, 22, 9, 30, tzinfo=UTC)
+
+T = TypeVar("T")
 
 
 @pytest.fixture(params=["memory", "redis"])
@@ -80,28 +85,45 @@ async def test_rotated_key_forgets_its_oldest_token(keys: Keys) -> None:
     assert found == [False, True, True]
 
 
+async def within_a_minute(ask: Callable[[str], Awaitable[T]]) -> T:
+    """Return what *ask* finds of a tenant of its own, all in one minute: what is counted in one fades in the next."""
+    for number in count():
+        minute = time.time() // 60
+        found = await ask(f"tenant {number}")
+        if time.time() // 60 == minute:
+            return found
+    raise AssertionError
+
+
 async def test_limits_count_for_key_and_tenant(keys: Keys) -> None:
     """Requests count against the key and against all of its tenant; one too many counts against neither."""
-    first, second = new_token(), new_token()
-    await keys.save(a_key(first))
-    await keys.save(a_key(second, "ak_2"))
 
     async def left(token: str) -> tuple[int, int]:
         presented = await keys.present(digest_of(token), key_limit=2, tenant_limit=3)
         assert presented is not None
         return presented.of_key.remaining, presented.of_tenant.remaining
 
-    assert [await left(first) for _ in range(3)] == [(1, 2), (0, 1), (-1, 0)]
-    assert [await left(second) for _ in range(2)] == [(1, 0), (0, -1)]
+    async def all_left(tenant: str) -> list[tuple[int, int]]:
+        first, second = new_token(), new_token()
+        await keys.save(a_key(first, tenant=tenant))
+        await keys.save(a_key(second, "ak_2", tenant=tenant))
+        return [await left(token) for token in (first, first, first, second, second)]
+
+    assert await within_a_minute(all_left) == [(1, 2), (0, 1), (-1, 0), (1, 0), (0, -1)]
 
 
 async def test_limits_hold_under_concurrency(keys: Keys) -> None:
     """Of many requests at once no more than the limit are let in."""
-    token = new_token()
-    await keys.save(a_key(token))
-    shown = await asyncio.gather(*(keys.present(digest_of(token), key_limit=5, tenant_limit=100) for _ in range(20)))
 
-    assert sum(not each.of_key.is_exceeded for each in shown if each) == 5
+    async def let_in(tenant: str) -> int:
+        token = new_token()
+        await keys.save(a_key(token, tenant=tenant))
+        shown = await asyncio.gather(
+            *(keys.present(digest_of(token), key_limit=5, tenant_limit=100) for _ in range(20))
+        )
+        return sum(not each.of_key.is_exceeded for each in shown if each)
+
+    assert await within_a_minute(let_in) == 5
 
 
 async def test_keys_are_listed_with_their_last_use(keys: Keys) -> None:
@@ -163,7 +185,13 @@ async def test_news_wakes_whoever_waits(ports: tuple[Keys, Feed, House]) -> None
     await house.propose("CHG-1")
     position = (await feed.last("default")).partition(".")[0]
     after = {"default": position, "quiet": "0-0"}
-    waiting = asyncio.create_task(feed.news(["default", "quiet"], after))
+
+    async def first_news() -> dict[str, str]:
+        while not (found := await feed.news(["default", "quiet"], after)):
+            pass  # one wait ends after a second, which the machine may stand still for
+        return found
+
+    waiting = asyncio.create_task(first_news())
     await asyncio.sleep(0)
     await house.propose("CHG-2")
     news = await waiting

@@ -1,7 +1,9 @@
 """Whose turn it is to call a vendor: what every keeper of limits promises."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
+from itertools import count
 
 import pytest
 
@@ -62,14 +64,18 @@ async def test_who_comes_back_early_keeps_their_place(turns: Turns) -> None:
 
 async def test_who_comes_back_in_time_gets_through(turns: Turns) -> None:
     """At the time that was given the turn is there, and it is spent only once."""
-    limit = Limit("quick", interval_s=1.0, burst=1)
-    assert await turns.take([limit], "ef_1", CARD) == 0
-    wait = await turns.take([limit], "ef_2", CARD)
+    for number in count():
+        limit, began = Limit(f"quick {number}", interval_s=1.0, burst=1), time.monotonic()
+        first, wait = await turns.take([limit], "ef_1", CARD), await turns.take([limit], "ef_2", CARD)
+        if time.monotonic() - began < limit.interval_s:  # otherwise the machine stood still, and it was let through
+            break
     await asyncio.sleep(wait)
+    back = time.monotonic()
+    second, third = await turns.take([limit], "ef_2", CARD), await turns.take([limit], "ef_2", CARD)
 
+    assert first == second == 0
     assert wait > 0
-    assert await turns.take([limit], "ef_2", CARD) == 0
-    assert await turns.take([limit], "ef_2", CARD) > 0
+    assert third > 0 or time.monotonic() - back >= limit.interval_s
 
 
 async def test_a_card_waits_for_no_thread(turns: Turns) -> None:
@@ -86,15 +92,13 @@ async def test_a_card_waits_for_no_thread(turns: Turns) -> None:
 
 async def test_a_held_lane_lets_nobody_through(turns: Turns) -> None:
     """Told to wait, everybody waits as long as that, those who had a time before its end too; nobody waits longer."""
-    limit, other = Limit("held", interval_s=1, burst=10), Limit("other", interval_s=1, burst=10)
+    limit, other = Limit("held", interval_s=30, burst=10), Limit("other", interval_s=30, burst=10)
     await turns.take([limit], "ef_1", CARD)
     await turns.hold([limit], 60)
     await turns.hold([limit], 10)
     waits = [await turns.take([limit], f"ef_{number}", CARD) for number in (1, 2, 3)]
 
-    assert about(60, waits[0])
-    assert waits[0] < waits[1] < waits[2]
-    assert about(62, waits[2])
+    assert [about(seconds, wait) for seconds, wait in zip((60, 90, 120), waits, strict=True)] == [True] * 3
     assert await turns.take([other], "ef_1", CARD) == 0
 
 
@@ -110,13 +114,15 @@ async def test_a_hold_moves_those_who_had_a_time(turns: Turns) -> None:
 
 async def test_a_hold_ends(turns: Turns) -> None:
     """After its time the limit is open again."""
-    limit = Limit("short", interval_s=0.001, burst=1)
+    limit, began = Limit("short", interval_s=0.001, burst=1), time.monotonic()
     await turns.hold([limit], 0.5)
     wait = await turns.take([limit], "ef_1", CARD)
+    was_held = wait > 0 or time.monotonic() - began >= 0.5
     await asyncio.sleep(wait)
 
-    assert 0 < wait <= 0.51
-    assert await turns.take([limit], "ef_1", CARD) == 0
+    assert was_held
+    assert wait <= 0.51
+    assert await turns.take([limit], "ef_1" if wait else "ef_2", CARD) == 0
 
 
 async def test_a_turn_is_one_in_every_lane_or_none(turns: Turns) -> None:
