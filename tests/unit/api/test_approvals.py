@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from builders import an_answer
+from patience import PATIENCE_S
 from unit.api.rig import ADHOC, Rig, an_api
 
 from loops.approvals import ApprovalRequest
@@ -112,7 +113,7 @@ async def test_long_poll_answers_as_soon_as_there_is_a_decision() -> None:
         await asyncio.sleep(0)
         await asked(api, title="Something else")
         await decide(api, made["approvalId"])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await waiting
 
     assert answer.json()["status"] == "approved"
@@ -125,7 +126,7 @@ async def test_long_polls_of_a_key_are_bounded_and_given_back() -> None:
         path = f"/approvals/{made['approvalId']}"
         other = await api.a_token(service="other")
         asking = [asyncio.create_task(api.get(f"{path}?wait=60s")) for _ in range(101)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE_S):
             [first], waiting = await asyncio.wait(asking, return_when=asyncio.FIRST_COMPLETED)
             refused = first.result()
             at_once = await api.get(path)

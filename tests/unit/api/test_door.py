@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from patience import PATIENCE_S
 from unit.api.rig import an_api
 
 from gateway.api.keys import digest_of, new_token
@@ -207,7 +208,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for() -> None:
 
     async with an_api(body_deadline_s=0.05) as api:
         headers = {"authorization": f"Bearer {api.token}", "content-type": "application/json"}
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(PATIENCE_S):
             answer = await api.client.post("/api/v1/loops", content=stuck(), headers=headers)
 
     assert (answer.status_code, answer.json()["code"]) == (408, "too_slow")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import httpx2
+from patience import PATIENCE_S
 from unit.api.rig import Rig, an_api
 
 from gateway.client import AsyncLoopgate, Loopgate
@@ -28,7 +29,7 @@ class Bridge(httpx2.BaseTransport):
             response = await self._inner.handle_async_request(request)
             return httpx2.Response(response.status_code, headers=response.headers, content=await response.aread())
 
-        return asyncio.run_coroutine_threadsafe(answered(), self._loop).result(timeout=30)
+        return asyncio.run_coroutine_threadsafe(answered(), self._loop).result(PATIENCE_S)
 
 
 class Twisting(httpx2.AsyncBaseTransport):

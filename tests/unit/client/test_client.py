@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from patience import PATIENCE_S
 from ports import refusing
 from unit.api.rig import Rig
 from unit.api.test_approvals import decide
@@ -29,7 +30,7 @@ async def test_approve_waits_and_gives_what_people_approved(colour: str) -> None
     async with clients() as on:
         asked = await on.call(colour, "request", "Delete it", PARAMETERS, editable=REPLICAS, key="k")
         approving = asyncio.create_task(
-            on.call(colour, "approve", "Delete it", PARAMETERS, editable=REPLICAS, key="k", timeout_s=20)
+            on.call(colour, "approve", "Delete it", PARAMETERS, editable=REPLICAS, key="k", timeout_s=PATIENCE_S)
         )
         await decide(on.api, asked.approval_id, edits={"parameters.replicas": 2})
         found = await approving
@@ -122,7 +123,7 @@ async def test_loops_are_listed_page_by_page(colour: str) -> None:
 
 async def _shown(api: Rig) -> list[dict[str, Any]]:
     """Return the open requests, once there is one."""
-    async with api.bell.listening("default") as rung, asyncio.timeout(10):
+    async with api.bell.listening("default") as rung, asyncio.timeout(PATIENCE_S):
         while not (page := (await api.get("/approvals")).json()["approvals"]):
             await rung.wait()
             rung.clear()
@@ -204,6 +205,8 @@ def test_importing_the_client_is_light() -> None:
     program = (
         f"import sys, gateway.client; print({heavy} & {{name.partition('.')[0] for name in sys.modules}} or 'light')"
     )
-    shown = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    shown = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
 
     assert shown.stdout.strip() == "light"

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from unit.api.test_approvals import decide
 from unit.client.rig import Clients, clients
 
@@ -27,7 +28,7 @@ REPLICAS = {"replicas": {"type": "integer", "minimum": 1, "maximum": 5}}
 
 async def shown(on: Clients) -> dict[str, Any]:
     """Return the one open request, once people are asked."""
-    async with on.api.bell.listening("default") as rung, asyncio.timeout(10):
+    async with on.api.bell.listening("default") as rung, asyncio.timeout(PATIENCE_S):
         while not (page := (await on.api.get("/approvals")).json()["approvals"]):
             await rung.wait()
             rung.clear()
@@ -188,7 +189,7 @@ async def test_secrets_taken_out_by_the_gateway_are_named_and_nobody_is_left_ask
         async def log_in(user: str, password: str, note: dict[str, str]) -> None: ...
 
         with pytest.raises(Redacted) as told:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 await log_in("bot", "hunter2hunter2", {"how": "Bearer abcdefgh12345678"})
         found = await statuses(on)
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 import httpx2
 import pytest
 from contract.integration.receiver import TOKEN, Receiver, receiving
+from patience import PATIENCE_S
 from pydantic import SecretStr
 
 from gateway.integrations.http import HttpIntegration
@@ -37,7 +38,7 @@ def a_run(**parameters: object) -> Run:
 
 def an_api(server: Receiver, client: httpx2.AsyncClient, url: str = "{{ callbackUrl }}") -> HttpIntegration:
     place = server.url.replace("/hooks", "/api/repos")
-    return HttpIntegration(url, client, allow=[place], token=SecretStr(TOKEN), timeout_s=5)
+    return HttpIntegration(url, client, allow=[place], token=SecretStr(TOKEN), timeout_s=PATIENCE_S)
 
 
 async def test_answer_goes_to_the_callback_it_came_with(server: Receiver, client: httpx2.AsyncClient) -> None:

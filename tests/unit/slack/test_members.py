@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from builders import TENANT, a_house
+from patience import PATIENCE_S
 from unit.slack.rig import Rig, a_rig
 
 from channels.memory import MemoryKnowledge
@@ -35,7 +36,7 @@ class Watched(MemoryKnowledge):
 
     async def until(self, holds: Callable[[dict[str, Member]], bool]) -> None:
         """Wait until what is kept, by user, is as it should be."""
-        async with asyncio.timeout(20), self._news:
+        async with asyncio.timeout(PATIENCE_S), self._news:
             await self._news.wait_for(lambda: holds(self._by_user()))
 
     async def forget(self, user: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from patience import PATIENCE_S
 from pydantic import SecretStr
 from slack_sdk.errors import SlackApiError
 from unit.slack.rig import BOT_TOKEN, SIGNING_SECRET, served, workspace
@@ -50,7 +51,7 @@ async def a_line() -> AsyncIterator[Line]:
     """Yield a line."""
     async with (
         served(create_app(workspace("http://127.0.0.1:9").model_copy(update={"rate_limits": "slack"}))) as url,
-        httpx2.AsyncClient(base_url=url, trust_env=False) as sandbox,
+        httpx2.AsyncClient(base_url=url, trust_env=False, timeout=PATIENCE_S) as sandbox,
     ):
         made = Line(sandbox, [])
         turns = MemoryTurns(lambda: made.now)

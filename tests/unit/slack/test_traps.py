@@ -64,6 +64,7 @@ import aiohttp
 import httpx2
 import pytest
 from builders import a_house
+from patience import PATIENCE_S
 from pydantic import SecretStr
 from unit.slack.rig import SIGNING_SECRET, Rig, a_rig
 from unit.slack.test_guard import signed
@@ -85,7 +86,7 @@ async def post(rig: Rig, body: dict[str, Any], secret: str = SIGNING_SECRET) -> 
     """Post *body* to the gateway, signed with *secret* now."""
     raw = json.dumps(body).encode()
     headers = signed(raw, datetime.now(UTC), secret) | {"Content-Type": "application/json"}
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         return await client.post(f"{rig.gateway_url}/slack/events", content=raw, headers=headers)
 
 

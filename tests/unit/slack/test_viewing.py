@@ -8,6 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 from builders import ANALYSIS, DATA, TENANT, a_house, an_agent, ci
+from patience import PATIENCE_S
 from unit.slack.rig import Rig, a_rig
 from unit.slack.subjects import said
 from unit.slack.test_guard import signed
@@ -171,7 +172,7 @@ async def post(rig: Rig, body: dict[str, Any]) -> httpx2.Response:
     """Post *body* to the gateway, signed with the real secret now."""
     raw = json.dumps(body).encode()
     now = datetime.now(UTC)
-    async with httpx2.AsyncClient(trust_env=False) as client:
+    async with httpx2.AsyncClient(trust_env=False, timeout=PATIENCE_S) as client:
         return await client.post(
             f"{rig.gateway_url}/slack/events",
             content=raw,
