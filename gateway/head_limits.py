@@ -22,6 +22,10 @@ HEAD_DEADLINE_S = 10.0
 #: with something unread in it may lose the answer. Source: RFC 9112, section 9.6.
 LINGER_S = 2.0
 
+#: How long a connection on which nothing is asked stays open, in seconds, while more than half of those there may be
+#: are: rather somebody's next request is sent twice than everybody's refused.
+CROWDED_IDLE_S = 5
+
 _MALFORMED = (400, "Bad Request", "malformed", "this is not a request of HTTP/1.1")
 _TOO_LARGE = (431, "Request Header Fields Too Large", "too_large", "the head of the request is too large")
 _TOO_SLOW = (408, "Request Timeout", "too_slow", "the head of the request did not arrive in time")
@@ -29,13 +33,15 @@ _TOO_SLOW = (408, "Request Timeout", "too_slow", "the head of the request did no
 
 class HeadLimits(HttpToolsProtocol):
     """
-    Answers 431 to a head of more than `HEAD_MAX` bytes, 408 to one that takes longer than `HEAD_DEADLINE_S`.
+    Answers 431 to a head of more than `HEAD_MAX` bytes, 408 to one that takes longer than `HEAD_DEADLINE_S`. Where more
+    than half of the connections there may be are open, those on which nothing is asked end after `CROWDED_IDLE_S`.
 
     Around the chunks of a body there may be as much as a head has, and five bytes for each of the body's: a size, with
     its line ends. Trailers are no headers: they are let go.
     """
 
     linger_s = LINGER_S
+    crowded_idle_s = CROWDED_IDLE_S
 
     _waiting: asyncio.TimerHandle | None = None
     _lingering: asyncio.TimerHandle | None = None
@@ -104,7 +110,10 @@ class HeadLimits(HttpToolsProtocol):
             super().on_message_complete()
 
     def on_response_complete(self) -> None:
-        """Let who was answered before the end of their request not hold the connection for long."""
+        """Let nobody hold a connection for long who was answered before the end of their request, or in a crowd."""
+        is_crowded = self.limit_concurrency is not None and 2 * len(self.connections) > self.limit_concurrency
+        idle_s = self.config.timeout_keep_alive
+        self.timeout_keep_alive = min(idle_s, self.crowded_idle_s) if is_crowded else idle_s
         super().on_response_complete()
         if self.cycle.response_complete and not self._is_message_complete and not self.transport.is_closing():
             self._lingering = self.loop.call_later(self.linger_s, self.transport.close)

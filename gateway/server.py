@@ -20,6 +20,11 @@ DRAIN_S = 5
 #: Connections open at once; one more is told 503 at once, before it costs memory.
 CONNECTIONS_MAX = 1_000
 
+#: How long a connection on which nothing is asked stays open. Who keeps one to ask again must be the one who closes it:
+#: what is sent as we close it is lost, and Slack sends a click once. Proxies and load balancers commonly keep theirs
+#: for 60 s (nginx's `keepalive_timeout` of upstreams; the idle timeout of AWS's application load balancers).
+IDLE_S = 75
+
 
 class Server(uvicorn.Server):
     """
@@ -41,6 +46,7 @@ class Server(uvicorn.Server):
                 server_header=False,
                 proxy_headers=False,
                 limit_concurrency=CONNECTIONS_MAX,
+                timeout_keep_alive=IDLE_S,
                 timeout_graceful_shutdown=DRAIN_S,
             )
         )

@@ -14,6 +14,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from channels.slack_sandbox.connections import Connections
 
+#: How long a connection on which nothing is asked stays open, in seconds: longer than clients keep theirs, of which
+#: aiohttp's are kept longest, for 15 s. What is sent as the other side closes is lost.
+IDLE_S = 75
+
 
 def breakable(app: Starlette) -> type[HttpToolsProtocol]:
     """Return the protocol to serve *app* with, so that its connections can be broken; see `break_connection`."""
@@ -45,6 +49,7 @@ def serve(app: Starlette, host: str, port: int, ready_file: Path | None) -> None
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=1,
+        timeout_keep_alive=IDLE_S,
     )
     with socket.socket(family, socket.SOCK_STREAM) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

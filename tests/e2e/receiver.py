@@ -102,7 +102,10 @@ def main() -> None:
             Route("/heal", receiver.heal, methods=["POST"]),
         ]
     )
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False)
+    # Who keeps a connection, for some seconds, must be the one who closes it: what is sent as we do is lost.
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, timeout_keep_alive=75
+    )
 
 
 if __name__ == "__main__":

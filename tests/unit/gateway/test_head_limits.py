@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,12 +15,14 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from gateway.head_limits import HeadLimits
+from gateway.server import IDLE_S
 
 
 class Impatient(HeadLimits):
     """The same, in less time."""
 
     linger_s = 0.2
+    crowded_idle_s = 0
 
 
 @dataclass
@@ -54,6 +56,30 @@ class Served:
             writer.close()
         return bytes(found)
 
+    @asynccontextmanager
+    async def connected(self) -> AsyncIterator["Connected"]:
+        """Yield a connection of one's own."""
+        found = Connected(*await asyncio.open_connection("127.0.0.1", self.port))
+        try:
+            yield found
+        finally:
+            found.writer.close()
+
+
+@dataclass
+class Connected:
+    """A connection that is kept."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answered(self) -> None:
+        """Have one request answered over it."""
+        self.writer.write(b"POST /read HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 200"), head
+        await self.reader.readuntil(b"}")
+
 
 @pytest.fixture
 async def served() -> AsyncIterator[Served]:
@@ -76,7 +102,16 @@ async def serving() -> AsyncIterator[Served]:
         return JSONResponse({"error": "no"}, 413)
 
     app = Starlette(routes=[Route("/read", read, methods=["POST"]), Route("/early", early, methods=["POST"])])
-    config: Any = uvicorn.Config(app, http=Impatient, lifespan="off", log_config=None, access_log=False, port=0)
+    config: Any = uvicorn.Config(
+        app,
+        http=Impatient,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        port=0,
+        limit_concurrency=4,
+        timeout_keep_alive=IDLE_S,
+    )
     server = uvicorn.Server(config)
     config.load()
     server.lifespan = config.lifespan_class(config)
@@ -171,3 +206,18 @@ async def test_a_request_that_ends_in_time_keeps_its_connection(served: Served) 
 
     assert answer.count(b"HTTP/1.1 ") == 2
     assert served.asked == ["/early", "/read"]
+
+
+async def test_idle_connections_outlast_those_that_proxies_keep_and_in_a_crowd_make_room(served: Served) -> None:
+    """The side that keeps a connection closes it, or loses what it sends: ours stay for more than 60 s, unless many."""
+    async with AsyncExitStack() as stack, asyncio.timeout(10):
+        first = await stack.enter_async_context(served.connected())
+        await first.answered()
+        _, third = [await stack.enter_async_context(served.connected()) for _ in range(2)]
+        await third.answered()
+        ended = await third.reader.read()
+        await first.answered()
+
+    assert IDLE_S > 60
+    assert ended == b""
+    assert served.asked == ["/read"] * 3
