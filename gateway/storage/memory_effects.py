@@ -152,6 +152,10 @@ class MemoryEffects(Timed):
             kept.end("dead", error=_text(error))
         return kept is not None
 
+    def holds(self, effect_id: str, fence: int) -> bool:
+        """Return whether the claim *fence* is the latest on an effect, and not given back, its lease over or not."""
+        return self._held(effect_id, fence) is not None
+
     def begin(self, effect_id: str) -> None:
         """Note that an attempt at a claimed effect goes as far as to act."""
         self._effects[effect_id].has_begun = True

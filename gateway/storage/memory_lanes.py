@@ -34,7 +34,7 @@ class MemoryLanes(Timed):
     async def enter(self, name: str, claim: Claim, rules: LaneRules, *, lease: timedelta) -> bool:
         """Let a claimed effect in; False where it must wait and was put off."""
         lane, now, effect_id = self._of(name), self._now(), claim.effect.effect_id
-        if not await self._effects.renew(effect_id, claim.fence, lease=lease):
+        if not self._effects.holds(effect_id, claim.fence):
             return False
         patience = timedelta(seconds=5) + timedelta(milliseconds=20) * len(lane.waiting)
         is_probed = lane.probe not in {None, effect_id} and lane.probe in lane.inside

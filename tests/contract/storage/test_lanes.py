@@ -150,6 +150,20 @@ async def test_a_stale_claim_does_not_enter(storage: Storage, claims: list[Claim
     assert await storage.effects.effect("ef_0") == before
 
 
+async def test_a_claim_that_nobody_took_over_enters_though_its_lease_is_over(storage: Storage) -> None:
+    """The fence decides, not the clock, as for results; and to enter a lane does not extend the claim."""
+    instance = an_instance()
+    await storage.store.commit(a_commit(instance, effects=(an_effect(instance),)))
+    late = await storage.effects.claim("ef_1", lease=timedelta(0))
+    assert late is not None
+    is_in = await entered(storage, late)
+    other = await storage.effects.claim("ef_1", lease=LONG)
+
+    assert is_in
+    assert other is not None
+    assert not await entered(storage, late)
+
+
 async def test_failures_in_a_row_open_the_circuit(storage: Storage, claims: list[Claim]) -> None:
     """After as many failures as the rules say nothing goes through; an answer between them begins the count anew."""
     await passed(storage, claims[0], "failed")
