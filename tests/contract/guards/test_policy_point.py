@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from builders import an_instance
 from contract.guards.decision_server import DecisionServer, deciding
+from patience import PATIENCE_S
 from ports import refusing
 from pydantic import SecretStr, ValidationError
 
@@ -94,7 +95,7 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 def http(server: DecisionServer, client: httpx2.AsyncClient) -> HttpPolicyPoint:
-    return HttpPolicyPoint(server.url, client, timeout_s=5)
+    return HttpPolicyPoint(server.url, client, timeout_s=PATIENCE_S)
 
 
 @pytest.fixture(params=["memory", "http"])
@@ -157,7 +158,9 @@ async def test_a_question_is_posted_the_way_opa_takes_it(server: DecisionServer,
     """One POST of `{"input": ...}` as JSON, with the bearer token; the decision's id and the latency are kept."""
     server.says({"result": True, "decision_id": "4ca636c1-55e4-417a-b1d8-4aceb67960d1"})
     ticks = count(0, 1_500_000)
-    point = HttpPolicyPoint(server.url, client, token=SecretStr("s3cret"), timer_ns=lambda: next(ticks))
+    point = HttpPolicyPoint(
+        server.url, client, token=SecretStr("s3cret"), timeout_s=PATIENCE_S, timer_ns=lambda: next(ticks)
+    )
 
     answer = await point.ask(QUESTION)
 

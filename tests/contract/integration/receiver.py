@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from patience import PATIENCE_S
 from serving import CutShort, served_in_a_thread
 from standardwebhooks import Webhook, WebhookVerificationError
 from starlette.applications import Starlette
@@ -112,7 +113,7 @@ class Receiver:
 async def _hang(release: threading.Event) -> None:
     import asyncio
 
-    await asyncio.to_thread(release.wait, 10)
+    await asyncio.to_thread(release.wait, PATIENCE_S)
 
 
 @contextmanager

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import httpx2
 import pytest
 from contract.integration.receiver import BOMB, SECRET, TOKEN, Receiver, receiving
+from patience import PATIENCE_S
 from ports import refusing
 from pydantic import SecretStr
 
@@ -109,13 +110,13 @@ async def client() -> AsyncIterator[httpx2.AsyncClient]:
 
 @pytest.fixture
 def hook(receiver: Receiver, client: httpx2.AsyncClient) -> WebhookIntegration:
-    return WebhookIntegration(receiver.url, SECRET, client, timeout_s=5)
+    return WebhookIntegration(receiver.url, SECRET, client, timeout_s=PATIENCE_S)
 
 
 @pytest.fixture
 def api(receiver: Receiver, client: httpx2.AsyncClient) -> HttpIntegration:
     url = receiver.url.replace("/hooks", "/api/deployments")
-    return HttpIntegration(url, client, token=SecretStr(TOKEN), timeout_s=5)
+    return HttpIntegration(url, client, token=SecretStr(TOKEN), timeout_s=PATIENCE_S)
 
 
 @pytest.fixture(params=["memory", "webhook", "http"])

@@ -60,8 +60,8 @@ def working(redis_url: str, attempts: Attempts, names: Sequence[QueueName] = QUE
         finally:
             stop.give()
             attempts.go.set()
-            thread.join(20)
-            bench.close(5)
+            thread.join(PATIENCE_S)
+            bench.close(PATIENCE_S)
     assert not thread.is_alive()
 
 

@@ -7,6 +7,7 @@ import httpx2
 import psutil
 from contract.integration.receiver import Receiver
 from contract.jobs.worker_process import Caller, a_worker, eventually, log_of, told_to_stop, workers_of
+from patience import PATIENCE_S
 from ports import free_ports
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -21,7 +22,7 @@ class Probes:
 
     async def get(self, path: str) -> httpx2.Response | None:
         """Return the answer; None where nobody answers."""
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}") as client:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{self.port}", timeout=PATIENCE_S) as client:
             try:
                 return await client.get(path)
             except httpx2.TransportError:

@@ -125,7 +125,10 @@ def a_worker(
         YAML().dump(NOTIFY, file)
     configuration = {
         "slack": {"team": "T1", "app": "A1", "apiUrl": "http://127.0.0.1:9/api/", "channels": {"sre-approvals": "C1"}},
-        "integrations": {"pager": {"kind": "webhook", "url": pager, "secretEnv": "PAGER_SECRET", "timeoutS": 5}},
+        # As long as the `Receiver` hangs at most: what is asked once is not asked again because a machine stood still.
+        "integrations": {
+            "pager": {"kind": "webhook", "url": pager, "secretEnv": "PAGER_SECRET", "timeoutS": PATIENCE_S}
+        },
         "loops": ["loops"],
     }
     with (home / "loopgate.yaml").open("w") as file:
@@ -155,7 +158,14 @@ def a_worker(
 
 def workers_of(pool: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """Return the workers of a pool that serve their queues."""
-    return [each for each in psutil.Process(pool.pid).children() if each.num_threads() > 2]
+    return [each for each in psutil.Process(pool.pid).children() if _serves(each)]
+
+
+def _serves(worker: psutil.Process) -> bool:
+    try:
+        return worker.num_threads() > 2
+    except psutil.NoSuchProcess:  # gone since it was listed
+        return False
 
 
 def the_one_calling(pool: subprocess.Popen[bytes], call: Mapping[str, Any]) -> psutil.Process:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from patience import PATIENCE_S
 from serving import CutShort, served_in_a_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -66,7 +67,7 @@ class MessagesApi:
         self.requests.append(asked)
         match self.fault:
             case "slow":
-                await asyncio.to_thread(self.release.wait, 10)
+                await asyncio.to_thread(self.release.wait, PATIENCE_S)
             case "dropped":
                 return CutShort()
             case _:

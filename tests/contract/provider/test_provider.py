@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import anthropic
 import pytest
 from contract.provider.messages_api import KEY, MessagesApi, serving
+from patience import PATIENCE_S
 from ports import refusing
 
 from loops.errors import Rejected, Unavailable
@@ -77,7 +78,7 @@ class Claude:
 
     def provider(self, **changes: Any) -> AnthropicProvider:
         return AnthropicProvider(
-            self.client, "claude-asked", **({"answer_form": self.form, "timeout_s": 5.0} | changes)
+            self.client, "claude-asked", **({"answer_form": self.form, "timeout_s": PATIENCE_S} | changes)
         )
 
 
