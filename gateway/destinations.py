@@ -25,6 +25,10 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 # IPv6 addresses that a translator turns into the IPv4 address at their end. Source: RFC 6052, section 2.1.
 _TRANSLATED = IPv6Network("64:ff9b::/96")
 
+# All that is public in IPv6. `is_global` takes what no registry names for public too: the translator of a network's
+# own (64:ff9b:1::/48), IPv4 addresses after zeros, site-local ones. Source: IANA, IPv6 Address Space.
+_PUBLIC = IPv6Network("2000::/3")
+
 
 class Forbidden(httpcore2.ConnectError):
     """A host leads to no address that may be sent to."""
@@ -39,10 +43,7 @@ class Destinations:
     def allows(self, address: str) -> bool:
         """Whether *address*, a literal one, may be sent to; what an IPv6 address stands for is judged."""
         given = ip_address(address.partition("%")[0])
-        judged = list(_meant(given))
-        return any(each in network for each in judged for network in self.networks) or all(
-            each.is_global and not each.is_multicast for each in judged
-        )
+        return all(_is_public(each) or any(each in network for network in self.networks) for each in _meant(given))
 
     def objection(self, host: str) -> str | None:
         """Say why *host* may not be sent to, as far as that can be told without looking it up; None where it may."""
@@ -124,6 +125,10 @@ def _meant(address: IPv4Address | IPv6Address) -> Iterator[IPv4Address | IPv6Add
     translated = IPv4Address(int(address) & 0xFFFF_FFFF) if address in _TRANSLATED else None
     carried = [each for each in (address.ipv4_mapped, address.sixtofour, *(address.teredo or ()), translated) if each]
     yield from carried or [address]
+
+
+def _is_public(address: IPv4Address | IPv6Address) -> bool:
+    return address.is_global and not address.is_multicast and (address.version == 4 or address in _PUBLIC)
 
 
 def _forbidden(host: str) -> str:

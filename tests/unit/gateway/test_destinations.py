@@ -35,6 +35,7 @@ def receiver() -> Iterator[Receiver]:
         "127.0.0.1", "127.8.8.8", "0.0.0.0", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "169.254.169.254",
         "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fe80::1%eth0", "fd00::1", "ff02::1",
         "::ffff:127.0.0.1", "::ffff:169.254.169.254", "64:ff9b::7f00:1", "64:ff9b::a9fe:a9fe", "2002:7f00:1::",
+        "::7f00:1", "::ffff:0:a00:1", "64:ff9b:1::a9fe:a9fe", "fec0::1", "5f00::1",
         "localhost", "LOCALHOST.", "api.localhost", "127.0.0.1.", "2130706433", "0x7f.1", "127.1",
     ],
 )  # fmt: skip
@@ -55,6 +56,16 @@ def test_the_configuration_may_name_networks() -> None:
 
     assert [some.allows(each) for each in ("10.20.3.4", "::ffff:10.20.3.4", "fd00::7")] == [True] * 3
     assert [some.allows(each) for each in ("10.21.3.4", "127.0.0.1", "fe80::1")] == [False] * 3
+
+
+def test_an_address_that_carries_two_leads_nowhere_unless_both_may_be_sent_to() -> None:
+    """A Teredo address names its server and its client: a network that holds the one opens no way to the other."""
+    teredo = "2001:0:a14:304:0:0:5601:5601"  # by 10.20.3.4 to 169.254.169.254
+    named = [
+        Destinations(tuple(map(ip_network, each))) for each in (["10.20.0.0/16"], ["10.20.0.0/16", "169.254.0.0/16"])
+    ]
+
+    assert [each.allows(teredo) for each in named] == [False, True]
 
 
 class Names:
