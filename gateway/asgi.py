@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from functools import partial
 
 import structlog
 import uvloop
@@ -17,6 +18,7 @@ from starlette.routing import Route
 
 from channels.slack.app import create_bolt_app
 from channels.slack.asgi import slack_routes
+from channels.slack.members import INFORMED_EVERY, INFORMED_LEASE
 from channels.slack.reception import Reception
 from channels.slack.socket_mode.keeper import socket_mode
 from gateway.admission import admitted
@@ -35,6 +37,7 @@ from gateway.coherence import incoherences
 from gateway.identifiers import process_name
 from gateway.intake.intake import intake_routes
 from gateway.intake.sources import open_sources
+from gateway.jobs.chores import Unending, doing
 from gateway.listener import listening
 from gateway.log import configure_logging
 from gateway.metrics import Metrics
@@ -50,6 +53,9 @@ from gateway.wiring.slack import gate_of, open_slack, slack_accounts, slack_inst
 from gateway.wiring.store import store_url
 
 log = structlog.stdlib.get_logger()
+
+#: The chore of asking Slack about people, one gateway's for all.
+PEOPLE = "people"
 
 
 def serve(settings: Settings, seat: Seat | None = None) -> None:
@@ -101,12 +107,10 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(open_slack(parts))
         members, user_groups = slack_people(parts, client)
-        users, emails = slack_accounts(parts.configuration)
-        if parts.metrics.tallies.place:
-            # What is learned of people is kept for all, so of the processes at one address the first one asks.
-            users, emails = [], []
-        for informing in (members.stay_informed(users, emails), user_groups.stay_informed()):
-            stack.callback(asyncio.create_task(informing).cancel)
+        asking = partial(members.stay_informed, *slack_accounts(parts.configuration))
+        people = Unending(PEOPLE, asking, every=INFORMED_EVERY, lease=INFORMED_LEASE)
+        await stack.enter_async_context(doing([people.chore], parts.leases, process_name()))
+        stack.callback(asyncio.create_task(user_groups.stay_informed()).cancel)
         bolt = create_bolt_app(
             installation,
             client,
@@ -127,7 +131,7 @@ async def open_app(parts: Parts) -> AsyncIterator[Starlette]:
         pressure = BackPressure(_waiting(parts), parts.settings.max_backlog)
         yield Starlette(
             routes=[
-                *probe_routes(parts),
+                *probe_routes(parts, [PEOPLE]),
                 *from_slack,
                 *await _api(parts, stack, pressure),
                 *intake_routes(

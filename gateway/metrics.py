@@ -75,7 +75,7 @@ class Metrics:
             registry=self.registry,
         )
         self.chores = Gauge(
-            "loopgate_chore_held", "Whether some worker sees to a chore.", ["chore"], registry=self.registry
+            "loopgate_chore_held", "Whether some process sees to a chore.", ["chore"], registry=self.registry
         )
         self.attempts = self._count(
             "loopgate_effect_attempts",

@@ -6,6 +6,7 @@ Slack's events say who changed in between, so that a click is judged without ask
 
 import asyncio
 from collections.abc import Iterable
+from datetime import timedelta
 
 import structlog
 from slack_sdk.errors import SlackApiError
@@ -17,6 +18,8 @@ from loops.errors import LoopgateError, Unavailable
 
 #: How often somebody is asked about again, a fraction of what is believed.
 AGAIN_S = MEMBER_LIFETIME.total_seconds() / 4
+#: How often a process looks whether the asking is its own, and how long it stays with one that died.
+INFORMED_EVERY, INFORMED_LEASE = timedelta(seconds=10), timedelta(seconds=30)
 #: Between two tries at somebody Slack did not tell about, and between two people: `users.info` is Tier 4, 100 a minute.
 #: Source: docs.slack.dev, reference/methods/users.info.
 RETRY_S, PACE_S = 1.0, 0.6
@@ -105,7 +108,11 @@ class Members:
             await self._roster.keep_nobody(email, turn)
 
     async def stay_informed(self, users: Iterable[str], emails: Iterable[str] = ()) -> None:
-        """Ask about *users*, and who has *emails*, again before it expires, until cancelled. Raises nothing else."""
+        """
+        Ask about *users*, and who has *emails*, again before it expires, until cancelled. Raises nothing else.
+
+        What is learned is kept for all processes, and Slack's limits are theirs together: one of them is enough.
+        """
         known = [*dict.fromkeys(users), *dict.fromkeys(emails)]
         pace_s = 0.0 if len(known) <= BURST else PACE_S
         while True:

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import structlog
 
@@ -40,6 +41,36 @@ class Chore:
     lease: timedelta | None
     leave_off: Callable[[], Awaitable[None]] = _nothing_is_left
     is_put_off: bool = False
+
+
+class Unending:
+    """
+    A chore of *work* that goes on until it is cancelled: by the process that has it, and no longer than it has it.
+
+    A process that dies is followed by another within *lease* and *every* together.
+    """
+
+    def __init__(
+        self, name: str, work: Callable[[], Coroutine[Any, Any, None]], *, every: timedelta, lease: timedelta
+    ) -> None:
+        self._work = work
+        self._going_on: asyncio.Task[None] | None = None
+        self.chore = Chore(name, self._begin, every, lease, self._leave_off)
+
+    async def _begin(self) -> None:
+        """Begin, unless it goes on. Raises what broke it; it is begun again at the next look."""
+        if self._going_on is None:
+            log.info("chore.begun", chore=self.chore.name)
+            self._going_on = asyncio.create_task(self._work(), name=self.chore.name)
+        elif self._going_on.done():
+            broken, self._going_on = self._going_on, None
+            broken.result()
+
+    async def _leave_off(self) -> None:
+        if self._going_on:
+            await cancelled([self._going_on])
+            self._going_on = None
+            log.info("chore.left_off", chore=self.chore.name)
 
 
 @asynccontextmanager

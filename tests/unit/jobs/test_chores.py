@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from patience import PATIENCE_S
 
-from gateway.jobs.chores import Chore, doing
+from gateway.jobs.chores import Chore, Unending, doing
 from gateway.storage.memory import MemoryStore
 from loops.errors import StoreUnavailable
 
@@ -170,6 +170,79 @@ async def test_what_was_begun_ends_with_the_process() -> None:
         await _soon(work.is_done.wait())
 
     assert held == [True]
+
+
+class Endless:
+    """Work without an end: says when it began and when it was ended; the first time it breaks, where it shall."""
+
+    def __init__(self, *, breaks: bool = False) -> None:
+        self._breaks = breaks
+        self.begun, self.ended = asyncio.Event(), asyncio.Event()
+        self.times = 0
+
+    async def work(self) -> None:
+        """Go on."""
+        self.times += 1
+        if self._breaks and self.times == 1:
+            raise ZeroDivisionError
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self.ended.set()
+
+    def chore(self, lease: timedelta = LONG) -> Chore:
+        """Return it as a chore."""
+        return Unending("people", self.work, every=SHORT, lease=lease).chore
+
+
+async def test_work_without_an_end_is_one_process_s_until_that_one_stops() -> None:
+    """It is begun once, goes on over many looks, ends with its process, and is begun by the next at once."""
+    leases, first, second = Watched(40), Endless(), Endless()
+    async with doing([first.chore()], leases, "one"):
+        await _soon(first.begun.wait())
+        async with doing([second.chore()], leases, "two"):
+            await _soon(leases.were_asked_for.wait())
+            while_held = (first.times, second.times, first.ended.is_set())
+    ended = first.ended.is_set()
+    async with doing([second.chore()], leases, "two"):
+        await _soon(second.begun.wait())
+
+    assert (while_held, ended) == ((1, 0, False), True)
+    assert (first.times, second.times) == (1, 1)
+
+
+async def test_who_died_is_followed_when_their_lease_is_over() -> None:
+    """A process that was killed lets nothing go: the next one waits for the end of its lease, and no longer."""
+    leases, next_one = MemoryStore(), Endless()
+    await leases.hold("people", "killed", timedelta(seconds=0.05))
+    async with doing([next_one.chore()], leases, "two"):
+        before = next_one.times
+        await _soon(next_one.begun.wait())
+
+    assert (before, next_one.times) == (0, 1)
+
+
+async def test_who_lost_the_lease_ends_what_goes_on() -> None:
+    """A process that was away for too long must not go on beside its successor."""
+    leases, late = MemoryStore(), Endless()
+    async with doing([late.chore()], leases, "late"):
+        await _soon(late.begun.wait())
+        await leases.let_go("people", "late")
+        assert await leases.hold("people", "successor", LONG)
+        await _soon(late.ended.wait())
+        times = late.times
+
+    assert times == 1
+
+
+async def test_work_that_broke_is_begun_again() -> None:
+    """What nobody foresaw ends one going, not the chore."""
+    work = Endless(breaks=True)
+    async with doing([work.chore()], MemoryStore(), "one"):
+        await _soon(work.begun.wait())
+
+    assert work.times == 2
 
 
 async def _soon(what: Awaitable[object]) -> None:
