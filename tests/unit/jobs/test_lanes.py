@@ -13,7 +13,7 @@ from gateway.integrations.ports import Run
 from gateway.integrations.recording import MemoryIntegration
 from gateway.jobs.lanes import Gates, provider_lane
 from gateway.jobs.ports import LaneRules, LaneStanding
-from gateway.jobs.runner import EffectRunner, RetryPolicy
+from gateway.jobs.runner import EffectRunner
 from gateway.storage.memory_lanes import MemoryLanes
 from loops.errors import Rejected, Unavailable
 from loops.ports import Provider
@@ -51,11 +51,11 @@ class SulkingProvider:
 class LaneHouse:
     """A jobs' house whose deployer and analyst have lanes."""
 
-    def __init__(self, integration: Any = None, policy: RetryPolicy = POLICY, provider: Provider | None = None) -> None:
-        self.jobs: JobsHouse = a_jobs_house(integration=integration, policy=policy, provider=provider)
+    def __init__(self, integration: Any = None, provider: Provider | None = None) -> None:
+        self.jobs: JobsHouse = a_jobs_house(integration=integration, provider=provider)
         self.lanes = MemoryLanes(self.jobs.store, self.jobs.clock.now)
         rules = {"deployer": RULES, provider_lane("analyst"): RULES}
-        self.jobs.gates = Gates(self.lanes, rules, lease=LEASE, timeout=policy.timeout)
+        self.jobs.gates = Gates(self.lanes, rules, lease=LEASE, timeout=POLICY.timeout)
         self.jobs.__post_init__()
 
     async def standing(self, lane: str = "deployer") -> LaneStanding:
@@ -111,7 +111,7 @@ async def test_no_more_are_asked_of_a_provider_at_once_than_may() -> None:
     house = LaneHouse(provider=HangingProvider())
     first, second = [await started(house.jobs, name) for name in ("CHG-7", "CHG-8")]
     running = asyncio.create_task(house.jobs.runner.run(first))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE_S):
         while not (await house.standing("provider analyst")).inside:  # noqa: ASYNC110 - entering sends no event
             await asyncio.sleep(0.002)
     await house.jobs.runner.run(second)
@@ -197,9 +197,7 @@ async def test_what_we_refuse_ourselves_is_no_answer() -> None:
 
 async def test_a_system_that_hangs_counts_as_failing() -> None:
     """An attempt that is cut at its time-out is a failure of the system it hung on, and leaves the lane."""
-    # The lane's time-out is a fifth sooner: enough that even a busy machine is not late for it.
-    policy = RetryPolicy(LEASE, timeout=timedelta(seconds=2), attempts=3, base=timedelta(seconds=1))
-    house = LaneHouse(HangingIntegration(), policy)
+    house = LaneHouse(HangingIntegration())
     await house.jobs.approved()
     record = await house.jobs.run("integration.run")
     standing = await house.standing()

@@ -159,8 +159,7 @@ async def test_a_refusal_is_not_tried_again() -> None:
 async def test_an_attempt_that_takes_too_long_is_cut_off_and_tried_again() -> None:
     """The time-out ends the attempt, not the effect."""
     integration = SlowIntegration()
-    policy = RetryPolicy(LEASE, timeout=timedelta(milliseconds=500), attempts=3, base=timedelta(seconds=1))
-    jobs = a_jobs_house(integration=integration, policy=policy)
+    jobs = a_jobs_house(integration=integration)
     await jobs.approved()
     cut = await jobs.run("integration.run")
     integration.answer.set()
