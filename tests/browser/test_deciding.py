@@ -92,6 +92,43 @@ def test_a_button_held_while_its_card_changes_is_clicked_all_the_same(
     assert not before.evaluate("element => element.isConnected")
 
 
+def test_the_end_of_the_channel_stays_in_view_until_one_scrolls_up(stack: Stack, slack_as: SlackAs) -> None:
+    """A card taller than the page shows its buttons; who reads further up is not taken away, and told what is new."""
+    first = stack.propose("BROWSER-END-1")
+    page = slack_as("dana")
+    page.set_viewport_size({"width": 1280, "height": 480})
+    messages, news = page.get_by_test_id("messages"), page.get_by_test_id("news")
+    approve = card_on(page, first).get_by_role("button", name="Approve", exact=True)
+    title = card_on(page, first).get_by_role("heading")
+
+    def stays() -> None:
+        before = messages.evaluate("list => list.scrollTop")
+        page.evaluate(DRAWN)
+        page.evaluate(CHANGED)
+        page.evaluate(DRAWN)
+        assert messages.evaluate("list => list.scrollTop") == before
+
+    expect(approve).to_be_in_viewport(ratio=1)
+    expect(title).not_to_be_in_viewport()
+    stays()
+    expect(approve).to_be_in_viewport(ratio=1)
+    approve.focus()
+    messages.evaluate("list => { list.scrollTop -= 20; }")
+    stays()
+    title.evaluate("element => element.scrollIntoView()")
+    stays()
+    expect(approve).not_to_be_in_viewport()
+    expect(approve).to_be_focused()
+    expect(news).to_be_hidden()
+    second = stack.propose("BROWSER-END-2")
+    expect(news).to_be_visible()
+    expect(title).to_be_in_viewport()
+    news.click()
+
+    expect(news).to_be_hidden()
+    expect(card_on(page, second).get_by_role("button", name="Approve", exact=True)).to_be_in_viewport(ratio=1)
+
+
 def test_a_modal_that_changed_while_one_typed_is_submitted_by_one_click(stack: Stack, slack_as: SlackAs) -> None:
     """Leaving a field for the button redraws nothing, and what was typed stays, with the caret in its place."""
     card = stack.propose("BROWSER-TYPED")

@@ -60,7 +60,9 @@ def test_a_proposal_is_made_approved_and_carried_out_on_one_page_with_a_mouse(de
     assert change
     slack = page.frame_locator("[data-testid=slack]")
     card = slack.get_by_role("article").filter(has_text=f"{change}: ")
-    card.get_by_role("button", name="Approve", exact=True).click()
+    approve = card.get_by_role("button", name="Approve", exact=True)
+    expect(approve).to_be_in_viewport(ratio=1)
+    approve.click()
 
     expect(card).to_contain_text("Approved and executed")
     expect(card).to_contain_text("Decided by Dana Ops")

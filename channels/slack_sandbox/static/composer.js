@@ -5,7 +5,7 @@ import { post } from "./api.js";
 import { toast } from "./popups.js";
 import { people, store, ui } from "./store.js";
 
-export function composer({ channel, threadTs = "", name }) {
+export function composer({ channel, threadTs = "", name, toEnd }) {
   let offers = [];
   let at = 0;
   const draft = `${ui.me}|${channel}|${threadTs}`;
@@ -83,6 +83,7 @@ export function composer({ channel, threadTs = "", name }) {
     const text = box.value.trim();
     if (!text) return;
     write("");
+    toEnd();
     const isCommand = text.startsWith("/") && !threadTs;
     const body = isCommand ? { user: ui.me, channel, text } : { user: ui.me, channel, text, thread_ts: threadTs };
     const answer = await post(isCommand ? "act/command" : "act/message", body);
@@ -93,5 +94,7 @@ export function composer({ channel, threadTs = "", name }) {
 
   box.value = ui.drafts.get(draft) || "";
   if (box.value) requestAnimationFrame(changed);
-  return h("div", { class: "composer" }, list, h("div", { class: "composer-box" }, box, h("div", { class: "composer-row" }, h("span", { class: "quiet" }, threadTs ? "Enter to reply" : "Enter to send · Shift+Enter for a new line · / for commands"), sendButton)));
+  return h("div", { class: "composer" }, list, h("div", { class: "composer-box" }, box, sendButton),
+    h("div", { class: "composer-foot quiet" }, h("span", { class: "composer-hint" }, threadTs ? "Enter to reply" : "Enter to send · Shift+Enter for a new line · / for commands"),
+      h("button", { type: "button", class: "link-button news", dataset: { testid: "news" }, onclick: toEnd }, "↓ New messages")));
 }

@@ -7,6 +7,7 @@ import { composer } from "./composer.js";
 import { isHeld, watchPresses } from "./hold.js";
 import { drawMessages } from "./messages.js";
 import { drawModal } from "./modal.js";
+import { toEnd } from "./pin.js";
 import { viewPlace } from "./place.js";
 import { toast } from "./popups.js";
 import { drawSidebar } from "./sidebar.js";
@@ -42,8 +43,7 @@ function drawChannel(pane, channel) {
   const key = `${ui.me}/${channel.id}`;
   if (paneOf !== key) {
     paneOf = key;
-    pane.replaceChildren(paneHead(channel), h("div", { class: "messages", role: "log", "aria-label": `Messages in #${channel.name}`, dataset: { fresh: "1", testid: "messages" } }),
-      composer({ channel: channel.id, name: `#${channel.name}` }));
+    pane.replaceChildren(paneHead(channel), ...conversation(`Messages in #${channel.name}`, { channel: channel.id, name: `#${channel.name}` }));
   }
   listInto(pane.querySelector(".messages"), channel.id, emptyChannel(channel));
 }
@@ -73,8 +73,8 @@ function drawHome(pane) {
     const scroll = pane.querySelector(".home-body")?.scrollTop || 0;
     paneOf = `home${print}`;
     const tabs = h("div", { class: "app-tabs", role: "tablist" }, ...[["home", "Home"], ["messages", "Messages"]].map(([id, name]) => h("button", { type: "button", role: "tab", "aria-selected": String(ui.appTab === id), class: ui.appTab === id ? "tab current" : "tab", dataset: { focusKey: `tab-${id}` }, onclick: () => openTab(id) }, name)));
-    pane.replaceChildren(h("header", { class: "pane-head" }, avatar(store.users.get(store.app.bot_user_id), 24), h("h1", {}, store.app.name), h("span", { class: "app-tag" }, "APP"), tabs), ...(ui.appTab === "home" ? [homeBody(view)] : conversation(channel)));
-    if (focused) pane.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus();
+    pane.replaceChildren(h("header", { class: "pane-head" }, avatar(store.users.get(store.app.bot_user_id), 24), h("h1", {}, store.app.name), h("span", { class: "app-tag" }, "APP"), tabs), ...(ui.appTab === "home" ? [homeBody(view)] : conversation(`Messages with ${store.app.name}`, channel && { channel: channel.id, name: store.app.name })));
+    if (focused) pane.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
     if (pane.querySelector(".home-body")) pane.querySelector(".home-body").scrollTop = scroll;
   }
   const list = pane.querySelector(".messages");
@@ -88,9 +88,10 @@ function homeBody(view) {
   return body;
 }
 
-function conversation(channel) {
-  const list = h("div", { class: "messages", role: "log", "aria-label": `Messages with ${store.app.name}`, dataset: { fresh: "1", testid: "messages" } });
-  return channel ? [list, composer({ channel: channel.id, name: store.app.name })] : [list];
+// A list of messages and, where one may write, the box under it.
+function conversation(label, box, testid = "messages") {
+  const list = h("div", { class: "messages", role: "log", "aria-label": label, dataset: { fresh: "1", testid } });
+  return box ? [list, composer({ ...box, toEnd: () => toEnd(list) })] : [list];
 }
 
 function drawThread(root, channel) {
@@ -101,7 +102,7 @@ function drawThread(root, channel) {
   if (threadOf !== key) {
     threadOf = key;
     root.replaceChildren(h("header", { class: "pane-head" }, h("h2", {}, "Thread"), h("span", { class: "quiet topic" }, channel.name ? `#${channel.name}` : store.app.name), h("button", { type: "button", class: "plain-button", "aria-label": "Close thread", onclick: () => openThread("") }, "✕")),
-      h("div", { class: "messages", role: "log", "aria-label": "Thread", dataset: { fresh: "1" } }), composer({ channel: channel.id, threadTs: ui.thread, name: "" }));
+      ...conversation("Thread", { channel: channel.id, threadTs: ui.thread, name: "" }, "thread-messages"));
     root.querySelector("textarea").focus();
   }
   listInto(root.querySelector(".messages"), channel.id, null, ui.thread);

@@ -3,6 +3,7 @@
 import { avatar, clockTime, dayName, h } from "./dom.js";
 import { blocks } from "./blocks.js";
 import { mrkdwn } from "./mrkdwn.js";
+import { pin, stay } from "./pin.js";
 import { messagePlace } from "./place.js";
 import { store, ui } from "./store.js";
 
@@ -10,7 +11,6 @@ import { store, ui } from "./store.js";
 const COMPACT_S = 300;
 
 export function drawMessages(list, shown, { inThread = false, openThread, redraw }) {
-  const wasFollowing = isFollowing(list);
   const old = new Map([...list.querySelectorAll("[data-key]")].map((node) => [node.dataset.key, node]));
   const focused = document.activeElement?.dataset?.focusKey;
   const nodes = [];
@@ -22,35 +22,10 @@ export function drawMessages(list, shown, { inThread = false, openThread, redraw
     previous = message;
   }
   sync(list, nodes);
-  if (focused && document.activeElement === document.body) list.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus();
-  if (wasFollowing || list.dataset.fresh) follow(list);
-  if (list.dataset.fresh) keepFollowing(list);
+  if (focused && document.activeElement === document.body) list.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
+  if (list.dataset.fresh) pin(list);
   delete list.dataset.fresh;
-}
-
-// Where the newest message begins or, where all of it fits, the very end: a tall card is read from its title.
-function newest(list) {
-  const end = list.scrollHeight - list.clientHeight;
-  const last = list.lastElementChild;
-  return last ? Math.min(end, last.offsetTop - list.offsetTop - 8) : end;
-}
-
-function follow(list) {
-  list.scrollTop = newest(list);
-  list.dataset.followedTo = list.scrollTop;
-}
-
-// Somebody who has not scrolled away from where we put them, or has scrolled to the end, wants to see what comes.
-function isFollowing(list) {
-  const atEnd = list.scrollHeight - list.scrollTop - list.clientHeight < 80;
-  return atEnd || Math.abs(list.scrollTop - Number(list.dataset.followedTo ?? -1)) < 2;
-}
-
-// Keep the newest message in sight when the list gets smaller, as when the inspector opens.
-function keepFollowing(list) {
-  let following = true;
-  list.addEventListener("scroll", () => { following = isFollowing(list); });
-  new ResizeObserver(() => { if (following) follow(list); }).observe(list);
+  stay(list, nodes.length > 0 && !old.has(nodes.at(-1).dataset.key));
 }
 
 function reused(old, message, isCompact, context) {

@@ -46,7 +46,7 @@ export function drawModal(redraw) {
 function focusIn(dialog, kept, errors) {
   const wrong = errors === kept?.errors ? null : dialog.querySelector(".has-error input, .has-error textarea, .has-error select");
   const same = kept?.focus ? dialog.querySelector(`[data-focus-key="${CSS.escape(kept.focus.key)}"]`) : null;
-  (wrong || same || dialog.querySelector(".modal-body input, .modal-body textarea, .modal-body select, .submit"))?.focus();
+  (wrong || same || dialog.querySelector(".modal-body input, .modal-body textarea, .modal-body select, .submit"))?.focus({ preventScroll: !wrong && Boolean(same) });
   if (!wrong && same && kept.focus.from !== null) same.setSelectionRange(kept.focus.from, kept.focus.to);
 }
 

@@ -13,7 +13,7 @@ export function drawSidebar(root, { go, actAs }) {
       h("h2", { class: "sidebar-title" }, "Apps"),
       h("ul", {}, entry(HOME, avatar(store.users.get(store.app.bot_user_id), 20), store.app.name, myDirectMessage() ? unread(myDirectMessage().id) : 0, go))),
     switcher(actAs));
-  if (focused) root.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus();
+  if (focused) root.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }
 
 function entry(id, sign, name, count, go) {
