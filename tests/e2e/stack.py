@@ -22,10 +22,12 @@ from ruamel.yaml import YAML
 from standardwebhooks import Webhook
 
 from channels.slack.manifest import SCOPES
+from channels.slack.roster import Roster
 from gateway.audit import AuditedLedger, audit
 from gateway.standard_webhooks import new_secret
 from gateway.storage.connect import connect
 from gateway.storage.embedded import EmbeddedServer
+from gateway.storage.redis_knowledge import RedisKnowledge
 from gateway.storage.redis_store import RedisStore
 from loops.ledger import Verified
 
@@ -138,6 +140,8 @@ class Stack:
         self._settings = {"LOOPGATE_EFFECT_LEASE_S": "2", "LOOPGATE_EFFECT_GRACE_S": "2", **settings}
         self._settings["LOOPGATE_SLACK_MODE"] = slack_mode
         self._is_socket = slack_mode == "socket"
+        self._users: list[str] = []
+        self._user_groups: list[str] = []
         self._recording = recording
         self._loops = dict(loops or {})
         self._pace = pace or 1000
@@ -175,6 +179,7 @@ class Stack:
             self._until_up(f"{self.sandbox}/sandbox/messages?channel={CHANNEL}")
             self._until_up(f"{self.receiver}/calls")
             self.await_gateway()
+            self.until(lambda: asyncio.run(self._knows_everybody()), "the gateway to have asked who is who")
         except BaseException:
             self.__exit__()
             raise
@@ -261,11 +266,11 @@ class Stack:
         }
 
     def propose(self, change_id: str, *, requested_by: str = "lee") -> dict[str, Any]:
-        """Have the CI system propose a change; return the card that asks about it."""
+        """Have the CI system propose a change; return the card that asks about it, once it is on record."""
         data = {**CHANGE, "changeId": change_id, "requestedBy": requested_by}
         answer = self.deliver({"type": "change.proposed", "data": data})
         assert answer.status_code == 202, answer.text
-        return self.card(change_id)
+        return self.posted(change_id)
 
     def cards(self) -> list[dict[str, Any]]:
         """Return the messages in the approvers' channel, oldest first."""
@@ -276,10 +281,29 @@ class Stack:
         """Wait for the card about *change_id*, and until it says *saying*; return it."""
         return self.until(lambda: self._card(change_id, saying), f"the card of {change_id} to say {saying!r}")
 
+    def posted(self, change_id: str) -> dict[str, Any]:
+        """
+        Wait for the card about *change_id*, and for its place on the ledger; return it.
+
+        People see a card before the worker that posted it has put that on record. From then on nothing comes on the
+        ledger of what waits for people but what they do.
+        """
+        card = self.card(change_id)
+        self.until(lambda: "approval.card.posted" in self.recorded(change_id), f"the card of {change_id} on record")
+        return card
+
+    def recorded(self, aggregate: str) -> list[str]:
+        """Return the types of the events of an aggregate, in order."""
+        return [event["type"] for event in self.audited(aggregate)]
+
     def click(
         self, card: Mapping[str, Any], button: str, by: str, client: httpx2.Client | None = None
     ) -> dict[str, Any]:
-        """Click a card's *button* as the Slack user of the person *by*; return what came of the delivery."""
+        """
+        Click a card's *button* as the Slack user of the person *by*; return what came of the delivery.
+
+        Its ``status`` is None where no answer came in time, and where nobody could click that any more.
+        """
         element = next((e for e in _buttons(card) if e["text"]["text"] == button), None)
         offered = [each["text"]["text"] for each in _buttons(card)]
         assert element is not None, f"the card offers {offered}, not {button}"
@@ -290,7 +314,7 @@ class Stack:
             "action_id": element["action_id"],
         }
         answer = (client or self.http).post(f"{self.sandbox}/sandbox/act/click", json=asked)
-        return dict(answer.json())
+        return {"status": None, **answer.json()}
 
     def view(self, user: str) -> dict[str, Any]:
         """Wait for a modal of the person *user*; return the top one."""
@@ -302,11 +326,11 @@ class Stack:
         return self.until(top, f"a modal of {user}")
 
     def submit(self, user: str, view: Mapping[str, Any], text: str) -> dict[str, Any]:
-        """Fill the one input of *view* with *text* and submit it."""
+        """Fill the one input of *view* with *text* and submit it; return what came of it, as `click` does."""
         block = next(block for block in view["blocks"] if block["type"] == "input")
         values = {block["block_id"]: {block["element"]["action_id"]: text}}
         asked = {"user": slack_id(user), "view_id": view["id"], "values": values}
-        return dict(self.http.post(f"{self.sandbox}/sandbox/act/submit", json=asked).json())
+        return {"status": None, **self.http.post(f"{self.sandbox}/sandbox/act/submit", json=asked).json()}
 
     def private_words(self, user: str, after: float = 0.0) -> list[str]:
         """Return what only *user* was shown after the moment *after*, oldest first."""
@@ -354,6 +378,12 @@ class Stack:
             time.sleep(0.05)
         tails = "\n".join(f"--- {p.name}\n{p.tail()}" for p in (*self.gateways, *self.workers, *self._others))
         raise AssertionError(f"waited {patience_s:.0f} s in vain for {what}\n{tails}")
+
+    async def _knows_everybody(self) -> bool:
+        """Whether a click can be judged at once, whoever clicks: a gateway asks Slack about people as it starts."""
+        async with connect(self.store_url) as client:
+            known = await Roster(RedisKnowledge(client), TEAM).look(self._users, self._user_groups)
+        return all(None not in each for each in known)
 
     def _card(self, change_id: str, saying: str) -> dict[str, Any] | None:
         for message in self.cards():
@@ -470,6 +500,8 @@ class Stack:
             **self._limits,
         }
         self._adjust(configuration, sandbox)
+        self._users = [person["slack"] for person in configuration["people"]]
+        self._user_groups = [group["slackUserGroup"] for group in configuration.get("groups", {}).values()]
         with (self.home / "loopgate.yaml").open("w") as file:
             YAML().dump(configuration, file)
         (self.home / "sandbox.json").write_text(json.dumps(sandbox))

@@ -120,7 +120,7 @@ def asked(stack: Stack, change: str, *, by: str = "lee", ready_by: str = "lee", 
     ):
         answer = stack.deliver(body)
         assert answer.status_code in {200, 202}, answer.text
-    return stack.card(change)
+    return stack.posted(change)
 
 
 def act(stack: Stack, kind: str, user: str, **what: Any) -> dict[str, Any]:
