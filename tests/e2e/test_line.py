@@ -77,8 +77,9 @@ def test_the_wrong_human_is_refused_privately(stack: Stack, who: str, says: str)
     """Not in the group, behind the agent, mapped to nobody: a private word that says why, an event, no transition."""
     change = f"WRONG-{who}"
     card = stack.propose(change, requested_by="robin")
+    before = stack.last_private_word_at(who)
     stack.click(card, "Approve", who)
-    words = stack.until(lambda: stack.private_words(who), f"a private word to {who}")
+    words = stack.until(lambda: stack.private_words(who, after=before), f"a private word to {who}")
     events = stack.ledger(change)
 
     assert says in words[-1]
@@ -153,8 +154,9 @@ def test_a_later_clicker_is_told_who_decided(stack: Stack) -> None:
     """After a decision, a click on the old card is answered privately with who decided what."""
     card = stack.propose("LATE-1")
     stack.click(card, "Approve", "dana")
+    before = stack.last_private_word_at("sre8")
     stack.click(card, "Approve", "sre8")
-    words = stack.until(lambda: stack.private_words("sre8"), "a private word")
+    words = stack.until(lambda: stack.private_words("sre8", after=before), "a private word")
 
     assert "Dana Ops" in words[-1]
     assert "pproved" in words[-1]
