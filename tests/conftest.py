@@ -1,6 +1,7 @@
 """Fixtures for every suite: a real server speaking Redis's protocol, started once."""
 
 import itertools
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +12,17 @@ from gateway.storage.embedded import EmbeddedServer
 
 #: Databases the embedded server has; each test gets the next one, so that a straggler of the last test is not in it.
 _databases = itertools.cycle(range(16))
+
+
+def pytest_configure() -> None:
+    """
+    Let Ctrl-C be heard.
+
+    A shell without job control starts what it puts in the background with SIGINT ignored; every process tests start
+    would inherit that, and nothing that is told by Ctrl-C to end would.
+    """
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -228,7 +228,7 @@ def test_ctrl_c_leaves_it_running(data_dir: Path, ask: Ask) -> None:
     owner = ask(data_dir)
     _, _, url = answer(owner)
     os.killpg(owner.pid, signal.SIGINT)
-    owner.wait()
+    owner.wait(PATIENCE_S)
 
     assert is_up(url)
 
