@@ -44,13 +44,20 @@ class Following:
         self._rests_until = 0.0
 
     async def once(self) -> None:
-        """Draw them if anything changed since the last round. May raise StoreUnavailable."""
+        """
+        Draw them if anything changed since the last round, and again if anything did meanwhile.
+
+        What somebody does on their tab is shown there at once, and what was read before that may be put over it. That
+        must not stay there for as long as the round rests. May raise StoreUnavailable.
+        """
         now = asyncio.get_running_loop().time
         if now() < self._rests_until:
             return
-        standing = await self._standing()
-        if standing == self._shown:
-            return
-        drawn = await self._home.draw_again()
-        self._shown = standing
+        drawn = 0
+        for _ in range(2):
+            standing = await self._standing()
+            if standing == self._shown:
+                break
+            drawn += await self._home.draw_again()
+            self._shown = standing
         self._rests_until = now() + drawn * self._tab_s

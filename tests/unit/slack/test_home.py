@@ -211,9 +211,19 @@ async def test_drawing_tabs_leaves_slacks_limit_to_those_who_open_theirs(rig: Ri
     for user in ("UDANA", "USAM"):
         await home(rig, user)
     published = len(await rig.get("calls", method="views.publish"))
-    following = Following(rig.home, Standings("1", "2", "3"), tab_s=60)
+    following = Following(rig.home, Standings("1", "1", "2", "3"), tab_s=60)
     for _ in range(3):
         await following.once()
+
+    assert len(await rig.get("calls", method="views.publish")) == published + 2
+
+
+async def test_what_changes_while_a_tab_is_drawn_is_drawn_before_the_rest(rig: Rig) -> None:
+    """Somebody decides on their tab while it is drawn anew from what stood before: that is not left over it."""
+    await home(rig, "UDANA")
+    published = len(await rig.get("calls", method="views.publish"))
+    following = Following(rig.home, Standings("1", "2"), tab_s=60)
+    await following.once()
 
     assert len(await rig.get("calls", method="views.publish")) == published + 2
 
