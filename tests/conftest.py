@@ -5,10 +5,22 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from patience import PATIENCE_S
 from redis import Redis
 
 from gateway.storage.embedded import EmbeddedServer
+
+# Tracebacks in full: the pretty ones of structlog's default show variables, and take a second each to be drawn.
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.dev.set_exc_info,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f", utc=True),
+        structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
+    ]
+)
 
 #: Databases the embedded server has; each test gets the next one, so that a straggler of the last test is not in it.
 _databases = itertools.cycle(range(16))
