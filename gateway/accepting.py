@@ -39,6 +39,7 @@ class Acceptor:
         tallies: Where each says how many it has.
         protocol: Makes the protocol of a new connection.
         connections: Returns how many there are now.
+        pause_s: For how long a connection is left to the others.
     """
 
     def __init__(
@@ -47,11 +48,14 @@ class Acceptor:
         tallies: Tallies,
         protocol: Callable[[], asyncio.Protocol],
         connections: Callable[[], int],
+        *,
+        pause_s: float = PAUSE_S,
     ) -> None:
         self._listener = listener
         self._tallies = tallies
         self._protocol = protocol
         self._connections = connections
+        self._pause_s = pause_s
         self._loop = asyncio.get_running_loop()
         self._coming: set[asyncio.Task[None]] = set()
         self._pause: asyncio.TimerHandle | None = None
@@ -85,7 +89,7 @@ class Acceptor:
             if place != self._tallies.place and taking.get(place)
         ]
         if others and self.tell() > min(others) + LEAD:
-            self._rest(PAUSE_S)
+            self._rest(self._pause_s)
         else:
             self._accept()
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 import uvloop
+from patience import PATIENCE_S
 
-from gateway.accepting import Acceptor
+from gateway.accepting import PAUSE_S, Acceptor
 from gateway.tallies import Tallies, shared_memory
 
 CONNECTIONS = 64
@@ -38,12 +39,16 @@ class Holder:
 
 
 def shared_out(
-    before: Sequence[int], ways: Callable[[list[Acceptor], list[Tallies]], None] = lambda *_: None
+    before: Sequence[int],
+    ways: Callable[[list[Acceptor], list[Tallies]], None] = lambda *_: None,
+    *,
+    pause_s: float = PAUSE_S,
 ) -> list[int]:
     """
     Open many connections at once at a port where acceptors are that have so many already; return what each has then.
 
-    Each is woken by every connection, as in processes of their own. *ways* does something to them first.
+    Each is woken by every connection, as in processes of their own. *ways* does something to them first. Who has more
+    takes one for each *pause_s* that the others leave one lying, be it because this machine stands still.
     """
 
     async def share() -> list[int]:
@@ -55,12 +60,12 @@ def shared_out(
             acceptors = []
             for each, holder in zip(tallies, holders, strict=True):
                 own = stack.enter_context(listener.dup())
-                acceptors.append(Acceptor(own, each, holder.protocol, holder.count))
+                acceptors.append(Acceptor(own, each, holder.protocol, holder.count, pause_s=pause_s))
                 acceptors[-1].tell()
             ways(acceptors, tallies)
             port = listener.getsockname()[1]
             opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", port) for _ in range(CONNECTIONS)))
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE_S):
                 for _ in opened:
                     await made.get()
             for _, writer in opened:
@@ -76,7 +81,7 @@ def shared_out(
 
 def test_who_has_fewer_gets_what_comes() -> None:
     """Of 64 at once, the one of four that had 30 takes hardly any, and the others have the same in the end."""
-    first, *others = shared_out([30, 0, 0, 0])
+    first, *others = shared_out([30, 0, 0, 0], pause_s=1.0)
 
     assert first + sum(others) == 30 + CONNECTIONS
     assert first <= 34
