@@ -85,7 +85,7 @@ class Clinic:
         known = Settings(config=self.home / "loopgate.yaml", port=1, **self.settings)
         chosen = [each for each in EXAMINATION if each[0] in (names or dict(EXAMINATION))]
         async with open_patient(known, SystemClock(), self.environ, self.store, "no store") as patient:
-            return await examine(patient, chosen, within_s=10)
+            return await examine(patient, chosen, within_s=PATIENCE_S)
 
     async def told(self, name: str) -> Finding:
         """Return the one thing that the check *name* says."""
@@ -353,7 +353,7 @@ async def test_a_check_that_breaks_or_hangs_is_a_finding_and_the_others_run(clin
 
     async with open_patient(Settings(), SystemClock(), {}, None, "") as patient:
         checks = [("breaks", breaks), ("hangs", hangs), ("works", works)]
-        broke, hung, worked = await examine(patient, checks, within_s=0.05)
+        broke, hung, worked = await examine(patient, checks, within_s=0.5)
 
     assert (broke.status, hung.status, worked.status) == ("fail", "fail", "ok")
     assert "xoxb-secret" not in str(broke)

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from builders import TENANT, a_house
 from contract.integration.receiver import SECRET, Receiver, receiving
+from patience import PATIENCE_S
 
 from gateway.api.subscription import Progress, Subscription
 from gateway.api.subscription_ports import Subscribed
@@ -100,7 +101,7 @@ async def test_a_name_that_leads_inside_leads_nowhere(answer: list[str]) -> None
     """What counts is the address a name means, not the name: nothing inside hears anything."""
     async with listening() as (port, hosts), screened_client(Destinations(), Names(answer)) as client:
         with pytest.raises(httpx2.ConnectError) as refused:
-            await client.get(f"http://receiver.example:{port}/", timeout=5)
+            await client.get(f"http://receiver.example:{port}/", timeout=PATIENCE_S)
 
     assert isinstance(refused.value.__cause__, Forbidden)
     assert hosts == []
@@ -110,9 +111,9 @@ async def test_the_address_that_was_judged_is_the_one_connected_to() -> None:
     """A name that means another address a moment later (DNS rebinding) is asked about once, and judged by that."""
     names = Names(["127.0.0.1"], ["169.254.169.254"])
     async with listening() as (port, hosts), screened_client(LOOPBACK, names) as client:
-        await client.get(f"http://rebinding.example:{port}/", timeout=5)
+        await client.get(f"http://rebinding.example:{port}/", timeout=PATIENCE_S)
         with pytest.raises(httpx2.ConnectError):
-            await client.get(f"http://rebinding.example:{port}/", timeout=5)
+            await client.get(f"http://rebinding.example:{port}/", timeout=PATIENCE_S)
 
     assert names.asked == ["rebinding.example"] * 2
     assert hosts == ["rebinding.example"]
@@ -126,8 +127,8 @@ async def test_the_machine_itself_resolves_names() -> None:
         screened_client(LOOPBACK) as ours,
     ):
         with pytest.raises(httpx2.ConnectError):
-            await strict.get(f"http://localhost:{port}/", timeout=5)
-        await ours.get(f"http://localhost:{port}/", timeout=5)
+            await strict.get(f"http://localhost:{port}/", timeout=PATIENCE_S)
+        await ours.get(f"http://localhost:{port}/", timeout=PATIENCE_S)
 
     assert hosts == ["localhost"]
 
@@ -139,7 +140,7 @@ async def test_a_proxy_of_the_environment_is_asked_for_https(monkeypatch: pytest
         monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
         async with screened_client(Destinations(), names) as client:
             with pytest.raises(httpx2.TransportError):
-                await client.get("https://receiver.example/", timeout=5)
+                await client.get("https://receiver.example/", timeout=PATIENCE_S)
 
     assert hosts == ["receiver.example"]
     assert names.asked == []
@@ -180,7 +181,7 @@ async def test_an_older_subscription_that_leads_inside_is_told_why_it_fails(rece
 async def test_a_redirect_leads_nowhere(receiver: Receiver) -> None:
     """An address that may be sent to cannot send us on to one that may not: a redirect is an answer like any other."""
     receiver.status, receiver.headers = 307, {"location": "http://169.254.169.254/latest/meta-data/"}
-    async with asyncio.timeout(10), a_delivery(receiver.url, LOOPBACK) as progress:
+    async with asyncio.timeout(PATIENCE_S), a_delivery(receiver.url, LOOPBACK) as progress:
         pass
 
     assert len(receiver.received) == 1

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import uvicorn
+from patience import PATIENCE_S
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -23,6 +24,12 @@ class Impatient(HeadLimits):
 
     linger_s = 0.2
     crowded_idle_s = 0
+
+
+class Patient(HeadLimits):
+    """The same, with more time than a machine stands still."""
+
+    linger_s = PATIENCE_S
 
 
 @dataclass
@@ -45,7 +52,7 @@ class Served:
         sending = asyncio.create_task(send())
         found = bytearray()
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(PATIENCE_S):
                 while piece := await reader.read(65_536):
                     found += piece
         except ConnectionError:
@@ -89,7 +96,7 @@ async def served() -> AsyncIterator[Served]:
 
 
 @asynccontextmanager
-async def serving() -> AsyncIterator[Served]:
+async def serving(limits: type[HeadLimits] = Impatient) -> AsyncIterator[Served]:
     found = Served()
 
     async def read(request: Request) -> Response:
@@ -104,7 +111,7 @@ async def serving() -> AsyncIterator[Served]:
     app = Starlette(routes=[Route("/read", read, methods=["POST"]), Route("/early", early, methods=["POST"])])
     config: Any = uvicorn.Config(
         app,
-        http=Impatient,
+        http=limits,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -198,11 +205,12 @@ async def test_an_answer_before_the_end_of_a_request_ends_the_connection(served:
     assert answer.endswith(b'{"error":"no"}')
 
 
-async def test_a_request_that_ends_in_time_keeps_its_connection(served: Served) -> None:
+async def test_a_request_that_ends_in_time_keeps_its_connection() -> None:
     """An answer that came early costs nobody their connection who ends their request: the next one is served."""
     refused = b"POST /early HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\n\r\n"
     last = CHUNKED + b"0\r\n\r\n"
-    answer = await served.exchanged(refused, b"12345", last, every_s=0.05)
+    async with serving(Patient) as served:
+        answer = await served.exchanged(refused, b"12345", last, every_s=0.05)
 
     assert answer.count(b"HTTP/1.1 ") == 2
     assert served.asked == ["/early", "/read"]
@@ -210,7 +218,7 @@ async def test_a_request_that_ends_in_time_keeps_its_connection(served: Served) 
 
 async def test_idle_connections_outlast_those_that_proxies_keep_and_in_a_crowd_make_room(served: Served) -> None:
     """The side that keeps a connection closes it, or loses what it sends: ours stay for more than 60 s, unless many."""
-    async with AsyncExitStack() as stack, asyncio.timeout(10):
+    async with AsyncExitStack() as stack, asyncio.timeout(PATIENCE_S):
         first = await stack.enter_async_context(served.connected())
         await first.answered()
         _, third = [await stack.enter_async_context(served.connected()) for _ in range(2)]
