@@ -194,10 +194,14 @@ class Pool:
         log.info(self._event("begun"), place=place.number, pid=place.child.pid)
 
     def _weigh(self) -> None:
-        """Tell the largest process to leave if it is too large; one at a time, so that the others go on."""
+        """
+        Tell the largest process to leave if it is too large; one at a time, so that the others go on.
+
+        Only one that has got up: before, it does not know yet how to leave in order, and its end would be a failure.
+        """
         if not self._memory_max or any(place.is_leaving for place in self._places):
             return
-        weights = [(resident(place.child.pid), place) for place in self._places if place.child]
+        weights = [(resident(each.child.pid), each) for each in self._places if each.child and each.ready is None]
         weight, place = max(weights, key=lambda pair: pair[0], default=(0, None))
         if place is not None and weight > self._memory_max:
             log.warning(self._event("too_large"), place=place.number, bytes=weight)
