@@ -172,13 +172,16 @@ def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> Non
     """SIGTERM: what was begun is taken and answered; who comes after it is refused at once, not left waiting."""
     body = json.dumps({"type": "change.proposed", "data": {**CHANGE, "changeId": "DRAIN-1", "requestedBy": "lee"}})
     headers = many.signed(body, f"msg_{secrets.token_hex(8)}", datetime.now(UTC)) | {"content-length": str(len(body))}
+    # Whoever waits for leave to send the body knows, once it is given, that somebody has begun to take the request.
+    headers["expect"] = "100-continue"
     head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     address = ("127.0.0.1", many.gateway_ports[0])
     pool = psutil.Process(many.gateways[-1].pid)
     children = pool.children()
     with socket.create_connection(address, timeout=PATIENCE_S) as connection:
-        connection.sendall(f"POST /webhooks/ci HTTP/1.1\r\nhost: x\r\n{head}\r\n{body[:20]}".encode())
-        many.until(lambda: many.metric("loopgate_http_connections") >= 1, "the connection to be accepted")
+        connection.sendall(f"POST /webhooks/ci HTTP/1.1\r\nhost: x\r\n{head}\r\n".encode())
+        begun = connection.recv(65_536)
+        connection.sendall(body[:20].encode())
         pool.terminate()
         many.until(lambda: _is_refused(address), "nobody to listen any more")
         connection.sendall(body[20:].encode())
@@ -186,6 +189,7 @@ def test_open_requests_are_answered_before_the_processes_end(many: Stack) -> Non
     code = pool.wait(timeout=PATIENCE_S)
     gone, left = psutil.wait_procs(children, timeout=PATIENCE_S)
 
+    assert begun == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert answer.startswith(b"HTTP/1.1 202")
     assert code == 0
     assert (len(gone), left) == (PROCESSES, [])
