@@ -1,7 +1,8 @@
 """What people do on a card short of deciding, and who may not decide at all, on real processes."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from stack import CHANNEL, Stack, slack_id
@@ -18,6 +19,28 @@ def _act(stack: Stack, card: Mapping[str, Any], action_id: str, by: str, **more:
     asked = {"user": slack_id(by), "channel": CHANNEL, "ts": card["ts"], "action_id": action_id, **more}
     answer = stack.http.post(f"{stack.sandbox}/sandbox/act/click", json=asked)
     assert answer.json()["status"] == 200, answer.text
+
+
+@contextmanager
+def a_guest(stack: Stack, person: str) -> Iterator[None]:
+    """Let *person* be a guest of the workspace; the gateway knows that inside, and that it is over afterwards."""
+
+    def acknowledged() -> set[str]:
+        sent = stack.http.get(f"{stack.sandbox}/sandbox/deliveries", params={"kind": "event"}).json()["deliveries"]
+        return {each["id"] for each in sent if "user_change" in each["body"] and each["status"] == 200}
+
+    def become(is_restricted: bool) -> None:
+        before = acknowledged()
+        stack.http.post(
+            f"{stack.sandbox}/sandbox/users/{slack_id(person)}", json={"is_restricted": is_restricted}
+        ).raise_for_status()
+        stack.until(lambda: acknowledged() - before, "the gateway to learn about the guest")
+
+    become(True)
+    try:
+        yield
+    finally:
+        become(False)
 
 
 def test_a_question_is_answered_on_the_card_before_it_is_approved(stack: Stack) -> None:
@@ -53,21 +76,14 @@ def test_why_is_told_to_one_person(stack: Stack) -> None:
 def test_a_guest_does_not_decide_though_the_configuration_names_them(stack: Stack) -> None:
     """From the moment Slack says that somebody is a guest their click is refused, privately and on the record."""
     card = stack.propose("GUEST-1")
-    flags = f"{stack.sandbox}/sandbox/users/{slack_id('sre7')}"
-    stack.http.post(flags, json={"is_restricted": True})
 
     def told() -> list[str]:
         return [each for each in stack.private_words("sre7") if "guests may not decide here" in each]
 
-    def delivered() -> bool:
-        sent = stack.http.get(f"{stack.sandbox}/sandbox/deliveries").json()["deliveries"]
-        return any("user_change" in json.dumps(each) and each["status"] == 200 for each in sent)
-
-    stack.until(delivered, "the gateway to learn about the guest")
-    stack.click(card, "Approve", "sre7")
-    stack.until(told, "a private word to the guest")
-    last = stack.ledger("GUEST-1")[-1]
-    stack.http.post(flags, json={"is_restricted": False})
+    with a_guest(stack, "sre7"):
+        stack.click(card, "Approve", "sre7")
+        stack.until(told, "a private word to the guest")
+        last = stack.ledger("GUEST-1")[-1]
 
     assert last["type"] == "approval.decision.refused"
     assert last["data"]["channel"]["slackStanding"] == "guest"
