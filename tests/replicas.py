@@ -119,6 +119,14 @@ class Replicated:
         until(lambda: self.primary() is not than and self._takes_writes(self.primary()), "a fail-over")
         return time.monotonic() - began
 
+    def await_left(self, old: Server) -> None:
+        """Wait until every other server has left *old* for the new primary: else its commits find a replica still."""
+        primary = self.primary()
+        assert primary is not old
+        for each in self.servers:
+            if each not in {primary, old}:
+                self.await_replica(each)
+
     def await_replica(self, server: Server) -> None:
         """Wait until *server* is a replica that has all the primary had by now, so that it may be the next one."""
         with closing(self.primary().client()) as client:

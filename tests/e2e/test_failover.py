@@ -76,6 +76,7 @@ async def test_a_primary_that_was_cut_off_acknowledges_nothing_it_will_lose(serv
         await _acknowledged(writers, 50)
         with old.cut_off():
             await asyncio.to_thread(servers.await_other_primary, old)
+            await asyncio.to_thread(servers.await_left, old)
         await _acknowledged(writers[:1], len(writers[0].acknowledged) + 200)
         for each in writers:
             each.is_over = True
@@ -180,6 +181,7 @@ def test_what_was_acknowledged_is_decided_and_done_once_whoever_is_the_primary(
             second = servers.primary()
             with second.cut_off():
                 cut_off_s = servers.await_other_primary(second)
+                servers.await_left(second)
                 _goes_on(load)
             _goes_on(load)
         finally:
