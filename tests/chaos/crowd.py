@@ -132,7 +132,7 @@ class Crowd:
                 answer = await self._click(card, "Reject", person)
                 if answer is None:
                     return
-                if await self._give_reason(person):
+                if await self._give_reason(change, person):
                     self._acknowledge(change, "reject", person)
                     return
                 current = self.feed.cards.get(change)
@@ -140,10 +140,12 @@ class Crowd:
                     return
                 await asyncio.sleep(_AGAIN_S)
 
-    async def _give_reason(self, person: str) -> bool:
+    async def _give_reason(self, change: str, person: str) -> bool:
+        """Answer in the modal about *change*; one that opened late may be about what the person pressed before."""
         asked = {"user": slack_id(person)}
         views = (await self._sandbox_get("views", asked))["views"]
-        inputs = [block for view in views[-1:] for block in view["blocks"] if block["type"] == "input"]
+        ours = [view for view in views[-1:] if change in json.dumps(view)]
+        inputs = [block for view in ours for block in view["blocks"] if block["type"] == "input"]
         try:
             if not inputs:
                 return False

@@ -31,12 +31,13 @@ class Feed:
         """Follow until cancelled."""
         while True:
             try:
-                async with httpx2.AsyncClient(timeout=httpx2.Timeout(10, read=60)) as client:
-                    await self._read_all(client)
-                    async with client.stream("GET", f"{self._sandbox}/sandbox/events") as stream:
-                        async for line in stream.aiter_lines():
-                            if line.startswith("data: "):
-                                await self._heard(client, json.loads(line[6:]))
+                async with (
+                    httpx2.AsyncClient(timeout=httpx2.Timeout(10, read=60)) as client,
+                    client.stream("GET", f"{self._sandbox}/sandbox/events") as stream,
+                ):
+                    async for line in stream.aiter_lines():
+                        if line.startswith("data: "):
+                            await self._heard(client, json.loads(line[6:]))
             except httpx2.TransportError:
                 await asyncio.sleep(0.2)
 
@@ -51,7 +52,8 @@ class Feed:
             return None
 
     async def _heard(self, client: httpx2.AsyncClient, change: Mapping[str, Any]) -> None:
-        if change["type"] == "reset":
+        if change["type"] in {"hello", "reset"}:
+            # Read after it has begun to follow, so that nothing comes in between.
             await self._read_all(client)
         elif change["type"] in {"message.posted", "message.changed"}:
             self._progressed()
