@@ -16,7 +16,7 @@ from loops.draft import Decided, Draft
 from loops.evidence import BadEvidence, gathered
 from loops.guards import GuardVerdict
 from loops.instance import LoopInstance
-from loops.moving import Move, enter, move, soft_warnings
+from loops.moving import Move, enter, move
 from loops.outcomes import Executed, Recorded, RecordedCode, RefusalCode, Refused
 from loops.ports import IdSource, Loaded
 from loops.requests import StartRequest, TransitionRequest
@@ -198,7 +198,7 @@ def _block(
 
 def hard_failures(verdicts: Sequence[GuardVerdict]) -> tuple[GuardVerdict, ...]:
     """Return the hard guards that objected."""
-    return tuple(verdict for verdict in verdicts if not verdict.passed and verdict.severity == "hard")
+    return tuple([verdict for verdict in verdicts if not verdict.passed and verdict.severity == "hard"])
 
 
 def recorded(draft: Draft, loaded: Loaded, code: RecordedCode) -> Decided:
@@ -219,14 +219,14 @@ def executed(draft: Draft, loaded: Loaded, taken: Move, open_request: ApprovalRe
         evidence = gathered(loaded.instance.evidence, taken.evidence, where="evidence gathered so far")
     except BadEvidence as error:
         return refuse(draft, loaded, "bad_evidence", str(error), taken.actor, taken.transition.id)
-    move(draft, taken, evidence, open_request)
+    warnings = move(draft, taken, evidence, open_request)
     commit = draft.commit()
     outcome = Executed(
         instance=commit.instance,
         request=draft.kept() or loaded.request,
         transition_id=taken.transition.id,
         from_state=taken.transition.from_,
-        warnings=tuple(soft_warnings(taken.verdicts)),
+        warnings=tuple(warnings),
     )
     return Decided(outcome, commit)
 

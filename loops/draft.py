@@ -57,12 +57,7 @@ class Draft:
         self.ids = ids
         self.settled: EffectResult | None = None
         self._envelope = Envelope(
-            tenant=instance.tenant,
-            loop_id=instance.loop_id,
-            aggregate_id=instance.aggregate_id,
-            instance_id=instance.instance_id,
-            definition_version=instance.definition_version,
-            definition_digest=instance.definition_digest,
+            instance.letterhead,
             occurred_at=now,
             correlation_id=correlation_id or instance.correlation_id,
             causation_id=causation_id,

@@ -528,7 +528,7 @@ class LoopEngine:
             clean = redact(accept(evidence), self._redaction, where="evidence")
         except BadEvidence as error:
             return Refused(code="bad_evidence", message=str(error))
-        if clash := ADAPTER_KEYS & evidence.keys():
+        if clash := ADAPTER_KEYS.intersection(evidence):
             return Refused(code="bad_evidence", message=f"evidence.{min(clash)}: only an adapter may attach this")
         try:
             asked = TransitionRequest(

@@ -44,7 +44,7 @@ def accept(evidence: Mapping[str, Any], *, where: str = "evidence") -> SpelledDi
         BadEvidence: If it is nested deeper than `MAX_DEPTH`, larger than `MAX_BYTES`, has no canonical JSON form, or
             uses a reserved key.
     """
-    for key in RESERVED_KEYS & evidence.keys():
+    for key in RESERVED_KEYS.intersection(evidence):
         raise _bad(f"{where}.{key}", "this key is Loopgate's own; name yours differently")
     if _is_too_deep(evidence):
         raise _bad(_deepest(evidence, where), f"nested deeper than {MAX_DEPTH} levels")

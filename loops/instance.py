@@ -1,12 +1,13 @@
 """A loop instance: one run of a definition on one business object."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 from pydantic import Field
 
 from loops.actors import Actor, ActorType
-from loops.ledger import LedgerHead
+from loops.ledger import LedgerHead, Letterhead
 from loops.requests import TransitionRequest
 from loops.values import Instant, Value
 
@@ -98,6 +99,18 @@ class LoopInstance(Value):
     def is_over(self) -> bool:
         """Whether it will never move again; a suspended one may."""
         return self.status not in {"active", "suspended"}
+
+    @cached_property
+    def letterhead(self) -> Letterhead:
+        """What all its events have in common. `after` carries it on: no commit changes what it is made of."""
+        return Letterhead.of(
+            tenant=self.tenant,
+            loop_id=self.loop_id,
+            aggregate_id=self.aggregate_id,
+            instance_id=self.instance_id,
+            definition_version=self.definition_version,
+            definition_digest=self.definition_digest,
+        )
 
     def after(self, **changes: Unpack[InstanceChanges]) -> Self:
         """

@@ -76,7 +76,7 @@ class Judge:
             verdicts.append(None if ready.later else self._at_once(ready, context))
         if waiting:
             await self._ask_later(waiting, context, verdicts)
-        return tuple(verdict for verdict in verdicts if verdict)
+        return tuple(filter(None, verdicts))
 
     def _readied(self, rule: GuardRule) -> _Ready:
         # By identity: definitions are read once and kept, and a rule held here cannot lend its id to another.

@@ -75,16 +75,22 @@ class Sealed(NamedTuple):
         return event_in(self.line)
 
 
-class Envelope:
+class Letterhead(NamedTuple):
     """
-    What every event of one commit has in common, written once.
+    What every event of one instance has in common, written once for as long as the instance is.
 
-    `seal` then writes only what differs. The keys stand in the order RFC 8785 gives them; a test holds what comes out
-    against the general way of `seal` above.
+    The keys stand in the order RFC 8785 gives them, here as in `Envelope`; a test holds what comes out against the
+    general way of `seal` above.
     """
 
-    def __init__(
-        self,
+    to_cause: str
+    to_event_id: str
+    to_instant: str
+    to_type: str
+
+    @classmethod
+    def of(
+        cls,
         *,
         tenant: str,
         loop_id: str,
@@ -92,23 +98,29 @@ class Envelope:
         instance_id: str,
         definition_version: str,
         definition_digest: str,
-        occurred_at: datetime,
-        correlation_id: str,
-        causation_id: str | None,
+    ) -> Self:
+        """Return that of the instance with these fields."""
+        return cls(
+            to_cause=f'{{"aggregateId":{quoted(aggregate_id)}',
+            to_event_id=f',"definitionDigest":{quoted(definition_digest)}'
+            f',"definitionVersion":{quoted(definition_version)},"eventId":',
+            to_instant=f'"instanceId":{quoted(instance_id)},"loopId":{quoted(loop_id)},"occurredAt":"',
+            to_type=f',"tenant":{quoted(tenant)},"type":"',
+        )
+
+
+class Envelope:
+    """What every event of one commit has in common, written once: `seal` then writes only what differs."""
+
+    __slots__ = ("_letterhead", "_to_data", "_to_previous")
+
+    def __init__(
+        self, letterhead: Letterhead, *, occurred_at: datetime, correlation_id: str, causation_id: str | None
     ) -> None:
-        cause = "" if causation_id is None else f'"causationId":{quoted(causation_id)},'
-        self._to_data = (
-            f'{{"aggregateId":{quoted(aggregate_id)},{cause}"correlationId":{quoted(correlation_id)},"data":'
-        )
-        self._to_event_id = (
-            f',"definitionDigest":{quoted(definition_digest)},"definitionVersion":{quoted(definition_version)}'
-            ',"eventId":'
-        )
-        self._to_previous = (
-            f'"instanceId":{quoted(instance_id)},"loopId":{quoted(loop_id)}'
-            f',"occurredAt":"{INSTANT.dump_python(occurred_at, mode="json")}","previousHash":"'
-        )
-        self._to_type = f',"tenant":{quoted(tenant)},"type":"'
+        cause = "" if causation_id is None else f',"causationId":{quoted(causation_id)}'
+        self._letterhead = letterhead
+        self._to_data = f'{letterhead.to_cause}{cause},"correlationId":{quoted(correlation_id)},"data":'
+        self._to_previous = f'{letterhead.to_instant}{INSTANT.dump_python(occurred_at, mode="json")}","previousHash":"'
 
     def seal(self, event_id: str, kind: EventType, data: Mapping[str, Any], previous: LedgerHead | Sealed) -> Sealed:
         """
@@ -116,11 +128,11 @@ class Envelope:
 
         Among *data* are values of ours, in their JSON form; what is None is left out. Raises NotCanonical.
         """
-        sequence = previous.sequence + 1
-        before = encoded(f"{self._to_data}{canonical_fields(data)}{self._to_event_id}{quoted(event_id)}")
-        after = encoded(f'{self._to_previous}{previous.hash}","sequence":{sequence}{self._to_type}{kind}"}}')
-        own = _hash(b"%b,%b" % (before, after))
-        return Sealed(kind, sequence, own, b'%b,"hash":"%b",%b' % (before, own.encode(), after), data)
+        sequence, letterhead = previous.sequence + 1, self._letterhead
+        before = f"{self._to_data}{canonical_fields(data)}{letterhead.to_event_id}{quoted(event_id)},"
+        after = f'{self._to_previous}{previous.hash}","sequence":{sequence}{letterhead.to_type}{kind}"}}'
+        own = _hash(encoded(before + after))
+        return Sealed(kind, sequence, own, encoded(f'{before}"hash":"{own}",{after}'), data)
 
 
 def hash_of(event: Event) -> str:

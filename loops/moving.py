@@ -29,13 +29,15 @@ class Move(NamedTuple):
     is_expiry: bool = False
 
 
-def move(draft: Draft, taken: Move, gathered: Mapping[str, Any], open_request: ApprovalRequest | None) -> None:
+def move(
+    draft: Draft, taken: Move, gathered: Mapping[str, Any], open_request: ApprovalRequest | None
+) -> list[GuardVerdict]:
     """
     Take the transition in *draft*: event, new state, closing and opening of requests, effects, completion.
 
-    *gathered* is the instance's evidence with what the transition brought.
+    *gathered* is the instance's evidence with what the transition brought. Returns the soft guards that objected.
     """
-    transition, before = taken.transition, draft.instance
+    transition, before, warnings = taken.transition, draft.instance, _soft_warnings(taken.verdicts)
     approvers = [decision.by for decision in open_request.approvals] if open_request else []
     draft.event(
         "loop.transition.executed",
@@ -48,7 +50,7 @@ def move(draft: Draft, taken: Move, gathered: Mapping[str, Any], open_request: A
             "approvedBy": _approved_by(taken, approvers),
             "evidence": taken.evidence or None,
             "guards": tuple(taken.verdicts),
-            "softGuardWarnings": soft_warnings(taken.verdicts) or None,
+            "softGuardWarnings": warnings or None,
         },
     )
     # Until a change is looked at, it is not made: what follows asks `draft.instance` only where it must.
@@ -62,28 +64,20 @@ def move(draft: Draft, taken: Move, gathered: Mapping[str, Any], open_request: A
         moves={**before.moves, taken.actor.type: before.moves.get(taken.actor.type, 0) + 1},
     )
     grant = _close(draft, taken, open_request) if open_request else None
-    for planned, call in zip(_planned(draft, taken, open_request), transition.effects, strict=True):
-        draft.effect(
-            "integration.run",
-            planned.as_json()
-            | _present(
-                onSuccess=call.on_success,
-                onFailure=call.on_failure,
-                decisionSignalId=transition.signal if taken.decision else None,
-            ),
-            grant,
-        )
-    state = draft.definition.state(transition.to)
-    enter(draft, state, Entered(transition.signal, taken.actor, taken.evidence, taken.verdicts))
+    if transition.effects:
+        _run(draft, taken, open_request, grant)
+    enter(draft, draft.definition.state(transition.to), taken)
     if before.request_id and draft.instance.request_id == before.request_id and open_request is None:
         draft.effect("card.update", {"requestId": before.request_id})
+    return warnings
 
 
-def enter(draft: Draft, state: State, entered: Entered | None) -> None:
-    """Do what entering *state*, the present one, asks for. *entered* is None for the initial state of a start."""
+def enter(draft: Draft, state: State, taken: Move | None) -> None:
+    """Do what entering *state*, the present one, asks for. *taken* is None for the initial state of a start."""
     if state.is_terminal:
-        _complete(draft, state, entered.actor if entered else draft.instance.requester)
+        _complete(draft, state, taken.actor if taken else draft.instance.requester)
     elif state.asks_humans:
+        entered = taken and Entered(taken.transition.signal, taken.actor, taken.evidence, taken.verdicts)
         ask_about_state(draft, state.approval or ApprovalPolicy(), entered)
     elif state.provider:
         draft.effect("provider.ask", {"state": state.id, **state.provider.as_json()})
@@ -102,8 +96,7 @@ def _contributors(before: tuple[str, ...], taken: Move) -> tuple[str, ...]:
     return tuple(sorted(behind.union(before)))
 
 
-def soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:
-    """Return the soft guards that objected."""
+def _soft_warnings(verdicts: Sequence[GuardVerdict]) -> list[GuardVerdict]:
     return [verdict for verdict in verdicts if not verdict.passed and verdict.severity == "soft"]
 
 
@@ -136,9 +129,14 @@ def _close(draft: Draft, taken: Move, request: ApprovalRequest) -> Grant | None:
     return Grant(request_id=request.request_id, request_version=request.version, digest=request.digest)
 
 
+def _run(draft: Draft, taken: Move, request: ApprovalRequest | None, grant: Grant | None) -> None:
+    signal = taken.transition.signal if taken.decision else None
+    for planned, call in zip(_planned(draft, taken, request), taken.transition.effects, strict=True):
+        results = _present(onSuccess=call.on_success, onFailure=call.on_failure, decisionSignalId=signal)
+        draft.effect("integration.run", planned.as_json() | results, grant)
+
+
 def _planned(draft: Draft, taken: Move, request: ApprovalRequest | None) -> Sequence[PlannedEffect]:
-    if not taken.transition.effects:
-        return []
     # What was shown is what runs: an answer runs the effects of its request, not templates filled anew.
     if request and taken.decision:
         return request.proposal.runs_on(taken.decision.kind)

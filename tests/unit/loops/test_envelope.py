@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loops.actors import human
-from loops.ledger import Envelope, LedgerHead, hash_of, line_of, seal
+from loops.ledger import Envelope, LedgerHead, Letterhead, hash_of, line_of, seal
 
 JSON = st.recursive(
     st.none()
@@ -24,17 +24,15 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20
 @given(data=st.dictionaries(TEXT, JSON, max_size=4), tenant=TEXT, aggregate=TEXT, cause=st.none() | TEXT)
 def test_an_envelope_seals_as_the_general_way_does(data: dict[str, Any], tenant: str, aggregate: str, cause) -> None:
     """What is read back is what was sealed; its hash and line are those that canonical JSON alone gives."""
-    envelope = Envelope(
+    letterhead = Letterhead.of(
         tenant=tenant,
         loop_id="l",
         aggregate_id=aggregate,
         instance_id="li_1",
         definition_version="1.0.0",
         definition_digest="sha256:0",
-        occurred_at=MORNING,
-        correlation_id="c",
-        causation_id=cause,
     )
+    envelope = Envelope(letterhead, occurred_at=MORNING, correlation_id="c", causation_id=cause)
     sealed = envelope.seal("ev_1", "loop.started", {**data, "actor": human("dana", "Dana")}, LedgerHead())
     fields = sealed.event.model_dump(exclude={"hash"})
 

@@ -27,6 +27,18 @@ def test_what_was_derived_before_a_change_is_not_kept() -> None:
     assert INSTANCE.after(state="THERE").canonical == before.replace("HERE", "THERE")
 
 
+def test_what_all_its_events_share_is_carried_on() -> None:
+    """It is made once, of nothing that a commit changes; an instance that differs in what it is made of has its own."""
+    shared = INSTANCE.letterhead
+    fields = {name: getattr(INSTANCE, name) for name in LoopInstance.model_fields}
+    all_changed = LoopInstance.trusting(fields | dict.fromkeys(InstanceChanges.__annotations__, "changed"))
+
+    assert INSTANCE.after(state="THERE").letterhead is shared
+    assert all_changed.letterhead == shared
+    assert INSTANCE.changed(tenant="other").letterhead != shared
+    assert INSTANCE.model_copy(update={"definition_digest": "sha256:1"}).letterhead != shared
+
+
 @pytest.mark.parametrize("name", ["stat", "instance_id", "canonical"])
 def test_no_change_of_what_is_no_field_to_change(name: str) -> None:
     """A misspelt field is refused, and so is one that stays with an instance for good."""
