@@ -12,6 +12,9 @@ from loops.values import Value
 
 V = TypeVar("V", bound=Value)
 
+#: Types with nothing inside, and what ends the type of a tuple of any length.
+_FLAT = UNCHANGING | {AwareDatetime, Ellipsis}
+
 
 def frozen(value: V, kept: Value | None = None) -> V:
     """
@@ -48,6 +51,8 @@ def _is_flat(annotation: Any) -> bool:
     origin, inner = get_origin(annotation), get_args(annotation)
     if origin is Annotated:
         return _is_flat(inner[0])
-    if origin in {Union, UnionType}:
+    if origin in {Union, UnionType, tuple}:
         return all(map(_is_flat, inner))
-    return origin is Literal or annotation is AwareDatetime or annotation in UNCHANGING
+    if isinstance(annotation, type) and issubclass(annotation, Value):
+        return not _with_insides(annotation)
+    return origin is Literal or annotation in _FLAT

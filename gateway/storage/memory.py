@@ -249,7 +249,7 @@ class MemoryStore(MemoryEffects, MemoryCards, MemoryLeases, MemoryCheckpoints):
         return None if stored is None and is_free else Conflict()
 
     def _write(self, commit: Commit) -> None:
-        instance, now = commit.instance, self._now()
+        instance = commit.instance
         owner = (instance.tenant, instance.instance_id)
         self._instances[owner] = frozen(instance, self._instances.get(owner))
         if instance.version == 1:
@@ -261,7 +261,7 @@ class MemoryStore(MemoryEffects, MemoryCards, MemoryLeases, MemoryCheckpoints):
             pinned = LoopDefinition.model_validate_json(_body(commit.definition))
             self._definitions.setdefault(commit.definition.digest, pinned)
         if commit.idempotency is not None:
-            record = (now + IDEMPOTENCY_TTL, _body(commit.idempotency))
+            record = (self._now() + IDEMPOTENCY_TTL, _body(commit.idempotency))
             self._idempotency[instance.tenant, commit.idempotency.key] = record
         self._ledgers[owner] += [each.line for each in commit.sealed]
         if commit.sealed:

@@ -234,7 +234,7 @@ class MemoryEffects(Timed):
 
     def write_effects(self, commit: Commit) -> None:
         """Do what *commit* says of effects."""
-        owner, now = (commit.instance.tenant, commit.instance.instance_id), self._now()
+        owner = (commit.instance.tenant, commit.instance.instance_id)
         if commit.settled is not None:
             self._effects[commit.settled.effect_id].end(commit.settled.state, detail=json.dumps(commit.settled.detail))
         for kept in map(self._effects.__getitem__, commit.abandoned):
@@ -244,22 +244,26 @@ class MemoryEffects(Timed):
             may_have_acted = kept.has_begun and kept.state != "dead"
             if kept.state in _WAITING and kept.kind in commit.cancelled_kinds and not may_have_acted:
                 kept.cancel()
-        for effect in commit.effects:
-            if effect.effect_id not in self._effects:
-                self._effects[effect.effect_id] = _Kept(
-                    effect.model_dump_json(exclude_none=True), effect.kind, "pending", now, now + self._grace
-                )
-                self._outbox.append(OutboxEntry(effect.effect_id, effect.kind))
-        for effect_id in commit.revived:
-            kept = self._effects[effect_id]
-            kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
-            kept.since, kept.before = now, kept.attempts
-            self._queue(effect_id)
+        if commit.effects or commit.revived:
+            self._put_to_work(commit.effects, commit.revived, self._now())
 
     def drop_effects(self, tenant: str, instance_id: str) -> None:
         """Forget every effect of an instance."""
         for record in self._of(tenant, instance_id):
             del self._effects[record.effect.effect_id]
+
+    def _put_to_work(self, asked: Sequence[Effect], revived: Sequence[str], now: datetime) -> None:
+        for effect in asked:
+            if effect.effect_id not in self._effects:
+                self._effects[effect.effect_id] = _Kept(
+                    effect.model_dump_json(exclude_none=True), effect.kind, "pending", now, now + self._grace
+                )
+                self._outbox.append(OutboxEntry(effect.effect_id, effect.kind))
+        for effect_id in revived:
+            kept = self._effects[effect_id]
+            kept.state, kept.not_before, kept.next_at = "pending", now, now + self._grace
+            kept.since, kept.before = now, kept.attempts
+            self._queue(effect_id)
 
     def _queue(self, effect_id: str) -> None:
         entry = OutboxEntry(effect_id, self._effects[effect_id].kind)
