@@ -43,7 +43,7 @@ def _address(process: "subprocess.Popen[bytes]", said: Path) -> str:
     """Wait until the demo says where its page is."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and process.poll() is None:
-        if found := re.search(r"Open (http://\S+)", said.read_text()):
+        if found := re.search(r"Open (http://\S+)\s", said.read_text()):
             return found[1]
         time.sleep(0.1)
     raise AssertionError(f"the demo was not ready within {PATIENCE_S:.0f} s:\n{said.read_text()}")

@@ -27,7 +27,7 @@ export function menu(anchor, items) {
       isOpen = false;
       list.remove();
       document.removeEventListener("pointerdown", outside, true);
-      if (anchor.isConnected) anchor.focus();
+      (anchor.isConnected ? anchor : document.querySelector(`[data-focus-key="${CSS.escape(anchor.dataset.focusKey)}"]`))?.focus({ preventScroll: true });
       resolve(item);
     };
     const outside = (event) => { if (!list.contains(event.target)) finish(null); };

@@ -4,14 +4,23 @@ import { avatar, h } from "./dom.js";
 import { menu } from "./popups.js";
 import { HOME, me, myChannels, myDirectMessage, people, store, ui, unread } from "./store.js";
 
+let drawn = "";
+
+// Drawn anew only when something in it changed.
 export function drawSidebar(root, { go, actAs }) {
+  const channels = myChannels();
+  const directly = myDirectMessage();
+  const counts = [...channels, ...(directly ? [directly] : [])].map((channel) => unread(channel.id));
+  const print = JSON.stringify([ui.me, ui.place, me()?.real_name, store.app.name, channels.map((channel) => [channel.id, channel.name, channel.is_private]), counts]);
+  if (drawn === print) return;
+  drawn = print;
   const focused = document.activeElement?.dataset?.focusKey;
   root.replaceChildren(
     h("div", { class: "sidebar-scroll" },
       h("h2", { class: "sidebar-title" }, "Channels"),
-      h("ul", {}, ...myChannels().map((channel) => entry(channel.id, h("span", { class: "hash", "aria-hidden": "true" }, channel.is_private ? "🔒" : "#"), channel.name, unread(channel.id), go))),
+      h("ul", {}, ...channels.map((channel, index) => entry(channel.id, h("span", { class: "hash", "aria-hidden": "true" }, channel.is_private ? "🔒" : "#"), channel.name, counts[index], go))),
       h("h2", { class: "sidebar-title" }, "Apps"),
-      h("ul", {}, entry(HOME, avatar(store.users.get(store.app.bot_user_id), 20), store.app.name, myDirectMessage() ? unread(myDirectMessage().id) : 0, go))),
+      h("ul", {}, entry(HOME, avatar(store.users.get(store.app.bot_user_id), 20), store.app.name, directly ? counts.at(-1) : 0, go))),
     switcher(actAs));
   if (focused) root.querySelector(`[data-focus-key="${CSS.escape(focused)}"]`)?.focus({ preventScroll: true });
 }

@@ -17,8 +17,9 @@ export const ui = {
 export const HOME = "home";
 
 export async function load() {
-  const [state, sent, calls] = await Promise.all([get("state"), get("deliveries"), get("calls")]);
-  if (!state.ok) return false;
+  const answers = await Promise.all([get("state"), get("deliveries"), get("calls")]);
+  if (!answers.every((one) => one.ok)) return false;
+  const [state, sent, calls] = answers;
   store.team = state.team;
   store.app = state.app;
   store.users = new Map(state.users.map((user) => [user.id, user]));
