@@ -13,6 +13,9 @@ EVENT_RETRY_DELAYS_S = (0.0, 60.0, 300.0)
 #: Seconds an app has to acknowledge an interaction. Source: docs.slack.dev, interactivity/handling-user-interaction.
 ACK_DEADLINE_S = 3.0
 
+#: Seconds a trigger id can be exchanged. Source: docs.slack.dev, surfaces/modals, "Opening a modal".
+TRIGGER_LIFE_S = 3.0
+
 #: Seconds between two pings of Slack's on a Socket Mode connection. Slack does not document it; its SDKs take thirty
 #: without one for a broken connection. Ours is well below that.
 SOCKET_PING_S = 10.0
@@ -146,6 +149,7 @@ class SandboxConfig(_Value):
         rate_limits: ``slack`` answers 429 by Slack's tiers; ``off`` never does.
         rate_factor: Multiplies those tiers, for tests that cannot wait minutes.
         ack_deadline_s: Seconds an interaction waits for the app; Slack's is 3.
+        trigger_life_s: Seconds in which an interaction may open a modal; Slack's is 3.
         event_retry_delays_s: Waits before each redelivery of an event.
         socket_ping_s: Seconds between the pings a Socket Mode connection gets.
         verify_url_on_start: Send `url_verification` to the app when the server starts.
@@ -159,6 +163,7 @@ class SandboxConfig(_Value):
     rate_limits: Literal["slack", "off"] = "slack"
     rate_factor: float = Field(default=1.0, gt=0)
     ack_deadline_s: float = Field(default=ACK_DEADLINE_S, gt=0)
+    trigger_life_s: float = Field(default=TRIGGER_LIFE_S, gt=0)
     event_retry_delays_s: tuple[float, ...] = EVENT_RETRY_DELAYS_S
     socket_ping_s: float = Field(default=SOCKET_PING_S, gt=0)
     verify_url_on_start: bool = False

@@ -52,7 +52,7 @@ class Sandbox:
         config = self.config
         self.clock = Clock(self._machine)
         self.workspace = new_workspace(config)
-        self.triggers = TriggerDesk(self.clock)
+        self.triggers = TriggerDesk(self.clock, config.trigger_life_s)
         self.response_urls = ResponseUrlDesk(self.clock, config.team.id)
         self.limiter = RateLimiter(self.clock, enabled=config.rate_limits == "slack", factor=config.rate_factor)
         self.waits = WaitDesk(self.clock)

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from channels.slack_sandbox.clock import Clock
 from channels.slack_sandbox.refusal import SlackRefusal
 
-#: Seconds a trigger id can be exchanged. Source: docs.slack.dev, surfaces/modals, "Opening a modal".
-TRIGGER_LIFE_S = 3.0
 #: Triggers remembered, so that a used one can be told from one never issued.
 TRIGGERS_MAX = 5_000
 
@@ -26,8 +24,9 @@ class Trigger:
 class TriggerDesk:
     """Issues trigger ids and takes each back once."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, life_s: float) -> None:
         self._clock = clock
+        self._life_s = life_s
         self._issued: dict[str, Trigger] = {}
 
     def issue(self, user: str, *, view_id: str = "", channel: str = "") -> str:
@@ -50,7 +49,7 @@ class TriggerDesk:
             raise SlackRefusal("invalid_trigger_id")
         if trigger.exchanged:
             raise SlackRefusal("exchanged_trigger_id")
-        if self._clock.now() - trigger.issued_at > TRIGGER_LIFE_S:
+        if self._clock.now() - trigger.issued_at > self._life_s:
             raise SlackRefusal("expired_trigger_id")
         return trigger
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from browser.chromium import NAMES, PATIENCE_MS, Open, find_chromium, open_browser
+from browser.patient_stack import PatientStack
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 from stack import CHANNEL, Stack, slack_id
 
@@ -41,7 +42,7 @@ def chromium() -> Iterator[Browser]:
 @pytest.fixture(scope="module")
 def stack(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """A stack, started only where there is a browser to look at it with."""
-    with Stack(tmp_path_factory.mktemp("stack")) as running:
+    with PatientStack(tmp_path_factory.mktemp("stack")) as running:
         yield running
 
 

@@ -7,9 +7,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from browser.patient_stack import PatientStack
 from patience import PATIENCE_S
 from ruamel.yaml import YAML
-from stack import CHANNEL, Stack
+from stack import CHANNEL
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"
@@ -25,7 +26,7 @@ def readme_file(name: str) -> str:
     return dict(_FILE.findall(README.read_text(encoding="utf-8")))[name]
 
 
-class ReadmeStack(Stack):
+class ReadmeStack(PatientStack):
     """A stack on the README's configuration: only its addresses, its ids and who answers for the model are ours."""
 
     def propose_as_shown(self) -> dict[str, Any]:

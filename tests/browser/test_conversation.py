@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from browser.patient_stack import PatientStack
 from playwright.sync_api import Browser, Locator, Page, expect
 from ruamel.yaml import YAML
 from stack import CHANNEL, Stack
@@ -60,7 +61,7 @@ SLEEPER = """
 """
 
 
-class ReleaseStack(Stack):
+class ReleaseStack(PatientStack):
     """A stack that knows the release, too."""
 
     def _write_configuration(self) -> None:

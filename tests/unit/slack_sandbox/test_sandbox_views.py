@@ -1,6 +1,7 @@
 """Modals and Home tabs: triggers, stacks, hashes and what submissions are answered with."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -31,6 +32,15 @@ async def test_trigger_expires_after_three_seconds(slack: Slack) -> None:
     await slack.control("clock", advance_s=3.1)
 
     assert (await slack.api("views.open", trigger_id=trigger_id, view=a_modal()))["error"] == "expired_trigger_id"
+
+
+async def test_trigger_lives_as_long_as_the_configuration_says(make_slack: Callable[..., Slack]) -> None:
+    """Tests that are not about time give an app longer than Slack does."""
+    slack = make_slack(trigger_life_s=60)
+    trigger_id = await slack.trigger()
+    await slack.control("clock", advance_s=50)
+
+    assert (await slack.api("views.open", trigger_id=trigger_id, view=a_modal()))["ok"]
 
 
 async def test_trigger_nobody_issued_is_invalid(slack: Slack) -> None:
