@@ -47,9 +47,9 @@ class Server:
         """Where it answers."""
         return f"redis://127.0.0.1:{self.port}/0"
 
-    def client(self) -> Redis:
-        """Return a client of this very server."""
-        return Redis(port=self.port, socket_timeout=1, decode_responses=True)
+    def client(self, *, patience_s: float = 1) -> Redis:
+        """Return a client of this very server, which may be one that answers nobody."""
+        return Redis(port=self.port, socket_timeout=patience_s, decode_responses=True)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""

@@ -96,10 +96,12 @@ async def port(certificates: Path, redis_server: EmbeddedServer) -> AsyncIterato
         admin.execute_command("ACL", "SETUSER", "tls", "on", ">open sesame", "~*", "&*", "+@all")
 
     async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-        writer.close()
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(1 << 16):
+                    writer.write(data)
+        finally:
+            writer.close()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         from_server, to_server = await asyncio.open_unix_connection(behind)
