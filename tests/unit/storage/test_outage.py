@@ -1,6 +1,7 @@
 """When the server is away: a clear error in time, nothing half-written, and work goes on once it is back."""
 
 import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -9,10 +10,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from contract.storage.builders import NOW, a_commit, a_deadline, a_record, an_effect, an_instance, next_of
+from patience import PATIENCE_S
 from redis import exceptions as redis_errors
 
 from gateway.storage import keys
@@ -36,6 +38,8 @@ from loops.cards import Card
 from loops.errors import Rejected, StoreUnavailable
 from loops.ports import Conflict, Repeated, Stored
 
+Answer = TypeVar("Answer")
+
 SPAN = timedelta(seconds=1)
 
 #: What a click may take altogether, in seconds. Source: facts/slack.md, the 3 s rule.
@@ -50,6 +54,19 @@ def server() -> Iterator[EmbeddedServer]:
         yield started
         started.start()
     shutil.rmtree(directory)
+
+
+def patient(url: str) -> str:
+    """Return *url* for a client that waits for answers as long as tests do."""
+    return f"{url}?socket_timeout={PATIENCE_S}&socket_connect_timeout={PATIENCE_S}"
+
+
+async def answered(call: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Call until there is an answer: a server that stood still, or a machine that does, is given up by one call."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            with contextlib.suppress(StoreUnavailable):
+                return await call()
 
 
 def every_call(client: Any) -> dict[str, Callable[[], Awaitable[object]]]:
@@ -86,7 +103,7 @@ def every_call(client: Any) -> dict[str, Callable[[], Awaitable[object]]]:
 async def test_every_call_says_that_the_store_is_away(server: EmbeddedServer) -> None:
     """Without a server each method of each port raises `StoreUnavailable`, and each works again when it is back."""
     url = server.url
-    async with connect(url) as client:
+    async with connect(patient(url)) as client:
         for call in every_call(client).values():
             await call()
         server.stop()
@@ -113,7 +130,7 @@ def test_the_relay_is_told_as_well(server: EmbeddedServer) -> None:
 
 async def test_scripts_and_data_are_there_after_a_restart(server: EmbeddedServer) -> None:
     """A restarted server has forgotten the scripts and none of the data; commits go on under the same client."""
-    async with connect(server.url) as client:
+    async with connect(patient(server.url)) as client:
         store = RedisStore(client)
         first = a_commit(an_instance(), effects=(an_effect(an_instance()),))
         await store.commit(first)
@@ -131,7 +148,7 @@ async def test_a_server_that_hangs_is_given_up_in_time(server: EmbeddedServer, n
     """A server that takes connections and never answers is reported while a click can still be answered."""
     async with connect(server.url) as client:
         call = every_call(client)[name]
-        await RedisStore(client).load("acme", "li_1")
+        await answered(lambda: RedisStore(client).load("acme", "li_1"))
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         try:
@@ -140,7 +157,7 @@ async def test_a_server_that_hangs_is_given_up_in_time(server: EmbeddedServer, n
         finally:
             os.kill(server.pid, signal.SIGCONT)
 
-        await call()
+        await answered(call)
     assert CONNECT_TIMEOUT_S + ANSWER_TIMEOUT_S < CLICK_S
 
 
@@ -148,7 +165,16 @@ async def test_what_fills_the_systems_buffers_is_waited_for_and_given_up_in_time
     """A command of 16 MB arrives whole; one that a server does not take is given up while a click can be answered."""
     large = os.urandom(1 << 24)
     async with connect(server.url) as client:
-        await client.set("before", large)
+
+        async def kept() -> object:
+            with store_errors():
+                return await client.get("before")
+
+        async def keep() -> object:
+            with store_errors():
+                return await client.set("before", large)
+
+        await answered(keep)
         assert server.pid is not None
         os.kill(server.pid, signal.SIGSTOP)
         try:
@@ -157,7 +183,7 @@ async def test_what_fills_the_systems_buffers_is_waited_for_and_given_up_in_time
         finally:
             os.kill(server.pid, signal.SIGCONT)
 
-        assert await client.get("before") == large
+        assert await answered(kept) == large
 
 
 async def test_a_commit_without_an_answer_is_found_under_its_key(server: EmbeddedServer) -> None:
@@ -165,7 +191,7 @@ async def test_a_commit_without_an_answer_is_found_under_its_key(server: Embedde
     async with connect(server.url) as client:
         store = RedisStore(client)
         first = a_commit(an_instance())
-        await store.commit(first)
+        await answered(lambda: store.commit(first))
         commit = a_commit(next_of(first), idempotency=a_record(next_of(first)))
         assert server.pid is not None
         assert commit.idempotency is not None
@@ -176,8 +202,8 @@ async def test_a_commit_without_an_answer_is_found_under_its_key(server: Embedde
         finally:
             os.kill(server.pid, signal.SIGCONT)
 
-        assert await store.commit(commit) in (Stored(), Repeated(commit.idempotency.answer))
-        assert len(await store.events("acme", "li_1")) == 2
+        assert await answered(lambda: store.commit(commit)) in (Stored(), Repeated(commit.idempotency.answer))
+        assert len(await answered(lambda: store.events("acme", "li_1"))) == 2
 
 
 @asynccontextmanager
@@ -203,7 +229,7 @@ async def cutting_proxy(server: EmbeddedServer, marker: bytes) -> AsyncIterator[
 
     path = server.data_dir / "proxy.sock"
     async with await asyncio.start_unix_server(serve, path):
-        yield f"unix://{path}", cut
+        yield patient(f"unix://{path}"), cut
 
 
 async def test_a_broken_connection_does_not_lose_an_answer(server: EmbeddedServer) -> None:
@@ -251,7 +277,7 @@ REFUSALS = {
 async def test_a_server_that_takes_no_writes_is_unavailable(server: EmbeddedServer, reason: str) -> None:
     """When the server refuses writes nothing of a commit is written, the caller is told, and reads go on."""
     refuse, accept = REFUSALS[reason]
-    async with connect(server.url) as client:
+    async with connect(patient(server.url)) as client:
         store = RedisStore(client)
         first = a_commit(an_instance())
         await store.commit(first)
