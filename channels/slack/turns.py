@@ -6,6 +6,7 @@ one every `interval_s`; while it is held nobody gets through. Who must wait is g
 it under the name of their *place*: a call that is tried again, or the next change of the same card, is not another.
 """
 
+import asyncio
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -22,6 +23,10 @@ FORGOTTEN_S = 30.0
 
 #: Seconds for which a keeper that did not answer is not asked again: finding out that it is away takes one.
 AWAY_S = 2.0
+
+#: Seconds a call of the first rank waits for the keeper's answer, which takes a millisecond. Somebody waits for what it
+#: says, and gets it within the second or not at all: that a click was not taken, when the keeper is away like the rest.
+URGENT_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +109,8 @@ class SharedTurns:
     """
     Turns that all processes share while their keeper answers, and this process's own while it does not.
 
-    When the store is away there is most to be said: that a click was not taken must not wait for its return. Slack
-    itself then says when we are too many. Fits `Turns`, and raises nothing.
+    When the store is away there is most to be said: that a click was not taken must not wait for its return, nor long
+    for word that it is away. Slack itself then says when we are too many. Fits `Turns`, and raises nothing.
     """
 
     def __init__(self, shared: Turns, own: Turns, now: Callable[[], float] = time.monotonic) -> None:
@@ -118,9 +123,12 @@ class SharedTurns:
         """Take a turn in all of *limits*, or none; see `Turns.take`."""
         if self._now() >= self._away_until:
             try:
-                return await self._shared.take(limits, place, rank)
+                async with asyncio.timeout(URGENT_S if rank == RANKS[0] else None):
+                    return await self._shared.take(limits, place, rank)
             except StoreUnavailable:
                 self._away_until = self._now() + AWAY_S
+            except TimeoutError:
+                pass  # slow, perhaps: what can wait goes on asking
         return await self._own.take(limits, place, rank)
 
     async def hold(self, limits: Sequence[Limit], seconds: float) -> None:

@@ -2,12 +2,13 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from itertools import count
 
 import pytest
+from patience import PATIENCE_S
 
-from channels.slack.turns import Limit, MemoryTurns, SharedTurns, Turns
+from channels.slack.turns import RANKS, Limit, MemoryTurns, SharedTurns, Turns
 from gateway.storage.connect import connect
 from gateway.storage.redis_turns import RedisTurns
 
@@ -143,3 +144,28 @@ async def test_lanes_of_two_workspaces_are_apart(redis_url: str) -> None:
 
         assert await RedisTurns(client, "slack:T2:A1").take([POSTS], "ef_1", CARD) == 0
         assert await RedisTurns(client, "slack:T1:A1").take([POSTS], "ef_2", CARD) > 0
+
+
+class Silent:
+    """A keeper that does not answer."""
+
+    async def take(self, limits: Sequence[Limit], place: str, rank: int) -> float:
+        """Say nothing."""
+        return await asyncio.Event().wait()
+
+    async def hold(self, limits: Sequence[Limit], seconds: float) -> None:
+        """Say nothing."""
+        await asyncio.Event().wait()
+
+
+async def test_what_somebody_waits_for_does_not_wait_for_a_silent_keeper() -> None:
+    """A private word goes out within the second, by this process's own count; a card goes on asking."""
+    turns = SharedTurns(Silent(), MemoryTurns())
+    card = asyncio.create_task(turns.take([POSTS], "ef_1", CARD))
+    async with asyncio.timeout(PATIENCE_S):
+        urgent = await turns.take([POSTS], "word", RANKS[0])
+    is_waiting = not card.done()
+    card.cancel()
+
+    assert urgent == 0
+    assert is_waiting
