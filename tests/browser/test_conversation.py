@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -124,15 +123,9 @@ def home_of(page: Page) -> Locator:
     return page.get_by_test_id("home")
 
 
-def ledger(stack: Stack, name: str) -> list[dict[str, Any]]:
-    """Return the events about *name*, verified; in a thread of its own, as Playwright keeps a loop in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(stack.audited, name).result()
-
-
 def decisions(stack: Stack, name: str) -> list[tuple[str, str]]:
     """Return who decided what about *name*, and who was refused."""
-    events = [event for event in ledger(stack, name) if event["type"].startswith("approval.decision")]
+    events = [event for event in stack.audited(name) if event["type"].startswith("approval.decision")]
     return [
         (event["type"].rpartition(".")[2], (event["data"].get("decision") or event["data"])["by"]["id"])
         for event in events
@@ -270,7 +263,7 @@ def test_what_failed_is_retried_from_its_card_and_robin_was_asked_directly(stack
     expect(confirm).to_contain_text("deployer: release")
     press(confirm, "Retry")
     expect(card_on(sam, card)).to_contain_text("Approved and executed")
-    types = [event["type"] for event in ledger(stack, "REL-RETRY")]
+    types = [event["type"] for event in stack.audited("REL-RETRY")]
 
     assert [each for each in types if each.startswith("effect.")] == [
         "effect.failed",

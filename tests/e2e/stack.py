@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -179,7 +180,7 @@ class Stack:
             self._until_up(f"{self.sandbox}/sandbox/messages?channel={CHANNEL}")
             self._until_up(f"{self.receiver}/calls")
             self.await_gateway()
-            self.until(lambda: asyncio.run(self._knows_everybody()), "the gateway to have asked who is who")
+            self.until(lambda: _done(self._knows_everybody()), "the gateway to have asked who is who")
         except BaseException:
             self.__exit__()
             raise
@@ -363,7 +364,7 @@ class Stack:
             async with connect(self.store_url) as client:
                 return await audit(RedisStore(client), "default", aggregate)
 
-        found = asyncio.run(read())
+        found = _done(read())
         assert found is not None, f"no ledger of {aggregate}"
         assert isinstance(found.verdict, Verified), found.verdict
         return [event.as_json() for event in found.events]
@@ -505,6 +506,12 @@ class Stack:
         with (self.home / "loopgate.yaml").open("w") as file:
             YAML().dump(configuration, file)
         (self.home / "sandbox.json").write_text(json.dumps(sandbox))
+
+
+def _done(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* to its end, in a thread of its own: with a browser open, Playwright keeps a loop going in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, work).result()
 
 
 def _buttons(card: Mapping[str, Any]) -> list[dict[str, Any]]:
