@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import pytest
 from stack import Stack
 
+from gateway.storage.connect import connect_sync
+
 pytestmark = pytest.mark.e2e
 
 
@@ -135,6 +137,25 @@ def test_a_click_while_the_store_is_away_is_not_lost_in_silence(own: Stack) -> N
     assert webhook.status_code == 503
     assert webhook.headers["retry-after"]
     _assert_called_once(own, "CRASH-8")
+
+
+def test_a_click_while_the_store_is_silent_is_answered_in_time(own: Stack) -> None:
+    """A store that takes connections and answers nobody: an error to Slack and a private word within Slack's 3 s."""
+    card = own.propose("CRASH-11")
+    with connect_sync(own.store_url) as client:
+        store = int(client.info("server")["process_id"])
+    os.kill(store, signal.SIGSTOP)
+    try:
+        clicked = own.click(card, "Approve", "dana")
+        words = own.private_words("dana")
+    finally:
+        os.kill(store, signal.SIGCONT)
+    own.until(lambda: own.click(card, "Approve", "dana")["status"] == 200, "a click to be taken again")
+    own.card("CRASH-11", saying="Approved and executed")
+
+    assert clicked["status"] == 500, clicked
+    assert "try again" in words[-1]
+    _assert_called_once(own, "CRASH-11")
 
 
 def test_processes_stop_cleanly_when_told(own: Stack) -> None:

@@ -12,7 +12,7 @@ from datetime import timedelta
 import aiohttp
 from slack_bolt import BoltResponse
 
-from channels.slack.asgi_guard import BODY_BYTES_MAX
+from channels.slack.asgi_guard import BODY_BYTES_MAX, SEEN_S
 from channels.slack.listening import log
 from channels.slack.ports import SeenOnce
 from channels.slack.reception import Reception
@@ -188,9 +188,11 @@ class Link:
         # An event that failed comes again; what else has this id was here before.
         key = f"slack:envelope:{envelope.envelope_id}:{envelope.retry_attempt}"
         try:
-            if not await self._seen.first_time(key, REPLAY_TTL):
+            async with asyncio.timeout(SEEN_S):
+                is_first = await self._seen.first_time(key, REPLAY_TTL)
+            if not is_first:
                 return "replayed", None
-        except Unavailable:
+        except (Unavailable, TimeoutError):
             # As over HTTP: the commit will say itself that the store is away.
             pass
         answer = await self._reception.answer(delivery)

@@ -47,17 +47,19 @@ PEOPLE = ("UDANA", "USAM", "UROBIN", "UKIM", "UGHOST")
 
 
 class SeenInMemory:
-    """Remembers keys; can be away."""
+    """Remembers keys; can be away, or silent."""
 
     def __init__(self) -> None:
         self.keys: set[str] = set()
-        self.is_away = False
+        self.is_away = self.is_silent = False
 
     async def first_time(self, key: str, ttl: timedelta) -> bool:
         """Return True the first time."""
         assert ttl >= timedelta(minutes=10)
         if self.is_away:
             raise StoreUnavailable("away")
+        if self.is_silent:
+            await asyncio.Event().wait()
         is_first = key not in self.keys
         self.keys.add(key)
         return is_first

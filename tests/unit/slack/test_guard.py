@@ -144,9 +144,10 @@ async def test_a_replayed_delivery_is_refused(front: Front) -> None:
     assert outcome(again) == (401, "replayed")
 
 
-async def test_deliveries_go_on_while_the_replay_cache_is_away(front: Front) -> None:
-    """A click commits once by its own key, so losing the cache does not lose the click."""
-    front.seen.is_away = True
+@pytest.mark.parametrize("how", ["is_away", "is_silent"])
+async def test_deliveries_go_on_while_the_replay_cache_is_away(front: Front, how: str) -> None:
+    """A click commits once by its own key, so losing the cache, or not hearing of it, does not lose the click."""
+    setattr(front.seen, how, True)
 
     assert (await front.post(COMMAND)).status_code == 200
 

@@ -214,9 +214,10 @@ async def test_a_payload_over_every_link_is_taken_once(rig: Rig) -> None:
     assert len(rig.gate.answers) == 1
 
 
-async def test_envelopes_go_on_while_the_store_is_away_from_the_replay_cache(rig: Rig) -> None:
+@pytest.mark.parametrize("how", ["is_away", "is_silent"])
+async def test_envelopes_go_on_while_the_store_is_away_from_the_replay_cache(rig: Rig, how: str) -> None:
     """Without the cache a click is still judged: its commit is once by its own key."""
-    rig.seen.is_away = True
+    setattr(rig.seen, how, True)
 
     assert (await rig.approve("UDANA"))["status"] == 200
 
