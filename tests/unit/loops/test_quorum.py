@@ -1,5 +1,7 @@
 """The quorum: who counts, where, and when it is enough."""
 
+from itertools import permutations
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,6 +47,16 @@ def test_people_are_placed_so_that_as_many_slots_as_possible_are_filled() -> Non
     assert not count(policy, ("ann", 0), ("eve", 0)).is_complete
 
 
+def test_whoever_could_fill_two_needs_makes_room_twice_over() -> None:
+    """A place is made by moving one person, who moves another: three people fill three needs whatever their order."""
+    groups = {name: frozenset(theirs) for name, theirs in {"ann": "ab", "bob": "bc", "cat": "ab"}.items()}
+    policy = a_policy([("a", 1), ("b", 1), ("c", 1)])
+
+    for order in permutations(groups):
+        assert count(policy, *((name, 0) for name in order), groups=groups).is_complete
+        assert count(policy, *((name, 0) for name in order[:2]), groups=groups).score == (0, 2)
+
+
 def test_stages_open_one_after_the_other() -> None:
     """A vote counts in the stage it was given in; the second stage opens when the first is met."""
     policy = a_policy([("sre", 1)], [("cto", 1)])
@@ -69,6 +81,38 @@ def test_who_hands_their_part_over_has_none_left() -> None:
     assert count(policy, ("eve", 0), handed_over=[("dan", "eve")]).is_complete
     assert not count(policy, ("dan", 0), handed_over=[("dan", "eve")]).is_complete
     assert count(policy, ("dan", 0), handed_over=[("dan", "eve"), ("eve", "dan")]).stage in {0, 1}
+
+
+def a_policy_of(*users: str) -> ApprovalPolicy:
+    """Return a policy in which these people must approve, each by name."""
+    needs = [{"users": [user]} for user in users]
+    return ApprovalPolicy.model_validate({"stages": [{"needs": needs}]})
+
+
+def test_who_takes_a_part_over_has_it_beside_their_own() -> None:
+    """The taker may act as either person, and by the groups of both: in one need, for each person counts once."""
+    named, in_groups = a_policy_of("dan"), a_policy([("cto", 1)])
+
+    for needed in (named, in_groups, a_policy_of("cat"), a_policy([("security", 1)])):
+        assert count(needed, ("cat", 0), handed_over=[("dan", "cat")]).is_complete
+    assert count(a_policy_of("dan", "cat"), ("cat", 0), handed_over=[("dan", "cat")]).filled in {(1, 0), (0, 1)}
+
+
+def test_a_part_of_somebody_who_has_none_is_worth_nothing() -> None:
+    """Who is unknown or barred meanwhile, or has handed theirs over before, leaves nobody anything to decide by."""
+    policy = a_policy([("cto", 1)])
+    gone = {person: theirs for person, theirs in GROUPS.items() if person != "dan"}
+
+    assert not count(policy, ("eve", 0), groups=gone, handed_over=[("dan", "eve")]).is_complete
+    assert not count(policy, ("eve", 0), handed_over=[("dan", "cat"), ("dan", "eve")]).is_complete
+
+
+def test_who_is_unknown_takes_no_part_over() -> None:
+    """A part that was left to somebody who is unknown or barred meanwhile is lost: nobody decides by it."""
+    gone = {person: theirs for person, theirs in GROUPS.items() if person != "eve"}
+    found = standings(gone, [("dan", "eve")])
+
+    assert found.keys() == {"ann", "bob", "cat"}
 
 
 @given(

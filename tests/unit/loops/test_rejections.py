@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from builders import CHANGE, DATA, House, a_house, an_answer
+from builders import CHANGE, DATA, House, a_house, a_person, an_answer
 
 from gateway.jobs.grants import check_grant
 from loops.definition import LoopDefinition
@@ -76,3 +76,13 @@ async def test_another_exit_with_effects_is_not_offered() -> None:
     assert {offered.transition_id for offered in request.answers} == {"approve", "reject"}
     assert refused.outcome == "refused"
     assert refused.code == "answer_not_offered"
+
+
+async def test_what_a_rejection_runs_needs_no_approvals() -> None:
+    """A rejection is no quorum: what it runs is carried out, also where who rejected has left the approvers since."""
+    house = a_house(a_loop())
+    run = await rejected(house)
+    house.people.known["dana"] = a_person("dana")
+    found = await house.engine.entitlement("default", run.grant.request_id)
+
+    assert found.is_enough
