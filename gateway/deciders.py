@@ -47,10 +47,9 @@ class Deciders:
         absences = await self._absences(subject.instance.tenant)
         known: dict[str, Person | None] = {person.person_id: person for person in everybody}
         asked = await self._asked(subject, request, None, known, absences)
-        gates = request.policy.gates
-        if not request.answers or asked.stage >= len(gates):
+        if not request.answers:
             return []
-        needs = gates[asked.stage].needs
+        needs = request.policy.gates[asked.stage].needs
         named = [person for person in everybody if _belongs(needs, person.person_id, person.groups)]
         taken_over = {each.to_person for each in request.reassignments}
         named += [person for person in everybody if person.person_id in taken_over and person not in named]

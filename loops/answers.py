@@ -133,7 +133,7 @@ def _accept(
     verdicts: Sequence[GuardVerdict],
 ) -> Decided:
     request, loaded = asked.request, asked.loaded
-    stage = asked.tally(offered.transition_id).stage
+    stage = asked.open_stage(offered.transition_id)
     part = part_to_take(asked, by.user_id, offered) or Part(by.user_id)
     decision = Decision(
         decision_id=draft.ids.new("de_"),
@@ -160,6 +160,10 @@ def _accept(
     if offered.transition_id == DECLINE:
         close_request(draft, request, "rejected", decision)
         return recorded(draft, loaded, "decision_recorded")
+    if any(each.by.user_id == by.user_id for each in request.decisions):
+        # Said once more where what was given is enough already: each person stands among the approvals once.
+        others = tuple(each for each in request.decisions if each.by.user_id != by.user_id)
+        asked = replace(asked, request=request.changed(decisions=others))
     return _take(draft, asked, decision, verdicts)
 
 

@@ -62,10 +62,19 @@ class Asked:
         known = {person: theirs for person, theirs in acting.items() if theirs and person in self.groups}
         return tally(self.request.policy, votes, known)
 
+    def open_stage(self, transition_id: str) -> int:
+        """
+        Return the stage that is open for the answer *transition_id*, counted from 0.
+
+        The last one where nothing more is needed: approvals that had lapsed may count again, and then it is for
+        somebody's word to have them take effect.
+        """
+        return min(self.tally(transition_id).stage, len(self.request.policy.gates) - 1)
+
     @cached_property
     def stage(self) -> int:
         """The furthest stage any answer has reached: who belongs to it may decide now."""
-        return max(self.tally(offered.transition_id).stage for offered in self.request.answers)
+        return max(self.open_stage(offered.transition_id) for offered in self.request.answers)
 
 
 def concerned(request: ApprovalRequest, by: Human | None) -> frozenset[str]:

@@ -12,7 +12,7 @@ from loops.approvals import AnswerOffered, ApprovalRequest, HumanAnswer
 from loops.asked import Asked
 from loops.editing import Edited, edit
 from loops.outcomes import RefusalCode
-from loops.parts import is_named, part_to_take, parts, people_of, roles_of, ways_in, ways_unbarred
+from loops.parts import is_enough, is_named, part_to_take, parts, people_of, roles_of, ways_in, ways_unbarred
 from loops.ports import Loaded
 
 #: What a closed request is called when somebody answers it late.
@@ -125,6 +125,8 @@ def _about_vote(asked: Asked, answer: HumanAnswer, by: Human, offered: AnswerOff
     edited = edited_by(asked.loaded, asked.request, answer) if answer.edits else None
     if isinstance(edited, Edited) and edited.changes:
         return  # a changed proposal voids every vote, the editor's own too
+    if offered and is_enough(asked, offered):
+        return  # each person counts once, and nobody's answer is counted any more
     if any(decision.by.user_id == by.user_id for decision in asked.request.decisions):
         yield Objection("once", "already_answered", f"{by.name} has answered already; each person counts once")
     elif offered and part_to_take(asked, by.user_id, offered) is None:

@@ -39,15 +39,24 @@ def part_to_take(asked: Asked, person_id: str, offered: AnswerOffered) -> Part |
     """
     Return the part an answer of theirs fills: the first that is free and, where approvals are counted, of use.
 
-    A part is free until it was filled, by its person or in their stead; who it belongs to may still reject.
+    A part is free until it was filled, by its person or in their stead; who it belongs to may still reject. Where what
+    was given is enough already, anybody's will do, also once more.
     """
-    filled = {decision.part for decision in asked.request.decisions}
+    filled = set() if is_enough(asked, offered) else {decision.part for decision in asked.request.decisions}
     for part in parts(asked, person_id):
         if offered.kind == "reject" and part.in_stead_of is None:
             return part
         if part.person not in filled and (offered.kind == "reject" or _helps(asked, part, offered)):
             return part
     return None
+
+
+def is_enough(asked: Asked, offered: AnswerOffered) -> bool:
+    """
+    Return whether what was given is enough, though it was not when it was given: who had lost their rights has them
+    again. Nothing more is needed then but that somebody says so once more.
+    """
+    return offered.kind != "reject" and asked.tally(offered.transition_id).is_complete
 
 
 def counts_alone(asked: Asked, person_id: str) -> bool:
@@ -101,5 +110,7 @@ def people_of(request: ApprovalRequest, role: Literal["requester", "submitter"])
 
 def _helps(asked: Asked, part: Part, offered: AnswerOffered) -> bool:
     before = asked.tally(offered.transition_id)
+    if before.is_complete:
+        return True
     vote = Vote(part.by, before.stage, part.person)
     return asked.tally(offered.transition_id, vote).score > before.score

@@ -103,10 +103,7 @@ def may_fill(need: Need, standing: Standing) -> bool:
 
 def may_decide(policy: ApprovalPolicy, stage: int, standing: Standing | None) -> bool:
     """Return whether somebody of *standing* may decide while *stage* is open."""
-    gates = policy.gates
-    if standing is None or stage >= len(gates):
-        return False
-    return any(may_fill(need, standing) for need in gates[stage].needs)
+    return standing is not None and any(may_fill(need, standing) for need in policy.gates[stage].needs)
 
 
 def is_approver(policy: ApprovalPolicy, standing: Standing | None) -> bool:

@@ -78,8 +78,7 @@ def whom_it_waits_for(asked: Asked, everybody: Sequence[Person]) -> list[str]:
 
     Those first who are here: whoever is away is left out where somebody could approve in their stead.
     """
-    gates = asked.request.policy.gates
-    needs = gates[min(asked.stage, len(gates) - 1)].needs if asked.request.answers else ()
+    needs = asked.request.policy.gates[asked.stage].needs if asked.request.answers else ()
     taken_over = {each.to_person for each in asked.request.reassignments}
     taken_over |= {way[-1].to for each in asked.absences if (way := way_from(asked.absences, each.person))}
     able: dict[str, frozenset[str]] = {}

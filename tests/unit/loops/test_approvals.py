@@ -10,6 +10,7 @@ from loops.approvals import ApprovalRequest, HumanAsk
 from loops.definition import LoopDefinition
 from loops.ledger import Verified, verify
 from loops.outcomes import Executed, Recorded, Refused
+from loops.replay import replay
 
 TWO_STAGES = {
     "approvers": {},
@@ -115,6 +116,37 @@ async def test_rights_lost_between_two_votes_take_the_first_away() -> None:
     assert isinstance(second, Recorded)
     assert events[-1].data["lapsed"] == ["dana"]
     assert isinstance(third, Executed)
+
+
+@pytest.mark.parametrize(
+    ("who", "answer", "state"),
+    [
+        ("robin", "approve", "ROLLING_OUT"),
+        ("dana", "approve", "ROLLING_OUT"),
+        ("robin", "reject", "REJECTED"),
+    ],
+)
+async def test_approvals_that_count_again_are_for_anybody_to_have_take_effect(
+    who: str, answer: str, state: str
+) -> None:
+    """Back among the approvers, dana makes two of two: whoever may decide then does, she once more or not at all."""
+    house = a_house(a_change(quorum=2))
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    house.people.known["dana"] = a_person("dana")
+    await house.engine.answer(an_answer(request, "approve", "sam"), tenant=TENANT)
+    house.people.known["dana"] = a_person("dana", "sre")
+    foreign = await house.engine.answer(an_answer(request, answer, "kim", reason="No."), tenant=TENANT)
+    outcome = await house.engine.answer(an_answer(request, answer, who, reason="So."), tenant=TENANT)
+    assert isinstance(outcome, Executed)
+    assert outcome.instance is not None
+    events = await house.store.events(TENANT, request.instance_id)
+    executed = [event for event in events if event.type == "loop.transition.executed"][-1]
+    approved = executed.data.get("approvedBy") or []
+
+    assert (foreign.code, outcome.instance.state) == ("not_an_approver", state)
+    assert sorted(actor["userId"] for actor in approved) == sorted({"dana", "sam", who} if answer == "approve" else [])
+    assert replay(events, house.definitions.get("test.change")).deviation is None
 
 
 async def test_an_edit_is_a_new_version_and_voids_earlier_votes() -> None:
