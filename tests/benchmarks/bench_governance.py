@@ -91,6 +91,7 @@ async def measure() -> dict[str, float]:
     assert started.instance is not None
     loaded = Loaded(frozen(started.instance), LOOP, None)
     asked = TransitionRequest(name="go", actor=person("dana"), evidence=EVIDENCE)
+    accepted = TransitionRequest(name="go", actor=person("dana"), evidence=accept(EVIDENCE))
     rules = LOOP.exits("HERE")[0].guards
     context = GuardContext(actor=asked.actor, evidence=asked.evidence, instance=loaded.instance, now=MORNING)
     judge, ids, rules_of_secrets = Judge(), CountingIds(), RedactionRules()
@@ -124,6 +125,9 @@ async def measure() -> dict[str, float]:
         "part: a transition's instance frozen for keeping": best(lambda: frozen(commit.instance, loaded.instance)),
         "decide: pure, events built, chained and hashed": best(
             lambda: decide.decide(loaded, asked, verdicts, MORNING, ids)
+        ),
+        "decide: the same, its evidence accepted before, as the engine has it": best(
+            lambda: decide.decide(loaded, accepted, verdicts, MORNING, ids)
         ),
         "engine + in-memory store, with ledger": await best_async(through_the_engine),
     }
