@@ -18,7 +18,6 @@ from pydantic import Field, StringConstraints, ValidationError, field_validator,
 from loops.actors import Human
 from loops.expressions import ExpressionError, TooCostly, compile_expression
 from loops.guards import Failed, Guard, GuardContext, NoParameters, is_confidence
-from loops.problems import misfits
 from loops.values import Identifier, Value, dotted
 
 #: A dotted path to a field, such as ``approver.id`` or ``data.amount``.
@@ -274,11 +273,8 @@ def _looked_up(context: GuardContext, path: str) -> Any:
 
 
 def _constraint_in(evidence: Mapping[str, Any]) -> Constraint | None:
-    written = evidence.get("constraint")
-    if not isinstance(written, Mapping) or next(misfits(Constraint, written), None):
-        return None
     try:
-        return Constraint.model_validate(written)
+        return Constraint.model_validate(evidence.get("constraint"))
     except ValidationError:
         return None
 

@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 from unit.intake.schemes import SECRET, a_scheme, signed_by
 
-from gateway.intake.schemes import NAMED, HmacScheme
+from gateway.intake.schemes import NAMED, BearerScheme, HmacScheme
 from gateway.intake.verify import HmacVerifier, Unverified, open_verifier
 
 
@@ -193,6 +193,57 @@ def test_a_scheme_of_ones_own_verifies() -> None:
     assert verifier.verify(headers, BODY, now()) == "d-1"
     with pytest.raises(Unverified):
         verifier.verify([*headers[:2], ("x-id", "d-2")], BODY, now())
+
+
+#: A scheme with an id, and everything in lists and text that a configuration can choose.
+WITH_ID = HmacScheme(
+    kind="hmac", header="x-sign", encoding="base64", prefix="s=", signed="{id}.{body}", id_header="x-id"
+)
+
+
+def signed_with_id(delivery: str) -> tuple[str, list[tuple[str, str]]]:
+    """Return the signature of `WITH_ID` over a delivery's id and `BODY`, and the headers that bring both."""
+    mac = base64.b64encode(hmac.digest(SECRET.encode(), f"{delivery}.".encode("latin-1") + BODY, hashlib.sha256))
+    return mac.decode(), [("x-sign", f"s={mac.decode()}"), ("x-id", delivery)]
+
+
+@pytest.mark.parametrize("delivery", ["", "two words", "x" * 201, "d\xe9", "d\t1"])
+def test_a_signed_id_is_one_that_can_be_kept(delivery: str) -> None:
+    """A delivery's id becomes part of a key: what is too long, or no visible ASCII, is refused though signed."""
+    with pytest.raises(Unverified, match="1 to 200 visible ASCII"):
+        open_verifier(WITH_ID, [SECRET], 300).verify(signed_with_id(delivery)[1], BODY, now())
+
+
+def test_a_signature_is_read_as_its_scheme_writes_it() -> None:
+    """Blanks between the parts do no harm; without its prefix, or with anything beside its base64, it is none."""
+    verifier = open_verifier(WITH_ID, [SECRET], 300)
+    mac, (_, named) = signed_with_id("d-1")
+
+    assert verifier.verify([("x-sign", f"s=AAAA , s={mac} "), named], BODY, now()) == "d-1"
+    for header in (mac, f"t={mac}", f"s={mac[:8]}!{mac[8:]}", f"s={mac}s={mac}"):
+        with pytest.raises(Unverified, match="no signature"):
+            verifier.verify([("x-sign", header), named], BODY, now())
+
+
+def test_a_token_is_shown_as_its_scheme_says() -> None:
+    """In the header the configuration names, after the word Bearer in any spelling of it: a token alone is none."""
+    verifier = open_verifier(BearerScheme(kind="bearer", header="X-Token"), [SECRET], 300)
+
+    for header in (f"Bearer {SECRET}", f"bearer  {SECRET} "):
+        assert verifier.verify([("x-token", header)], BODY, now()) is None
+    for name, header in (("authorization", f"Bearer {SECRET}"), ("x-token", SECRET), ("x-token", f"Basic {SECRET}")):
+        with pytest.raises(Unverified):
+            verifier.verify([(name, header)], BODY, now())
+
+
+@pytest.mark.parametrize("name", ["stripe", "slack-workflow"])
+@pytest.mark.parametrize("age_s", [300, -300])
+def test_a_stamp_at_the_edge_of_what_is_allowed_counts(name: str, age_s: int) -> None:
+    """As far from now as is allowed, to the second, is not too far."""
+    at = now()
+    signed = signed_by(name, BODY, at + timedelta(seconds=age_s))
+
+    assert open_verifier(a_scheme(name), ["x" * 16, SECRET], 300).verify(signed, BODY, at) is None
 
 
 @pytest.mark.parametrize(

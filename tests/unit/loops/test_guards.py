@@ -144,6 +144,10 @@ def test_no_other_type_is_ever_taken_for_a_confidence(confidence: Any, threshold
 @example(value=1, wanted="1")
 @example(value=0, wanted=False)
 @example(value=1.0, wanted=1)
+@example(value="DE", wanted="FR")
+@example(value=None, wanted="")
+@example(value=[1], wanted=[1, 2])
+@example(value={"a": 1}, wanted={"b": 1})
 @example(value=[True], wanted=[1])
 @example(value={"a": 1}, wanted={"a": True})
 def test_values_are_equal_only_as_json(value: Any, wanted: Any) -> None:
@@ -158,6 +162,8 @@ def test_values_are_equal_only_as_json(value: Any, wanted: Any) -> None:
 
 
 @given(value=ANYTHING, bound=st.integers(-5, 5) | st.floats(-5, 5))
+@example(value=math.inf, bound=1)
+@example(value=1, bound=1)
 def test_only_numbers_are_greater_or_less(value: Any, bound: float) -> None:
     """Nothing but a finite number is greater or less than anything."""
     found = {
@@ -188,7 +194,9 @@ def test_a_rule_s_constraint_wins_over_the_caller_s() -> None:
     [
         ({"field": "vendor.country", "operator": "in", "value": ["DE", "FR"]}, True),
         ({"field": "evidence.vendor.country", "operator": "eq", "value": "DE"}, True),
+        ({"field": "data", "operator": "eq", "value": "own"}, True),
         ({"field": "vendor.city", "operator": "eq", "value": None}, False),
+        ({"field": "vendor.country.D", "operator": "eq", "value": "DE"}, False),
         ({"field": "vendor.country", "operator": "in", "value": "DE"}, False),
         ({"field": "amount", "operator": "gt", "value": "1"}, False),
         ({"field": "amount", "operator": "gt", "value": True}, False),
@@ -201,9 +209,10 @@ def test_a_rule_s_constraint_wins_over_the_caller_s() -> None:
 )
 def test_a_constraint_in_evidence_is_read_strictly(constraint: Any, passes: bool) -> None:
     """Without one in the rule, evidence.constraint counts, dotted paths included; one that cannot be read fails."""
-    evidence = {"constraint": constraint, "vendor": {"country": "DE"}, "amount": 5}
+    evidence = {"constraint": constraint, "vendor": {"country": "DE"}, "amount": 5, "data": "own"}
+    verdict = asked("field_value_constraint", evidence=evidence)
 
-    assert asked("field_value_constraint", evidence=evidence).passed is passes
+    assert (verdict.passed, verdict.code) == (passes, None if passes else "field_value_not_allowed")
 
 
 def test_an_approval_is_one_on_record() -> None:
@@ -283,7 +292,14 @@ def test_a_rule_s_deadline_wins_over_the_caller_s() -> None:
     later = {"deadline_iso": "2027-01-01T00:00:00Z", "data": {"due": "2027-01-01T00:00:00Z"}}
     set_by_start = {"data": {"due": "2026-11-22T11:00:00Z"}}
 
-    assert not asked("deadline_not_exceeded", {"deadlineIso": "2026-11-22T11:00:00Z"}, evidence=later).passed
+    assert (
+        asked("deadline_not_exceeded", {"deadlineIso": "2026-11-22T11:00:00Z"}, evidence=later).code
+        == "deadline_exceeded"
+    )
+    assert asked(
+        "deadline_not_exceeded", {"deadlineIso": "2026-11-22T13:00:00Z"}, evidence={"deadline_iso": "x"}
+    ).passed
+    assert asked("deadline_not_exceeded", {"deadlineIso": None}, evidence=later).passed
     assert not asked("deadline_not_exceeded", {"field": "data.due"}, evidence=later, instance=set_by_start).passed
     assert not asked("deadline_not_exceeded", {"field": "data.due"}, evidence=later).passed
 
@@ -291,7 +307,8 @@ def test_a_rule_s_deadline_wins_over_the_caller_s() -> None:
 def test_a_duplicate_once_found_is_not_talked_away() -> None:
     """True from any source counts, and what is neither true nor false is no passed check."""
     assert asked("duplicate_check_passed").passed
-    assert asked("duplicate_check_passed", evidence={"duplicate_found": False}).passed
+    for not_found in (False, None):
+        assert asked("duplicate_check_passed", evidence={"duplicate_found": not_found}).passed
     for found in (True, "false", 0, 1, [], {}):
         assert asked("duplicate_check_passed", evidence={"duplicate_found": found}).code == "duplicate_found"
     earlier = {"evidence": {"duplicate_found": True}}
@@ -311,6 +328,7 @@ def test_a_duplicate_once_found_is_not_talked_away() -> None:
         ("actor_has_permission", {"requiredRole": ""}),
         ("deadline_not_exceeded", {"deadlineIso": "2026-11-22"}),
         ("field_value_constraint", {"constraint": {"field": "a", "operator": "gt", "value": "1"}}),
+        ("field_value_constraint", {"constraint": {"field": "a", "operator": "lt", "value": "1"}}),
         ("field_value_constraint", {"constraint": {"field": "a", "operator": "in", "value": "abc"}}),
         ("field_value_constraint", {"constraint": {"field": "a", "operator": "like", "value": "abc"}}),
         ("human-only", {"really": True}),
@@ -321,6 +339,16 @@ def test_a_duplicate_once_found_is_not_talked_away() -> None:
 def test_parameters_that_do_not_fit_are_found_at_load(guard_id: str, parameters: dict[str, Any]) -> None:
     """What a guard could not judge by is a problem of the file, before anything runs."""
     assert list(misfits(RUNTIME_GUARDS[guard_id].parameters, parameters))
+
+
+def test_an_expression_that_costs_too_much_does_not_pass() -> None:
+    """Whoever brings a lot of data does not get by the rule: nothing was judged, and the rule's message is not said."""
+    rule = {"expression": "size(data.xs) > 0", "message": "Needs one."}
+    verdict = asked("expression", rule, instance={"data": {"xs": [0] * 30_000}}, failureMessage="Needs one.")
+
+    assert (verdict.passed, verdict.code) == (False, "expression_too_costly")
+    assert verdict.message is not None
+    assert verdict.message.startswith("the expression was not judged")
 
 
 def test_the_registry_cannot_be_changed_at_run_time() -> None:
