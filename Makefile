@@ -45,9 +45,10 @@ chaos: $(VENV)/development  ## Five seeds of five minutes while everything is ki
 	@SEED=$(SEED) SECONDS_PER_SEED=$(SECONDS_PER_SEED) SEEDS=$(SEEDS) PYTHONPATH=tests:tests/e2e \
 	$(BIN)/python tests/chaos/run.py
 
-fuzz: $(VENV)/development  ## 20,000 deliveries and API requests of every kind of wrongness, on a seed
+fuzz: $(VENV)/development  ## 20,000 deliveries and API requests of every kind of wrongness, and every property, on a seed (SEED=)
 	@PYTHONPATH=tests $(BIN)/python tests/unit/intake/fuzzing.py 10000 $(or $(SEED),1)
 	@PYTHONPATH=tests $(BIN)/python tests/unit/api/fuzzing.py 10000 $(or $(SEED),1)
+	@$(BIN)/python -m pytest -q -m hypothesis --hypothesis-profile=search --hypothesis-seed=$(or $(SEED),1) tests
 
 # Every package pinned, every file's hash in the lock, no registry named: `npm ci` refuses anything else.
 slack-schema:  ## Make the schema of Slack's blocks from Slack's own types again (needs node)
