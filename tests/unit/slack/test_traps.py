@@ -144,7 +144,7 @@ async def test_a_dropped_connection_posts_once(rig: Rig) -> None:
 
 async def test_calls_share_their_connections() -> None:
     """Ten calls one after the other take one connection."""
-    connections = 0
+    connections, gone = 0, asyncio.Event()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal connections
@@ -161,13 +161,19 @@ async def test_calls_share_their_connections() -> None:
             await serve(reader, writer)
         except asyncio.IncompleteReadError:
             writer.close()
+            await writer.wait_closed()
+            gone.set()
 
     server = await asyncio.start_server(until_gone, "127.0.0.1", 0)
     url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/api/"
     installation = SlackInstallation("T1", "A1", SecretStr("xoxb-1"), SecretStr("s"), "UBOT", url)
-    async with server, slack_client(installation, factor=1_000) as client:
-        for _ in range(10):
-            await client.api_test()
+    async with server:
+        async with slack_client(installation, factor=1_000) as client:
+            for _ in range(10):
+                await client.api_test()
+        # Cut off at the end of the loop instead, this end would stay open, and some later test would be blamed.
+        async with asyncio.timeout(PATIENCE_S):
+            await gone.wait()
 
     assert connections == 1
 
