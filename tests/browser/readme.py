@@ -42,7 +42,7 @@ class ReadmeStack(PatientStack):
             check=False,
         )
         assert done.returncode == 0, done.stderr
-        return self.card("CHG-1042")
+        return self.posted("CHG-1042")
 
     def _write_configuration(self) -> None:
         super()._write_configuration()

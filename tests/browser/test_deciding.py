@@ -64,7 +64,7 @@ def propose_much(stack: Stack, change: str) -> dict[str, Any]:
 
 def decisions(stack: Stack, change: str) -> list[dict[str, Any]]:
     """Return the ledger's decisions about *change*, recorded and refused."""
-    return [event for event in stack.ledger(change) if event["type"].startswith("approval.decision")]
+    return [event for event in stack.audited(change) if event["type"].startswith("approval.decision")]
 
 
 def test_approve_is_one_click_and_the_card_ends_executed_under_the_name_of_who_decided(
@@ -123,11 +123,11 @@ def test_the_end_of_the_channel_stays_in_view_until_one_scrolls_up(stack: Stack,
     title = card_on(page, first).get_by_role("heading")
 
     def stays() -> None:
-        before = messages.evaluate("list => list.scrollTop")
+        before = card_on(page, first).bounding_box()
         page.evaluate(DRAWN)
         page.evaluate(CHANGED)
         page.evaluate(DRAWN)
-        assert messages.evaluate("list => list.scrollTop") == before
+        assert card_on(page, first).bounding_box() == before
 
     expect(approve).to_be_in_viewport(ratio=1)
     expect(title).not_to_be_in_viewport()
@@ -275,7 +275,7 @@ def test_a_rejection_without_a_reason_is_sent_back(stack: Stack, slack_as: Slack
     modal.get_by_test_id("modal-submit").click()
 
     expect(modal.get_by_test_id("error-loopgate.reason")).to_contain_text(told)
-    assert "approval.decision.recorded" not in [event["type"] for event in stack.ledger(change)]
+    assert "approval.decision.recorded" not in [event["type"] for event in stack.audited(change)]
 
 
 @pytest.mark.parametrize("way_out", ["Cancel", "Close", "Escape"])
