@@ -6,9 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import TENANT, House, a_change, a_house, a_person, an_answer, person
+from builders import CHANGE, TENANT, House, a_change, a_house, a_person, an_answer, person
 
 from loops.approvals import ApprovalRequest
+from loops.definition import LoopDefinition
 from loops.effects import Effect
 from loops.errors import Unavailable
 from loops.outcomes import Executed, Outcome, Recorded, Refused
@@ -85,6 +86,28 @@ async def test_who_may_not_decide_is_refused_in_the_end() -> None:
     assert isinstance(outcome, Refused)
     assert (outcome.code, outcome.message) == ("unmapped_identity", "UDANA may not decide: guest")
     assert await notices(house, request) == ["checking", "unmapped_identity"]
+
+
+@pytest.mark.parametrize(
+    ("guards", "by", "code"),
+    [
+        ((), "kim", "not_an_approver"),
+        (({"id": "evidence-required", "parameters": {"requiredFields": ["reason"]}},), "dana", "guard_failed"),
+    ],
+)
+async def test_a_refusal_in_the_end_is_said_after_that_it_is_being_found_out(
+    guards: Sequence[dict[str, Any]], by: str, code: str
+) -> None:
+    """Whether the policy or a guard refuses: the word that nothing came of it never comes before the first word."""
+    moves = [{**each, "guards": guards} if each["id"] == "approve" else each for each in CHANGE["transitions"]]
+    house = a_house(LoopDefinition.model_validate({**CHANGE, "transitions": moves}))
+    request = await house.propose()
+    await keep(house, request)
+    [effect] = await kept(house, request)
+    await confirm(house, effect, by)
+    first, second = await house.effects(request.instance_id, "notice")
+
+    assert (second.payload["code"], second.payload["after"]) == (code, first.effect_id)
 
 
 async def test_the_claim_of_who_it_is_counts_for_nothing() -> None:

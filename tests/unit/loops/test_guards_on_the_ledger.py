@@ -58,6 +58,39 @@ async def test_an_approving_answer_is_an_approval() -> None:
     assert isinstance(outcome, Executed)
 
 
+async def test_an_answer_that_neither_approves_nor_rejects_is_no_approval() -> None:
+    """A human exit of its own says nothing of an approval to its guards: what needs one is not taken by it."""
+    hold = {"id": "hold", "from": "PENDING_HUMAN_APPROVAL", "to": "ANALYZING", "actors": ["human"]}
+    outcomes = {}
+    for guard in (
+        {"id": "approval_obtained"},
+        {"id": "expression", "parameters": {"expression": "!has(evidence.approved)"}},
+    ):
+        moves = [*CHANGE["transitions"], {**hold, "guards": [guard]}]
+        house = a_house(LoopDefinition.model_validate({**CHANGE, "transitions": moves}))
+        request = await house.propose()
+        outcomes[guard["id"]] = await house.engine.answer(an_answer(request, "hold", "dana"), tenant=TENANT)
+
+    assert isinstance(outcomes["approval_obtained"], Refused)
+    assert isinstance(outcomes["expression"], Executed)
+
+
+async def test_guards_of_an_answer_see_its_reason() -> None:
+    """A guard may ask that an approval says why, on top of what the policy asks."""
+    asks_why = [
+        {"id": "expression", "parameters": {"expression": "evidence.approved && evidence.reason.contains('CHG')"}}
+    ]
+    house = a_house(guarded(approve=asks_why))
+    request = await house.propose()
+    without, other, said = [
+        await house.engine.answer(an_answer(request, "approve", "dana", reason=reason), tenant=TENANT)
+        for reason in (None, "Fine.", "Agreed in CHG-7.")
+    ]
+
+    assert [getattr(each, "code", "") for each in (without, other)] == ["guard_failed"] * 2
+    assert isinstance(said, Executed)
+
+
 async def test_the_ledger_says_all_that_guards_said() -> None:
     """Passed or failed: who evaluated it, by which parameters, how long it took, and what the policy point calls it."""
     point = MemoryPolicyPoint(lambda _: PolicyAnswer(allow=True, decision_id="d-7", latency_us=900))

@@ -132,6 +132,28 @@ async def test_a_stamp_that_is_no_number_is_refused(front: Front, stamp: str) ->
     assert outcome(response) == (401, "invalid_timestamp")
 
 
+async def test_a_stamp_at_the_edge_of_what_is_allowed_counts(front: Front) -> None:
+    """Five minutes off, to the second, in either direction: taken."""
+    off = [await front.post(COMMAND, at=NOW + side * timedelta(minutes=5)) for side in (1, -1)]
+
+    assert [response.status_code for response in off] == [200, 200]
+
+
+@pytest.mark.parametrize(
+    ("missing", "refused"),
+    [
+        (b"x-slack-signature", (401, "invalid_signature")),
+        (b"x-slack-request-timestamp", (401, "invalid_timestamp")),
+        (b"content-type", (400, "unsupported_content_type")),
+    ],
+)
+async def test_a_header_that_is_not_there_is_refused_by_name(missing: bytes, refused: tuple[int, str]) -> None:
+    """What every delivery of Slack's has, and this one lacks: a refusal, never a 500."""
+    headers = {name: value for name, value in _headers(COMMAND.encode()).items() if name != missing}
+
+    assert await called(COMMAND.encode(), headers=headers) == refused
+
+
 async def test_a_replayed_delivery_is_refused(front: Front) -> None:
     """The same signed request again: 401, also minutes later; signed anew it is another request."""
     first = await front.post(COMMAND)
@@ -171,6 +193,77 @@ async def test_a_huge_body_is_refused_unread(front: Front) -> None:
     assert outcome(await front.post("x" * (BODY_BYTES_MAX + 1))) == (413, "too_large")
     headers = signed(b"", NOW, SECRET)
     assert outcome(await front.client.post("/slack/events", content=stream(), headers=headers)) == (413, "too_large")
+
+
+def _headers(raw: bytes) -> dict[bytes, bytes]:
+    headers = {"content-type": FORM, **signed(raw, NOW, SECRET)}
+    return {name.lower().encode(): value.encode() for name, value in headers.items()}
+
+
+async def called(
+    *parts: bytes, headers: dict[bytes, bytes] | None = None, hangs_up: bool = False, **scope: Any
+) -> tuple[int, str] | None:
+    """Call the guard itself, as a server does, and return what it answered; None for nothing."""
+    sent: list[Any] = []
+    coming = [{"type": "http.request", "body": part, "more_body": True} for part in parts]
+    coming.append({"type": "http.disconnect"} if hangs_up else {"type": "http.request", "body": b""})
+
+    async def receive() -> Any:
+        return coming.pop(0)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    known = {
+        "type": "http",
+        "method": "POST",
+        "path": "/slack/events",
+        "headers": list((headers or _headers(b"".join(parts))).items()),
+    }
+    guard = SlackGuard(_show, INSTALLATION, seen=SeenInMemory(), clock=FrozenClock(NOW), path="/slack/events")
+    await guard(known | scope, receive, send)
+    return (sent[0]["status"], json.loads(sent[1]["body"]).get("error", "")) if sent else None
+
+
+async def test_the_guard_serves_its_one_path_wherever_it_is_mounted() -> None:
+    """What is signed for another path is not taken, whatever routes to the guard; a mount's own path does not count."""
+    raw = COMMAND.encode()
+
+    assert await called(raw) == (200, "")
+    assert await called(raw, path="/app/slack/events", root_path="/app") == (200, "")
+    assert await called(raw, path="/slack/other") == (404, "not_found")
+    assert await called(raw, path="/other/slack/events", root_path="/app") == (404, "not_found")
+
+
+@pytest.mark.parametrize("length", [str(BODY_BYTES_MAX + 1), "9" * 13, "-1", "1e3", ""])
+async def test_what_is_announced_too_large_is_refused_before_it_is_read(length: str) -> None:
+    """Nothing of a body is read that says it is too large, or does not say in digits how large it is."""
+    raw = COMMAND.encode()
+    refused = await called(raw, headers=_headers(raw) | {b"content-length": length.encode()}, hangs_up=True)
+
+    assert refused == (413, "too_large")
+
+
+async def test_as_much_as_is_allowed_is_read() -> None:
+    """The largest body there may be is read and judged by what it says, announced or not."""
+    raw = b"x" * BODY_BYTES_MAX
+    announced = _headers(raw) | {b"content-length": str(BODY_BYTES_MAX).encode()}
+
+    assert await called(raw[:9], raw[9:]) == (400, "unsupported_delivery")
+    assert await called(raw, headers=announced) == (400, "unsupported_delivery")
+
+
+async def test_half_a_delivery_goes_no_further() -> None:
+    """Who hangs up while sending is answered nothing, and nothing is made of what had come."""
+    assert await called(COMMAND.encode(), hangs_up=True) is None
+
+
+def test_without_a_secret_there_is_no_guard() -> None:
+    """A gateway that could verify nothing does not begin to serve."""
+    unsigned = SlackInstallation("T1", "A1", SecretStr("xoxb-1"), None)
+
+    with pytest.raises(ValueError, match="without a signing secret"):
+        SlackGuard(_show, unsigned, seen=SeenInMemory(), clock=FrozenClock(NOW), path="/slack/events")
 
 
 UNSIGNED = [b"\xff\xfe", b"{", b"[]", b"null", b"payload=%7B", b"payload=[]", b"", b"\x00" * 100, b"[" * 100_000]
