@@ -27,7 +27,8 @@ def test_the_loop_in_the_readme_becomes_the_card_in_the_readme_and_runs_once(rea
         expect(shown).to_contain_text(words)
     shown.get_by_role("button", name="Approve", exact=True).click()
     expect(shown).to_contain_text("Decided by Dana Ops")
-    readme.until(lambda: "effect.succeeded" in readme.recorded("CHG-1042"), "the deployer's answer to be on record")
+    readme.until(lambda: readme.calls()["acted"], "the deployer to be called")
+    readme.until(lambda: readme.recorded("CHG-1042")[-1] == "effect.succeeded", "its answer to be on record")
     [call] = readme.calls()["received"]
 
     assert call["data"]["parameters"] == {"service": "checkout", "replicas": 12}
