@@ -6,7 +6,7 @@ from pathlib import Path
 import httpx2
 import psutil
 from contract.integration.receiver import Receiver
-from contract.jobs.worker_process import Caller, a_worker, eventually, log_of, told_to_stop, workers_of
+from contract.jobs.worker_process import UNHURRIED_S, Caller, a_worker, eventually, log_of, told_to_stop, workers_of
 from patience import PATIENCE_S
 from ports import free_ports
 from prometheus_client.parser import text_string_to_metric_families
@@ -63,7 +63,11 @@ async def test_a_worker_says_how_it_is_and_what_became_of_its_effects(
 ) -> None:
     """Up, ready, what became of attempts, how long effects took, whether chores are seen to; unready in an outage."""
     caller, probes = Caller(server.url), Probes()
-    settings = {"LOOPGATE_WORKER_PORT": str(probes.port), "LOOPGATE_EFFECT_ATTEMPTS": "2"}
+    settings = {
+        "LOOPGATE_WORKER_PORT": str(probes.port),
+        "LOOPGATE_EFFECT_ATTEMPTS": "2",
+        "LOOPGATE_EFFECT_LEASE_S": UNHURRIED_S,
+    }
     with a_worker(tmp_path, server.url, pager.url, **settings) as worker:
         await eventually(probes.is_up)
         await caller.tell("WELL")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from contract.integration.receiver import Receiver
 from contract.jobs.worker_process import (
+    UNHURRIED_S,
     Caller,
     a_worker,
     eventually,
@@ -76,7 +77,7 @@ async def test_a_worker_told_to_stop_finishes_what_is_under_way(
     """The effect in hand is finished, its result recorded, and only then is the worker gone."""
     caller = Caller(server.url)
     pager.fault = "slow"
-    with a_worker(tmp_path, server.url, pager.url) as worker:
+    with a_worker(tmp_path, server.url, pager.url, LOOPGATE_EFFECT_LEASE_S=UNHURRIED_S) as worker:
         await caller.tell("LAST")
         await eventually(lambda: _is(len(pager.received) == 1))
         stopping = asyncio.create_task(asyncio.to_thread(told_to_stop, worker))
@@ -114,7 +115,8 @@ async def test_a_hanging_integration_delays_no_card(server: EmbeddedServer, page
     """With every place for integrations taken by one that hangs, the same worker goes on to a card."""
     caller = Caller(server.url)
     pager.fault = "slow"
-    with a_worker(tmp_path, server.url, pager.url, LOOPGATE_EFFECT_CONCURRENCY="2") as worker:
+    settings = {"LOOPGATE_EFFECT_CONCURRENCY": "2", "LOOPGATE_EFFECT_LEASE_S": UNHURRIED_S}
+    with a_worker(tmp_path, server.url, pager.url, **settings) as worker:
         for number in range(3):
             await caller.tell(f"HANGS-{number}")
         await eventually(lambda: _is(len(pager.received) == 2))

@@ -52,6 +52,10 @@ NOTIFY: dict[str, Any] = {
 }
 
 
+#: A lease, in seconds, that outlasts a machine that stands still: where nobody dies, nothing is to be taken up again.
+UNHURRIED_S = "30"
+
+
 class Caller:
     """Starts loops and sees how they end, each time over a connection of its own: the store may have been away."""
 
