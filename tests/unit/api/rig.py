@@ -115,6 +115,7 @@ async def an_api(
     *,
     adhoc: AdhocConfig | None = ADHOC,
     key_limit: int = 10_000,
+    tenant_limit: int = 10**9,
     store: MemoryStore | None = None,
     body_deadline_s: float = BODY_DEADLINE_S,
     let_in: Callable[[], Awaitable[None]] = always,
@@ -143,7 +144,7 @@ async def an_api(
         keys,
         house.clock.now,
         key_limit=key_limit,
-        tenant_limit=10**9,
+        tenant_limit=tenant_limit,
         body_deadline_s=body_deadline_s,
         let_in=let_in,
     )

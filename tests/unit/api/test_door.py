@@ -115,6 +115,18 @@ async def test_own_limit_of_a_key_comes_first() -> None:
     assert answers == [200, 429]
 
 
+async def test_the_keys_of_a_tenant_share_its_limit() -> None:
+    """Whichever of its keys asks, a tenant over its limit is told to wait, and that it is its own; no other one is."""
+    async with an_api(tenant_limit=2) as api:
+        second, foreign = await api.a_token(), await api.a_token(tenant="other")
+        answers = [await api.get("/loops", token=each) for each in (api.token, second, api.token, second, foreign)]
+
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429, 200]
+    assert {answers[place].json()["error"] for place in (2, 3)} == {"the tenant may make 2 requests a minute"}
+    assert '"tenant";r=0;t=' in answers[2].headers["ratelimit"]
+    assert 0 < int(answers[2].headers["retry-after"]) <= 60
+
+
 @pytest.mark.parametrize(
     ("body", "content_type", "status", "said"),
     [
@@ -173,6 +185,27 @@ async def test_bad_queries_are_refused_by_name(path: str, field: str) -> None:
 
     assert answer.status_code == 422
     assert not field or field in answer.json()["fields"]
+
+
+@pytest.mark.parametrize("length", ["x", "-1", "1e3", "\u0663", "9" * 30])
+async def test_a_length_that_is_none_is_refused(length: str) -> None:
+    """A body that does not say in digits how long it is, or says too much, is not read."""
+    async with an_api() as api:
+        headers = {"authorization": f"Bearer {api.token}", "content-type": "application/json"}
+        lines = [*((k.encode(), v.encode()) for k, v in headers.items()), (b"content-length", length.encode())]
+        answer = await api.client.post("/api/v1/loops", content=b'{"loopId": "test.change"}', headers=lines)
+        started = (await api.store.instances("default"))[0]
+
+    assert (answer.status_code, answer.json()["code"], list(started)) == (413, "too_large", [])
+
+
+async def test_what_takes_no_body_is_told_none() -> None:
+    """A body that nobody would read is refused, so that nobody believes it was."""
+    async with an_api() as api:
+        headers = {"authorization": f"Bearer {api.token}"}
+        answer = await api.client.request("GET", "/api/v1/loops", content=b"{}", headers=headers)
+
+    assert (answer.status_code, answer.json()["fields"]) == (422, {"body": "must be empty"})
 
 
 async def test_bodies_without_a_length_have_the_same_end() -> None:
