@@ -220,7 +220,12 @@ def _check_names(
         if name not in (*roots, *_TYPES, *bound):
             near = suggestion(name, roots) or f"; there are {', '.join(roots)}"
             raise _fault(text, _first(tokens, name), f"there is no '{name}' in an expression{near}")
-    for name in functions:
+    for called in functions:
+        # A dot in front is CEL for the function of that name itself: no macro, whatever its name.
+        name = called.removeprefix(".")
+        if name in _MACROS:
+            said = f"'{name}' goes through a list: write LIST.{name}(item, condition)"
+            raise _fault(text, _first(tokens, name), said)
         if name.isidentifier() and name not in _FUNCTIONS:
             near = suggestion(name, (*_FUNCTIONS, *_MACROS))
             raise _fault(text, _first(tokens, name), f"there is no function '{name}' in an expression{near}")

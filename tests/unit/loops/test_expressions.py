@@ -123,6 +123,10 @@ def test_what_comes_to_no_truth_value_fails(text: str, message: str) -> None:
         ),
         ("data.xs.all(data, true)", "line 1, column 13: 'data' cannot be used as the name of an item; choose another"),
         ("_step_()", "line 1, column 1: there is no function '_step_' in an expression"),
+        (".all()", "line 1, column 2: 'all' goes through a list: write LIST.all(item, condition)"),
+        ("\n. filter (data)", "line 2, column 3: 'filter' goes through a list: write LIST.filter(item, condition)"),
+        ("data.xs.all()", "line 1, column 9: 'all' goes through a list: write LIST.all(item, condition)"),
+        (".rm(1) == 1", "line 1, column 2: there is no function 'rm' in an expression"),
         (
             "data.a.matches(data.b)",
             "line 1, column 8: the pattern of 'matches' must be written here as text, never taken from data",
