@@ -122,6 +122,7 @@ class Load:
 
     stack: Stack
     acknowledged: list[str] = field(default_factory=list)
+    approved: set[str] = field(default_factory=set)
     refused: int = 0
     longest_s: float = 0.0
     is_over: bool = False
@@ -151,14 +152,18 @@ class Load:
         return answer.status_code != 503
 
     def approve(self) -> bool:
-        """Click Approve wherever that is offered; return whether every acknowledged change was carried out."""
+        """
+        Click Approve wherever that is offered, until it is acknowledged, and no more: each further click is told of.
+
+        Return whether every acknowledged change was carried out.
+        """
         done = 0
         for card in self.stack.cards():
             shown = json.dumps(card)
-            if "Approved and executed" in shown:
-                done += 1
-            elif '"Approve"' in shown:
-                self.stack.click(card, "Approve", "dana")
+            done += "Approved and executed" in shown
+            is_open = '"Approve"' in shown and card["ts"] not in self.approved
+            if is_open and self.stack.click(card, "Approve", "dana")["status"] == 200:
+                self.approved.add(card["ts"])
         return done == len(self.acknowledged)
 
 
