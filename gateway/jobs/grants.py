@@ -2,6 +2,7 @@
 
 from loops.approvals import ApprovalRequest, PlannedEffect
 from loops.canonical import digest
+from loops.decide import PARKED_ACTORS
 from loops.definition import LoopDefinition, Transition
 from loops.effects import Effect
 from loops.errors import Rejected
@@ -56,4 +57,6 @@ def _calls(effect: Effect, definition: LoopDefinition) -> list[Transition]:
 
 
 def _is_approval(transition: Transition, definition: LoopDefinition) -> bool:
-    return definition.state(transition.from_).asks_humans and set(transition.actors) == {"human"}
+    """Return whether what *transition* runs always rests on a human's answer: `loops.decide` knows no other way."""
+    is_parked = transition.approval is not None and PARKED_ACTORS.issuperset(transition.actors)
+    return is_parked or definition.state(transition.from_).asks_humans

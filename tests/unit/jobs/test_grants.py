@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from builders import TENANT, ci, human
+from builders import MORNING, TENANT, ci, human
 from unit.jobs.rig import LEASE, JobsHouse, a_jobs_house
 
 from channels.slack.faces import face_of
@@ -214,6 +214,61 @@ async def test_what_nobody_has_to_approve_needs_no_grant() -> None:
 
     assert record.state == "succeeded"
     assert [run.action for run in integration.runs] == ["tell"]
+
+
+def told_by(*transitions: dict[str, Any]) -> tuple[Effect, LoopDefinition]:
+    """Return an effect that names no approval, and the loop in which each of *transitions* asks for it."""
+    call = NOTIFY["transitions"][0]["effects"]
+    ask = {"id": "ask", "from": "NEW", "to": "PENDING_HUMAN_OK", "actors": ["automation"]}
+    reject = {"id": "reject", "from": "PENDING_HUMAN_OK", "to": "DONE", "actors": ["human"]}
+    telling = [{"to": "DONE", "effects": call, **each} for each in transitions]
+    states = [*NOTIFY["states"], {"id": "PENDING_HUMAN_OK"}]
+    effect = Effect(
+        effect_id="ef_1",
+        kind="integration.run",
+        tenant=TENANT,
+        instance_id="li_1",
+        aggregate_id="N-1",
+        created_at=MORNING,
+        payload={"integration": "deployer", "action": "tell", "parameters": {"note": "x"}},
+    )
+    return effect, LoopDefinition.model_validate({**NOTIFY, "states": states, "transitions": [ask, reject, *telling]})
+
+
+APPROVE = {"id": "approve", "from": "PENDING_HUMAN_OK", "actors": ["human"]}
+POLICY_OF_ONE = {"channel": "sre-approvals", "approvers": {"groups": ["sre"]}}
+
+
+@pytest.mark.parametrize(
+    "transition",
+    [
+        pytest.param(APPROVE, id="by a human's answer"),
+        pytest.param({**APPROVE, "actors": ["human", "automation"]}, id="which no service gives in their place"),
+        pytest.param({"id": "go", "from": "NEW", "actors": ["ai-agent"], "approval": POLICY_OF_ONE}, id="parked"),
+    ],
+)
+def test_what_always_needs_an_approval_never_runs_without_one(transition: dict[str, Any]) -> None:
+    """However the loop has humans decide: an effect whose grant somebody took away runs nothing."""
+    effect, definition = told_by(transition)
+
+    with pytest.raises(Rejected, match="needs an approval"):
+        check_grant(effect, definition, None)
+
+
+@pytest.mark.parametrize(
+    "transition",
+    [
+        pytest.param({"id": "go", "from": "NEW", "actors": ["automation"]}, id="by a service"),
+        pytest.param({"id": "go", "from": "NEW", "actors": ["human"]}, id="by a human who is not asked"),
+        pytest.param(
+            {"id": "go", "from": "NEW", "actors": ["ai-agent", "human"], "approval": POLICY_OF_ONE},
+            id="by a human where an agent has to ask",
+        ),
+    ],
+)
+def test_what_may_be_done_without_an_approval_needs_none(transition: dict[str, Any]) -> None:
+    """Where one of the transitions that ask for it may be taken without one, an effect without a grant runs."""
+    check_grant(*told_by(transition, APPROVE), None)
 
 
 async def test_an_approved_effect_with_missing_values_runs() -> None:
