@@ -1,5 +1,6 @@
 """A worker finds out who gave an answer: it counts, is refused, or is given up on; and it looks before it acts."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,6 +27,28 @@ async def test_an_answer_is_confirmed_and_counts() -> None:
     record = await jobs.run("answer.confirm")
 
     assert record.state == "succeeded"
+    assert await jobs.state() == "ROLLING_OUT"
+
+
+async def test_whoever_it_depends_on_is_asked_about_before_it_is_judged() -> None:
+    """Of two approvers neither is known now: the channel is asked about both, and the one who has answered counts."""
+    jobs = a_jobs_house(a_change(quorum=2))
+    request = await jobs.propose()
+    await jobs.run("card.post")
+    await jobs.answer(request, "approve", "sam")
+    known = dict(jobs.house.people.known)
+    jobs.house.people.known |= {each: replace(known[each], is_confirmed=False) for each in ("dana", "sam")}
+    asked: list[str] = []
+
+    def learn(people: Sequence[str]) -> None:
+        asked.extend(people)
+        jobs.house.people.known |= {each: known[each] for each in people}
+
+    jobs.confirmer.on_learn = learn
+    await jobs.answer(request, "approve", "dana")
+    record = await jobs.run("answer.confirm")
+
+    assert (record.state, asked) == ("succeeded", ["dana", "sam"])
     assert await jobs.state() == "ROLLING_OUT"
 
 
