@@ -86,6 +86,16 @@ async def test_an_approval_whose_proposal_was_changed_grants_nothing() -> None:
         check_grant(effect, await _definition(jobs), forged)
 
 
+async def test_an_approval_in_one_loop_grants_nothing_in_another() -> None:
+    """The same proposal on the same business object, in a later run: an approval is of the run it was given in."""
+    jobs = a_jobs_house()
+    request = await jobs.approved()
+    effect = await jobs.effect("integration.run")
+
+    with pytest.raises(Rejected, match="does not stand for"):
+        check_grant(effect.changed(instance_id="li_later"), await _definition(jobs), request)
+
+
 async def test_a_request_nobody_has_answered_grants_nothing() -> None:
     """An effect with the grant of an open request is refused."""
     jobs = a_jobs_house()
