@@ -157,13 +157,15 @@ class Replicated:
             if each is not primary:
                 self.await_replica(each)
 
-    def await_doubt(self) -> None:
-        """Wait until the sentinels agree that the primary is down, whatever they have done about it."""
+    def await_doubt(self, doubted: Server) -> None:
+        """Wait until the sentinels agree that *doubted* is down, whatever they have done about it."""
         asked = self.sentinels[0]
 
         def is_doubted() -> bool:
             with closing(asked.client()) as client:
-                return bool(client.sentinel_masters()[SERVICE]["is_odown"])
+                said = client.sentinel_masters()[SERVICE]
+            # Who is replaced is doubted no more.
+            return bool(said["is_odown"]) or int(said["port"]) != doubted.port
 
         until(is_doubted, "the sentinels to agree that the primary is down")
 

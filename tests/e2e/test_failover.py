@@ -102,7 +102,7 @@ async def test_a_primary_that_was_only_slow_acknowledges_nothing_it_will_lose(se
         is_replaced = False
         while not is_replaced:
             with old.cut_off():
-                await asyncio.to_thread(servers.await_doubt)
+                await asyncio.to_thread(servers.await_doubt, old)
             # Who replaces it is voted on; where that fails, and it is back, they let it be.
             is_replaced = await asyncio.to_thread(servers.await_verdict, old)
         await asyncio.to_thread(servers.await_other_primary, old)
