@@ -118,6 +118,19 @@ async def test_rights_lost_between_two_votes_take_the_first_away() -> None:
     assert isinstance(third, Executed)
 
 
+async def test_of_somebodys_groups_the_record_has_those_the_policy_names() -> None:
+    """The ledger says on what an answer was judged; what else its person belongs to is nobody's business there."""
+    house = a_house()
+    house.people.known["dana"] = a_person("dana", "sre", "works-council")
+    request = await house.propose()
+    await house.engine.answer(an_answer(request, "approve", "dana"), tenant=TENANT)
+    events = await house.store.events(TENANT, request.instance_id)
+    decided = next(event for event in events if event.type == "approval.decision.recorded")
+
+    assert decided.data["groups"] == {"dana": ["sre"]}
+    assert "works-council" not in str([event.data for event in events])
+
+
 @pytest.mark.parametrize(
     ("who", "answer", "state"),
     [
